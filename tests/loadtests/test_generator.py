@@ -23,7 +23,7 @@ from tests.loadtests.loads import (
     offer,
     opened,
 )
-from tests.servers.processes import eventually, held_up_s
+from tests.servers.processes import eventually
 
 
 @pytest.mark.parametrize("users", [1, 8])
@@ -185,14 +185,13 @@ def test_without_a_ramp_all_begin_at_once(generator: Generator, server: Counting
 @pytest.mark.alone
 def test_a_disturbed_generator_says_so(generator: Generator, server: Counting) -> None:
     """A greenlet that spins for 20 ms ten times a second raises the lag beyond its limit."""
-    before_s = held_up_s(generator.pid)
     report = offer(generator, server, closed("/now", 1), measured_s=0.5, spin_ms=20.0)
-    held_up = held_up_s(generator.pid) - before_s
     lag = from_pairs(report.generator_lag)
     assert lag.percentile_us(99.0) >= GENERATOR_LAG_LIMIT_MS * 1000
-    # A tick every 10 ms, none skipped, however late; one that is later than the end of the window
-    # is not recorded, and one that is due before it and later than its begin is.
-    assert lag.count == pytest.approx(report.measured_s * 100, abs=4 + held_up * 100)
+    # A tick every 10 ms, none skipped, however late. Where an edge of the window is late, ticks may
+    # be due that are recorded after it: too many at the first, too few at the second.
+    late_s = (report.warmup_s - WARMUP_S) + (report.measured_s - 0.5)
+    assert lag.count == pytest.approx(report.measured_s * 100, abs=4 + abs(late_s) * 100)
 
 
 def test_the_window_is_as_long_as_asked(generator: Generator, server: Counting) -> None:
