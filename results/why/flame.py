@@ -7,6 +7,7 @@ text is escaped, and nothing is loaded or run.
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -22,13 +23,16 @@ ROW = 16.0
 LEAST_SHARE = 0.004
 """Of the whole request: narrower boxes are left out, and their place stays empty."""
 
-_LETTER = 5.6
-"""About as wide as a letter of the font, in units of the picture."""
+_LETTER = 6.0
+"""As wide as a letter of the font is on average, in units of the picture; digits are the widest."""
 
 _MARGIN = 3.0
+_CLONE = re.compile(r"(?:\.(?:isra|constprop|part|cold|lto_priv)(?:\.\d+)?)+$")
+"""What GCC adds to the name of a function of which it made another version."""
+
 _HATCHES: Mapping[str, str] = {
     CostKind.EXTENSION: "M0 6L6 0",
-    CostKind.SUITE: "M0 3H6",
+    CostKind.SUITE: "M0 0L6 6",
     CostKind.NOBODY: "M0 0L6 6M0 6L6 0",
     CostKind.INTERPRETER: "M3 0V6",
     CostKind.LIBRARY: "M3 0V6M0 3H6",
@@ -39,9 +43,9 @@ _FIRST_SIDE = CostKind.EXTENSION
 """Whose hatching the first side of a comparison has."""
 
 KEYS = (
-    "Plain boxes are Python functions; diagonal hatching marks C extensions, horizontal lines the "
-    "suite's own code, crosses what belongs to nobody, vertical lines the interpreter and grids "
-    "other libraries, where no Python function is named."
+    "Plain boxes are Python functions; hatching that rises to the right marks C extensions, "
+    "hatching that falls the suite's own code, crosses what belongs to nobody, vertical lines the "
+    "interpreter and grids other libraries, where no Python function is named."
 )
 
 
@@ -79,7 +83,7 @@ def _stacked(nodes: Iterable[Node], total: float, x: float, row: int) -> Iterato
                 f"{node.inclusive / total:.1%} of the request; {node.own:,.0f} its own; "
                 f"{node.calls:,.1f} entries"
             )
-            labels = (function.label, function.name, function.name.rpartition(".")[2])
+            labels = (function.label, function.name, _last(function.name))
             yield _Box(row, x, width, labels, title, function.kind)
             yield from _stacked(node.children, total, x, row + 1)
         x += width
@@ -112,7 +116,7 @@ def _nested(
     if one + other < LEAST_SHARE * whole:
         return
     figures = f"{one:,.0f} : {other:,.0f} ({one - other:+,.0f})"
-    short = path[-1].rpartition(".")[2] if len(path) == 4 else path[-1]
+    short = _last(path[-1]) if len(path) == 4 else path[-1]
     labels = (f"{path[-1]} {figures}", f"{short} {figures}", f"{short} {one - other:+,.0f}", short)
     title = f"{' > '.join(path[1:]) or path[0]}: {figures} instructions"
     yield _Box(len(path) - 1, x, width, labels, title, _FIRST_SIDE, one / (one + other))
@@ -176,6 +180,11 @@ def _fitting(labels: Sequence[str], width: float) -> str:
     if fitting is not None:
         return fitting
     return f"{labels[-1][: letters - 1]}…" if letters >= 4 else ""
+
+
+def _last(name: str) -> str:
+    """The last part of a dotted name."""
+    return _CLONE.sub("", name).rpartition(".")[2]
 
 
 def _safe(text: str) -> str:

@@ -15,7 +15,7 @@ from loopbench.results.report.blocks import Drawing, Table
 from loopbench.results.schema import CostKind
 from loopbench.results.why import flame
 from loopbench.results.why.callers import neighbours
-from loopbench.results.why.costs import Costs, Function, chosen, find, read
+from loopbench.results.why.costs import Costs, Function, Node, chosen, find, read
 from loopbench.results.why.groups import Difference, differences, grouped
 from loopbench.results.why.phases import (
     CONTEXT,
@@ -152,6 +152,20 @@ def test_a_flame_graph_is_as_wide_as_its_costs(costs: Costs) -> None:
     assert boxes["h11._connection.Connection.next_event"] == (9.6, 662.4, flame.ROW)
     assert boxes["h11._events.Request.__init__"] == (9.6, 278.4, 2 * flame.ROW)
     assert boxes["loopbench.servers.apps.asgi_app.async_"] == (672.0, 192.0, flame.ROW)
+
+
+def test_a_narrow_box_of_a_version_that_gcc_made_has_a_name() -> None:
+    """Of `a.b.isra.0` the last part of the name itself is written, and not the number."""
+    other = Node(Function(CostKind.PYTHON, "p", "m", "other"), 900.0, 1.0, (), 900.0)
+    for name in (
+        "long_module.serialize.isra.0",
+        "serialize.constprop.0.cold",
+        "ALongClass.serialize",
+    ):
+        function = Function(CostKind.EXTENSION, "p", "a_long_module", name)
+        text = flame.flame([Node(function, 100.0, 1.0, (), 100.0), other], "x", "x")
+        written = re.findall(r"<text [^>]*>([^<]*)</text>", text)
+        assert written == ["serialize", "m.other"]
 
 
 def test_a_differential_graph_shows_both_sides_of_a_box(costs: Costs) -> None:
