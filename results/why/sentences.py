@@ -10,6 +10,8 @@ from loopbench.results.why.groups import differences, grouped
 from loopbench.results.why.phases import THREADS, UNKNOWN, by_phase
 
 _MOST_GROUPS = 3
+_ALIKE = 0.005
+"""Of a request: counts of equal code in two sittings, whose heaps differ, differ by less."""
 
 
 def of_case(costs: Costs, case: str) -> Iterator[str]:
@@ -65,6 +67,8 @@ def _share(costs: Costs, stack: str, case: str) -> float:
 
 def _against(costs: Costs, stack: str, base: str, case: str) -> str:
     one, other = costs.totals[stack, case], costs.totals[base, case]
+    if abs(one.instructions / other.instructions - 1) < _ALIKE:
+        return f"{case}: {stack} takes as much as {base}, within {_ALIKE:.1%}."
     parts = [
         f"{difference.name} ({_short(difference.one)} for {_short(difference.other)})"
         for difference in differences(costs, (stack, case), (base, case), "phase")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -152,6 +153,18 @@ def test_a_flame_graph_is_as_wide_as_its_costs(costs: Costs) -> None:
     assert boxes["h11._connection.Connection.next_event"] == (9.6, 662.4, flame.ROW)
     assert boxes["h11._events.Request.__init__"] == (9.6, 278.4, 2 * flame.ROW)
     assert boxes["loopbench.servers.apps.asgi_app.async_"] == (672.0, 192.0, flame.ROW)
+
+
+def test_a_stack_that_takes_as_much_is_said_to(costs: Costs) -> None:
+    """Half a per cent is what the same code differs by from one sitting to another."""
+    for instructions, spends in ((2004.0, False), (2020.0, True)):
+        totals = {
+            (FAST[0], "async"): replace(costs.totals[FAST], instructions=2000.0),
+            (SLOW[0], "async"): replace(costs.totals[SLOW], instructions=instructions),
+        }
+        said = "\n".join(of_case(replace(costs, totals=totals), "async"))
+        assert ("slow takes as much as fast, within 0.5%." in said) is not spends
+        assert ("slow spends" in said) is spends
 
 
 def test_a_narrow_box_of_a_version_that_gcc_made_has_a_name() -> None:
