@@ -234,7 +234,7 @@ CAUSES: tuple[CauseRow, ...] = (
         _quota,
         lambda e: f"cut off by the quota; without a CPU for {_ms(e.stopped_ns + e.queued_ns, e)}",
     ),
-    CauseRow(Cause.STOLEN, _stolen, lambda e: f"stolen {_ms(e.stolen_ns, e)}"),
+    CauseRow(Cause.STOLEN, _stolen, lambda e: f"stolen {_ms(min(e.stolen_ns, e.wall_ns), e)}"),
     CauseRow(
         Cause.STOPPED,
         _stopped,
