@@ -283,7 +283,7 @@ _SCENARIOS: tuple[Scenario, ...] = (
         ),
         # A slower stack answers each after 0.8 s, in waves that take some requests to even out.
         warmup_s=2.0,
-        measured_s=2.5,
+        measured_s=3.5,
         yardstick=False,
         family=Family.WAITING,
     ),
