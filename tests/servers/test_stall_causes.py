@@ -42,7 +42,7 @@ IDLE = Evidence(
     queued_ns=0,
     others_ns=0,
     lock_ns=0,
-    longest_lock_ns=0,
+    held_cpu_ns=0,
     stopped_ns=0,
     stolen_ns=0,
     throttled=False,
@@ -56,7 +56,7 @@ BUSY = replace(IDLE, cpu_ns=98 * MS)
 
 TOLD = {
     "python": (replace(BUSY, samples=(look(5), look(6, line=8))), Cause.PYTHON),
-    "held": (replace(BUSY, longest_lock_ns=80 * MS, samples=(look(80),)), Cause.C_CALL),
+    "held": (replace(BUSY, held_cpu_ns=80 * MS, samples=(look(80),)), Cause.C_CALL),
     "free": (replace(BUSY, samples=(look(), look())), Cause.C_CALL),
     "free, and back at the last look": (
         replace(BUSY, samples=(look(), look(), look(1), look(line=8))),
@@ -84,15 +84,13 @@ TOLD = {
             IDLE,
             cpu_ns=28 * MS,
             queued_ns=70 * MS,
-            longest_lock_ns=60 * MS,
+            held_cpu_ns=5 * MS,
             samples=(look(60), look(6, line=8)),
         ),
         Cause.PYTHON,
     ),
     "held, and without a CPU": (
-        replace(
-            IDLE, cpu_ns=28 * MS, queued_ns=70 * MS, longest_lock_ns=95 * MS, samples=(look(95),)
-        ),
+        replace(IDLE, cpu_ns=28 * MS, queued_ns=70 * MS, held_cpu_ns=25 * MS, samples=(look(95),)),
         Cause.C_CALL,
     ),
     "quota": (replace(BUSY, cpu_ns=20 * MS, queued_ns=80 * MS, throttled=True), Cause.QUOTA),
@@ -119,7 +117,7 @@ def test_each_cause_has_a_row_and_words() -> None:
 
 def test_the_line_is_where_the_lock_was_given_up_or_where_most_looks_saw_it() -> None:
     """One long hold ends in the call that held it; other stalls are seen again and again."""
-    held = replace(BUSY, longest_lock_ns=80 * MS, samples=(look(line=3), look(80, line=9)))
+    held = replace(BUSY, held_cpu_ns=80 * MS, samples=(look(line=3), look(80, line=9)))
     assert decisive(held, Cause.C_CALL) == look(80, line=9)
     spread = replace(BUSY, samples=(look(5, line=3), look(6, line=8), look(5, line=8)))
     assert decisive(spread, Cause.PYTHON) == look(6, line=8)

@@ -53,12 +53,13 @@ class Evidence:
     """What is known of a stall. Times in ns, within the stall as far as the readings can tell.
 
     threshold_ns: what is shorter is no stall. cpu_ns, queued_ns: of the loop's thread.
-    others_ns: CPU time of the process's other threads, the watcher's own not counted. lock_ns,
-    longest_lock_ns: how long the watcher waited for the interpreter's lock, in all and at most at
-    once. stopped_ns: how long the watcher did not run although nothing kept it. stolen_ns: CPU
-    time that the hypervisor took from this machine. throttled: whether a quota of CPU time cut
-    the process off. collector_ns, generation: of the longest pause of the collector. holder: the
-    thread that held the lock, with its frame.
+    others_ns: CPU time of the process's other threads, the watcher's own not counted. lock_ns:
+    how long the watcher waited for the interpreter's lock, in all. held_cpu_ns: how long the loop's
+    thread computed, at least, in the one wait for the lock in which it computed most. stopped_ns:
+    how long the watcher did not run although nothing kept it. stolen_ns: CPU time that the
+    hypervisor took from this machine. throttled: whether a quota of CPU time cut the process off.
+    collector_ns, generation: of the longest pause of the collector. holder: the thread that held
+    the lock, with its frame.
     interval_ns: the interpreter's switch interval.
     """
 
@@ -68,7 +69,7 @@ class Evidence:
     queued_ns: int
     others_ns: int
     lock_ns: int
-    longest_lock_ns: int
+    held_cpu_ns: int
     stopped_ns: int
     stolen_ns: int
     throttled: bool
@@ -153,9 +154,8 @@ def _many_callbacks(e: Evidence) -> bool:
 
 
 def _one_long_hold(e: Evidence) -> bool:
-    # A thread that has the lock and no CPU keeps it, too: that wait may all be in the longest hold.
-    held_ns, wall_ns = e.longest_lock_ns - e.queued_ns, e.wall_ns - e.queued_ns
-    return held_ns > max(LONG_HOLD * e.interval_ns, HELD_SHARE * wall_ns)
+    # A thread that has the lock and no CPU keeps it, too: what counts is how long it computed.
+    return e.held_cpu_ns > max(LONG_HOLD * e.interval_ns, HELD_SHARE * e.cpu_ns)
 
 
 def _c_call(e: Evidence) -> bool:
@@ -183,8 +183,8 @@ def _computed(e: Evidence) -> str:
 
 def _about_call(e: Evidence) -> str:
     if _one_long_hold(e):
-        held = e.longest_lock_ns / 1e6
-        return f"{_computed(e)} and held the interpreter's lock for {held:.1f} ms at a stretch"
+        held = e.held_cpu_ns / 1e6
+        return f"{_computed(e)}, {held:.1f} ms of it without giving the interpreter's lock up"
     return f"{_computed(e)} in one call that had released the interpreter's lock"
 
 

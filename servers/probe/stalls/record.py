@@ -69,12 +69,19 @@ def _mark(reading: Mark | Beat) -> Mark:
 @dataclass(frozen=True, slots=True)
 class Delay:
     """What kept the watcher from waking when it was to: lock_ns that it waited for the
-    interpreter's lock, stopped_ns that nothing is known to have kept it."""
+    interpreter's lock, stopped_ns that nothing is known to have kept it.
+
+    asleep_ns: how much of that it was not ready to run either, so that it waited for the lock,
+    whether or not who had the lock had a CPU. held_cpu_ns: how long the loop's thread computed
+    meanwhile, at least.
+    """
 
     planned_ns: int
     woke_ns: int
     lock_ns: int
     stopped_ns: int
+    asleep_ns: int
+    held_cpu_ns: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,11 +132,14 @@ class Record:
         """Before evidence is asked for: what the system has taken since it was last read."""
         self._stolen_ns, self._throttled = stolen_ns(), self.system.cut_off_since()
 
-    def delayed(self, planned_ns: int, past: Mark, mark: Mark) -> Delay:
+    def delayed(
+        self, planned_ns: int, past: Mark, mark: Mark, since_ns: int | None = None
+    ) -> Delay:
         """Note how late the watcher has woken, and why.
 
         Who waits for the lock is woken once every switch interval, to look again; who is stopped
         is not. What the loop's thread waited for a CPU meanwhile kept it from giving the lock up.
+        since_ns: when the loop was last in its selector, where it is away.
         """
         assert past.own is not None
         assert mark.own is not None
@@ -140,10 +150,25 @@ class Record:
         rest = max(0, late_ns - queued)
         turns, interval = mark.own.turns - past.own.turns, sys.getswitchinterval() * 1e9
         stopped = rest > LONG_STOP * interval and turns < max(2, rest / interval / 2)
-        delay = Delay(planned_ns, mark.at_ns, *((0, rest) if stopped else (rest, 0)))
+        asleep = max(0, late_ns - (mark.own.queued_ns - past.own.queued_ns))
+        held_cpu = min(asleep, self._computed_ns(planned_ns, past, mark, since_ns))
+        kept = (0, rest, 0, 0) if stopped else (rest, 0, asleep, held_cpu)
+        delay = Delay(planned_ns, mark.at_ns, *kept)
         if late_ns > SLACK_NS:
             self.delays.append(delay)
         return delay
+
+    def _computed_ns(self, planned_ns: int, past: Mark, mark: Mark, since_ns: int | None) -> int:
+        """How long the loop's thread computed from an instant until `mark`, at least: all that it
+        may have computed between the last reading before that instant and the instant is taken
+        off."""
+        known: Mark = past
+        if since_ns is not None and since_ns > past.at_ns:
+            before, _ = self._beside(since_ns)
+            if before is not None and _instant(before) > past.at_ns:
+                known = _mark(before)
+        used_ns = mark.loop.cpu_ns - known.loop.cpu_ns
+        return max(0, used_ns - max(0, planned_ns - known.at_ns))
 
     def kept_from(self, due_ns: int, served_ns: int) -> int:
         """When what made a timer late began, for all that is known: in the middle between the
@@ -202,7 +227,7 @@ class Record:
             queued_ns=queued_ns,
             others_ns=others_ns,
             lock_ns=min(wall, sum(one.lock_ns for one in delays)),
-            longest_lock_ns=min(wall, max((one.lock_ns for one in delays), default=0)),
+            held_cpu_ns=min(cpu_ns, max((one.held_cpu_ns for one in delays), default=0)),
             stopped_ns=min(wall, sum(one.stopped_ns for one in delays)),
             stolen_ns=0 if now_ns is None or past_ns is None else now_ns - past_ns,
             throttled=self._throttled,

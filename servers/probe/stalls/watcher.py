@@ -283,7 +283,7 @@ class StallWatcher:
             since = clock.away_since()
             sample = self._look(since)
             mark = Mark.read(self._thread.times(), own.times())
-            delay = self._record.delayed(min(planned, mark.at_ns), past, mark)
+            delay = self._record.delayed(min(planned, mark.at_ns), past, mark, since)
             position = self._thread.position()
             away = since is not None and clock.certain(
                 since, position.call, self._record.near(since, mark), mark
@@ -411,5 +411,5 @@ class StallWatcher:
 def _completed(sample: Sample, delay: Delay, position: Position | None) -> Sample:
     """With what was read after the frames. position: None where the loop has gone on since."""
     if position is None:
-        return replace(sample, held_ns=delay.lock_ns)
-    return replace(sample, held_ns=delay.lock_ns, position=position, where=described(position))
+        return replace(sample, held_ns=delay.asleep_ns)
+    return replace(sample, held_ns=delay.asleep_ns, position=position, where=described(position))
