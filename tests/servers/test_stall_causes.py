@@ -96,6 +96,14 @@ TOLD = {
     "quota": (replace(BUSY, cpu_ns=20 * MS, queued_ns=80 * MS, throttled=True), Cause.QUOTA),
     "stopped": (replace(IDLE, stopped_ns=95 * MS), Cause.STOPPED),
     "stolen": (replace(IDLE, stolen_ns=90 * MS), Cause.STOLEN),
+    "stolen while it ran": (
+        replace(IDLE, stolen_ns=90 * MS, samples=(look(), look(), look(call="recvfrom"))),
+        Cause.STOLEN,
+    ),
+    "stolen while it slept": (
+        replace(IDLE, stolen_ns=90 * MS, samples=(look(call="recvfrom"), look(call="recvfrom"))),
+        Cause.BLOCKING_CALL,
+    ),
     "not looked at": (BUSY, Cause.UNKNOWN),
     "nothing": (IDLE, Cause.UNKNOWN),
 }

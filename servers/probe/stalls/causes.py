@@ -108,9 +108,11 @@ def _quota(e: Evidence) -> bool:
 
 
 def _stolen(e: Evidence) -> bool:
-    # Its ticks are long, and may be of another moment: it explains only what nothing else does.
+    # Its ticks are long, and may be of another moment: it explains only what nothing else does. A
+    # thread that sleeps in a call would not have used the CPU.
     known_ns = e.cpu_ns + e.queued_ns
-    return e.stolen_ns >= MOST_OF * e.wall_ns and known_ns < MOST_OF * e.wall_ns
+    asleep = 2 * e.waiting.total() > len(e.samples)
+    return e.stolen_ns >= MOST_OF * e.wall_ns and known_ns < MOST_OF * e.wall_ns and not asleep
 
 
 def _stopped(e: Evidence) -> bool:
