@@ -121,13 +121,6 @@ class Counter:
         """Count no more: the server then stops several times as fast."""
         self._control("instrumentation off")
 
-    @contextmanager
-    def paused(self) -> Iterator[None]:
-        """Within it nothing is counted."""
-        self.cease()
-        yield
-        self._control("instrumentation on")
-
     def _control(self, action: str) -> None:
         """What callgrind_control does through vgdb, which by itself waits a tenth of a second
         longer for a server that sleeps (valgrind manual, vgdb)."""

@@ -60,7 +60,7 @@ FIRST_REQUESTS = 60
 specialises its instructions, which goes on until the 56th request of aiohttp and of Quart."""
 
 WARM_REQUESTS = 8
-"""Before the count of each route, and counted: valgrind translates what was not counted before."""
+"""Before the count of each route."""
 
 UNCOUNTED = frozenset(
     {
@@ -78,9 +78,7 @@ once."""
 
 _IDLE_BOUND_S = 120.0
 _END_BOUND_S = 3.0
-_LOOK_S = 0.001
-"""Between two looks at a server: at 0.3 ms they took a tenth of the CPU time that it took."""
-
+_LOOK_S = 0.0003
 _LOOKS = 2
 _SET_A_TIMER = "_heapq_heappush"
 """The C function with which asyncio sets a timer; a stripped interpreter does not name it."""
@@ -200,7 +198,7 @@ def windows(
         try:
             with raw_request.connect(*address, _ANSWER_BOUND_S) as connection:
                 try:
-                    _warm_up(counter, sender, connection, warm)
+                    sender.send(connection, warm)
                     taken = take(sender, connection, requests)
                 except WrongAnswer as wrong:
                     taken = wrong
@@ -212,23 +210,6 @@ def windows(
             taken = WrongAnswer(f"{asked}: {type(error).__name__}: {error}")
         warm = WARM_REQUESTS
         yield name, taken
-
-
-def _warm_up(counter: Counter, sender: Sender, connection: socket, requests: int) -> None:
-    """Send so many; those but for the first and the last WARM_REQUESTS are not counted, which is
-    several times as fast, and changes nothing that the server does.
-
-    A thread that begins with the first one has to be counted all along: of a function that was
-    entered before, callgrind does not know that it is being executed.
-    """
-    threads = sender.threads()
-    sender.send(connection, 1)
-    left = requests - 1
-    if left > WARM_REQUESTS and sender.threads() == threads:
-        with counter.paused():
-            sender.send(connection, left - WARM_REQUESTS)
-        left = WARM_REQUESTS
-    sender.send(connection, left)
 
 
 def _ended(counter: Counter) -> bool:
@@ -276,10 +257,6 @@ class Sender:
     def dump(self, connection: socket, requests: int) -> Path:
         """What callgrind writes down of so many; see Counter.dump."""
         return self._counter.dump(partial(self.send, connection, requests))
-
-    def threads(self) -> int:
-        """How many the server has. Raises OSError where it has ended."""
-        return len(os.listdir(self._tasks))
 
     def await_idle(self) -> None:
         """Return when all threads of the server have been seen asleep twice running."""
