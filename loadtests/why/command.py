@@ -19,7 +19,8 @@ from loopbench.loadtests.scenarios.custom import Own
 from loopbench.loadtests.why import interpreter, rows, sampling
 from loopbench.loadtests.why.documented import DOCUMENTED
 from loopbench.loadtests.why.interpreter import Interpreter
-from loopbench.loadtests.why.measure import REPEATS, Plan, Subject, measure
+from loopbench.loadtests.why.measure import MOST_REPEATS, REPEATS, Plan, Subject, measure
+from loopbench.loadtests.why.repeating import AGREEMENT, SHARE
 from loopbench.results.schema import Dispatch
 from loopbench.servers.contract.cases import CASES
 from loopbench.servers.contract.http import Case
@@ -52,9 +53,8 @@ DEFAULT_CASES = ("plain", "async", "json", "sync")
 @click.option(
     "--repeats",
     type=click.IntRange(1, 20),
-    default=REPEATS,
-    show_default=True,
-    help="How often each is counted, each time in a fresh process.",
+    help=f"How often each is counted, in fresh processes; by default {REPEATS} times, and "
+    f"{MOST_REPEATS} where rows of {SHARE:.0%} and more differ by over {AGREEMENT:.1%}.",
 )
 @click.option(
     "--python",
@@ -79,7 +79,7 @@ def why(
     stacks: tuple[tuple[str, ...], ...],
     cases: tuple[tuple[str, ...], ...],
     requests: int,
-    repeats: int,
+    repeats: int | None,
     python: str | None,
     sampled: bool,
     out: Path | None,
@@ -110,7 +110,9 @@ def why(
     _say(_described(chosen, python is not None))
     optional = any(subject.stack.optional for subject in subjects)
     folder = out or new_folder()
-    plan = Plan(interpreter.environment(chosen, optional, _say), chosen.named, requests, repeats)
+    served = interpreter.environment(chosen, optional, _say)
+    times = (REPEATS, MOST_REPEATS) if repeats is None else (repeats, repeats)
+    plan = Plan(served, chosen.named, requests, *times)
     try:
         measured = measure(subjects, plan, _say)
         samples = _sampled(subjects, plan) if sampled else None

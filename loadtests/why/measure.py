@@ -16,6 +16,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
+from typing import TypeVar
 
 from loopbench.loadtests.errors import HarnessError
 from loopbench.loadtests.observe import raw_request
@@ -28,6 +29,7 @@ from loopbench.loadtests.observe.request_counts import (
     taken_of_all,
 )
 from loopbench.loadtests.why import callgrind_file, perf_map
+from loopbench.loadtests.why.repeating import agree
 from loopbench.loadtests.why.tree import Tree, per_request, tree_of
 from loopbench.results.schema import ROOT
 from loopbench.servers.contract.http import Case
@@ -36,7 +38,12 @@ from loopbench.servers.lifecycle.process import server_process
 from loopbench.servers.stacks import Stack
 from loopbench.servers.supervision.scratch import scratch_folder
 
-REPEATS = 3
+T = TypeVar("T")
+
+REPEATS = 2
+MOST_REPEATS = 3
+"""Of a stack whose first ones do not agree, see `loadtests.why.repeating`."""
+
 PLAIN_REPEATS = 2
 """At most so many of the plain count, which repeats to some hundredths of a per cent."""
 
@@ -101,12 +108,14 @@ class Subject:
 @dataclass(frozen=True, slots=True)
 class Plan:
     """python: the interpreter of an environment of the suite. named: whether it names its Python
-    functions. root: the tree that serves. plain: whether to count without trampolines, too."""
+    functions. most: a stack whose repeats do not agree is counted once more, up to so many times
+    in all. root: the tree that serves. plain: whether to count without trampolines, too."""
 
     python: Path
     named: bool
     requests: int = REQUESTS
     repeats: int = REPEATS
+    most: int = 0
     root: Path = ROOT
     plain: bool = True
 
@@ -133,38 +142,43 @@ class Measured:
 def measure(
     subjects: Sequence[Subject], plan: Plan, say: Callable[[str], None] = lambda line: None
 ) -> list[Measured]:
-    """Count every subject `plan.repeats` times by function, and plainly PLAIN_REPEATS times at
-    most. Raises HarnessError and ServerError."""
+    """Count every subject `plan.repeats` times by function, one whose rows do not agree up to
+    `plan.most` times, and plainly PLAIN_REPEATS times at most. Raises HarnessError and
+    ServerError."""
     plainly = min(plan.repeats, PLAIN_REPEATS) if plan.named and plan.plain else 0
     patience = Patience()
     with scratch_folder() as folder, _parsers() as parsers, ThreadPoolExecutor(AT_ONCE) as pool:
+
+        def by_function(subject: Subject) -> _Repeat:
+            repeat = _profile(subject, plan, patience, folder, parsers)
+            say(f"{subject.stack.name}: counted by function")
+            return repeat
+
+        def plain(subject: Subject) -> dict[str, float]:
+            counts = _plain(subject, plan, patience)
+            say(f"{subject.stack.name}: counted plainly")
+            return counts
+
+        def each(work: Callable[[Subject], T], times: int) -> list[list[Future[T]]]:
+            """Of each subject all times; once of every subject comes before twice of any."""
+            turns = [[pool.submit(work, one) for one in subjects] for _ in range(times)]
+            return [[turn[place] for turn in turns] for place in range(len(subjects))]
+
         try:
             list(pool.map(lambda subject: compiled(subject, plan), subjects))
-            named = {
-                (place, repeat): pool.submit(_profile, subject, plan, patience, folder, parsers)
-                for repeat in range(plan.repeats)
-                for place, subject in enumerate(subjects)
-            }
-            plain = {
-                (place, repeat): pool.submit(_plain, subject, plan, patience)
-                for repeat in range(plainly)
-                for place, subject in enumerate(subjects)
-            }
-            for name, futures in (("by function", named), ("plainly", plain)):
-                for (place, repeat), future in futures.items():
-                    future.result()
-                    say(f"{subjects[place].stack.name}: counted {name}, repeat {repeat + 1}")
+            named = each(by_function, plan.repeats)
+            counts = each(plain, plainly)
+            for _ in range(plan.repeats, plan.most):
+                for subject, repeats in zip(subjects, named, strict=True):
+                    if not _agree([one.result() for one in repeats]):
+                        repeats.append(pool.submit(by_function, subject))
+            return [
+                _gathered(subject, [one.result() for one in several], [one.result() for one in own])
+                for subject, several, own in zip(subjects, named, counts, strict=True)
+            ]
         finally:
             patience.end()
             pool.shutdown(cancel_futures=True)
-        return [
-            _gathered(
-                subject,
-                [named[place, repeat].result() for repeat in range(plan.repeats)],
-                [plain[key].result() for key in plain if key[0] == place],
-            )
-            for place, subject in enumerate(subjects)
-        ]
 
 
 _Parsed = tuple[Tree, float]
@@ -176,6 +190,12 @@ class _Repeat:
 
     parsing: Mapping[str, Future[_Parsed]]
     versions: Mapping[str, str]
+
+
+def _agree(repeats: Sequence[_Repeat]) -> bool:
+    """Whether the rows of every case repeat."""
+    cases = repeats[0].parsing
+    return all(agree([one.parsing[case].result()[0] for one in repeats]) for case in cases)
 
 
 def compiled(subject: Subject, plan: Plan) -> None:

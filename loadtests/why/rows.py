@@ -9,6 +9,7 @@ from pathlib import Path
 from loopbench.loadtests.why.interpreter import Interpreter
 from loopbench.loadtests.why.measure import Measured, Plan, Profiled
 from loopbench.loadtests.why.owners import Function
+from loopbench.loadtests.why.repeating import spread
 from loopbench.loadtests.why.sampling import Samples
 from loopbench.loadtests.why.tree import Tree, by_function, mean
 from loopbench.results.schema import (
@@ -50,13 +51,6 @@ def write(
     if samples:
         with TableWriter(folder, COST_SAMPLES) as writer:
             writer.append(_samples(samples))
-
-
-def spread(values: Sequence[float]) -> float | None:
-    """Their range as a share of the least; None where that says nothing."""
-    if len(values) < 2 or min(values) <= 0:
-        return None
-    return (max(values) - min(values)) / min(values)
 
 
 def _totals(measured: Measured, plan: Plan, python: Interpreter) -> Iterator[Row]:
