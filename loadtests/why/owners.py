@@ -93,27 +93,27 @@ def is_rust(symbol: str) -> bool:
 @cache
 def python_function(code: Code) -> Function:
     """The row of a Python function."""
-    package, module = _module(code.file)
-    kind = CostKind.SUITE if package == _SUITE else CostKind.PYTHON
+    kind, package, module = _module(code.file)
     return Function(kind, package, module, code.qualname)
 
 
-def _module(file: str) -> tuple[str, str]:
-    """Package and module of a source file, or of what stands in its place."""
+def _module(file: str) -> tuple[CostKind, str, str]:
+    """Kind, package and module of a source file, or of what stands in its place."""
     if file.startswith("<"):
-        return _without_file(file.strip("<>"))
+        return CostKind.PYTHON, *_without_file(file.strip("<>"))
     if _SITE in file:
         module = _dotted(file.rpartition(_SITE)[2])
-        return module.partition(".")[0], module
+        return CostKind.PYTHON, module.partition(".")[0], module
     if file.startswith(f"{ROOT}/"):
         inside = file.removeprefix(f"{ROOT}/").removeprefix(f"{_SUITE}/")
-        return _SUITE, _dotted(f"{_SUITE}/{inside}")
+        return CostKind.SUITE, _SUITE, _dotted(f"{_SUITE}/{inside}")
     library = _LIBRARY.match(file)
     if library is not None:
         module = _dotted(file[library.end() :])
         top = module.partition(".")[0]
-        return (top if top in _PACKAGES_OF_THEIR_OWN else STANDARD_LIBRARY), module
-    return _elsewhere(Path(file))
+        package = top if top in _PACKAGES_OF_THEIR_OWN else STANDARD_LIBRARY
+        return CostKind.PYTHON, package, module
+    return CostKind.APPLICATION, *_elsewhere(Path(file))
 
 
 def _without_file(name: str) -> tuple[str, str]:

@@ -9,9 +9,11 @@ from loopbench.results.schema.columns import count, flag, key, number, table, te
 
 class CostKind(enum.StrEnum):
     """Whose code a function is. The interpreter and the C library work for the Python function
-    or the extension that called them, where the interpreter names its functions."""
+    or the extension that called them, where the interpreter names its functions. What is neither
+    installed nor the suite's is an application's own."""
 
     PYTHON = "Python"
+    APPLICATION = "an application's own"
     EXTENSION = "C extension"
     SUITE = "the suite's own"
     INTERPRETER = "interpreter"

@@ -182,6 +182,26 @@ _RULES: tuple[tuple[str, str], ...] = (
     ("flask.app:Flask.request_context", CONTEXT),
     ("flask.app:*", HOOKS),
     ("flask.sansio.*", HOOKS),
+    # Starlette
+    ("starlette.middleware.*", HOOKS),
+    ("starlette._exception_handler:*", HOOKS),
+    ("starlette.applications:*", CONTEXT),
+    ("starlette.routing:request_response*", CONTEXT),
+    ("starlette.routing:*", ROUTING),
+    ("starlette._utils:get_route_path", ROUTING),
+    ("starlette.requests:Request.body", READING),
+    ("starlette.requests:Request.stream", READING),
+    ("starlette.requests:Request.json", READING),
+    ("starlette.requests:Request._get_form", READING),
+    ("starlette.requests:*", CONTEXT),
+    ("starlette.formparsers:*", READING),
+    ("starlette.responses:*.__call__", WRITING),
+    ("starlette.responses:*", RESPONSE),
+    ("starlette.concurrency:*", THREADS),
+    ("anyio.to_thread:*", THREADS),
+    ("anyio._backends._asyncio:WorkerThread.*", THREADS),
+    ("anyio.*", _CALLER),
+    ("starlette.datastructures:*", _CALLER),
     # gunicorn and waitress
     ("gunicorn.config:*", _CALLER),
     ("gunicorn.util:*", _CALLER),
@@ -239,7 +259,9 @@ def in_phases(tree: Iterable[Node], outer: str = UNKNOWN) -> Iterator[tuple[str,
 @cache
 def phase_of(function: Function) -> str | None:
     """The phase by the table; None for what serves its caller. UNKNOWN where no rule fits a
-    function that is no small tool."""
+    function that is no small tool. All of a person's own application is its handler."""
+    if function.kind is CostKind.APPLICATION:
+        return HANDLER
     name = f"{function.module}:{function.name}"
     found = next((phase for pattern, phase in _RULES if fnmatchcase(name, pattern)), None)
     if found is not None:

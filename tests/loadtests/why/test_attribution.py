@@ -23,7 +23,7 @@ SERVE = Function(CostKind.PYTHON, "shop", "shop.server", "serve")
 HANDLE = Function(CostKind.PYTHON, "shop", "shop.views", "Shop.handle")
 ENCODE = Function(CostKind.EXTENSION, "fast", "fast._speed", "encode")
 
-PYTHON, SUITE = CostKind.PYTHON, CostKind.SUITE
+PYTHON, SUITE, OWN = CostKind.PYTHON, CostKind.SUITE, CostKind.APPLICATION
 LIBRARY = "standard library"
 DYNAMIC, SO = "/usr/lib/python3.12/lib-dynload", ".cpython-312-x86_64-linux-gnu.so"
 
@@ -127,7 +127,7 @@ def test_the_mean_of_repeats_counts_a_missing_path_as_nothing() -> None:
         (f"{ROOT}/loopbench/servers/stacks.py", SUITE, "loopbench", "loopbench.servers.stacks"),
         (f"{ROOT}/servers/stacks.py", SUITE, "loopbench", "loopbench.servers.stacks"),
         (f"{ROOT}{SITE}/h11/_util.py", PYTHON, "h11", "h11._util"),
-        ("/nowhere/shop.py", PYTHON, "shop", "shop"),
+        ("/nowhere/shop.py", OWN, "shop", "shop"),
     ],
 )
 def test_a_file_says_package_and_module(

@@ -23,8 +23,10 @@ from loopbench.results.why.phases import (
     HANDLER,
     LOOP,
     READING,
+    ROUTING,
     THREADS,
     UNKNOWN,
+    WRITING,
     by_phase,
     phase_of,
 )
@@ -82,6 +84,9 @@ def test_a_phase_is_that_of_the_nearest_function_that_has_one(costs: Costs) -> N
         ("gunicorn", "gunicorn.http2.negotiation", "upgrade_allowed", READING),
         ("fastapi", "fastapi.routing", "APIRoute.handle", UNKNOWN),
         ("quart", "quart.views", "View.dispatch_request", UNKNOWN),
+        ("starlette", "starlette.routing", "Router.app", ROUTING),
+        ("starlette", "starlette.responses", "Response.__call__", WRITING),
+        ("starlette", "starlette.templating", "Jinja2Templates.TemplateResponse", UNKNOWN),
     ],
 )
 def test_the_table_of_phases_says_what_it_does_not_know(
@@ -89,6 +94,13 @@ def test_the_table_of_phases_says_what_it_does_not_know(
 ) -> None:
     """None: it serves its caller."""
     assert phase_of(Function(CostKind.PYTHON, package, module, name)) == phase
+
+
+@pytest.mark.parametrize(("module", "name"), [("shop.views", "home"), ("app", "Quart.helper")])
+def test_a_persons_own_application_is_the_handler(module: str, name: str) -> None:
+    """Whatever its modules are called."""
+    own = Function(CostKind.APPLICATION, module.partition(".")[0], module, name)
+    assert phase_of(own) == HANDLER
 
 
 def test_differences_come_by_size_and_add_up(costs: Costs) -> None:
