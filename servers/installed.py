@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable
 from functools import cache
 
 from loopbench.results.schema import INSTALLED
-from loopbench.servers.stacks import Stack
+from loopbench.servers.stacks import STACKS, Stack
 
 
 def available(stack: Stack) -> str | None:
     """Why the stack cannot run in this environment, with the remedy; None where it can."""
     missing = lacking(stack.packages)
+    theirs = [package for package in missing if package not in _known()]
+    if theirs and stack.own is not None:
+        command = f"`{sys.executable} -m pip install {' '.join(theirs)}`"
+        return f"this environment lacks {', '.join(theirs)}, which the application needs; {command}"
     return f"install {', '.join(missing)} ({remedy(stack)})" if missing else None
+
+
+@cache
+def _known() -> frozenset[str]:
+    """What the suite's own stacks need, and its set-up installs."""
+    return frozenset(package for stack in STACKS.values() for package in stack.packages)
 
 
 def lacking(packages: Iterable[str]) -> list[str]:

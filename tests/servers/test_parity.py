@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -21,6 +22,7 @@ from loopbench.servers.lifecycle.parity import (
     unexplained,
 )
 from loopbench.servers.lifecycle.process import ServerProcess, server_process
+from loopbench.servers.parts import OwnApp
 from loopbench.servers.probe.readings import Glance, Observe, Reset
 from loopbench.servers.settings import Settings
 from loopbench.servers.stacks import NO_LOOP, STACKS, keeps
@@ -231,3 +233,12 @@ def test_what_is_not_installed_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     more = replace(core, optional="stacks")
     assert available(more) == ("install no-such-package, nor-this (`make setup STACKS=all` does)")
     assert available(STACKS["aiohttp"]) is None
+
+
+def test_what_an_own_application_lacks_is_installed_where_it_is_to_run() -> None:
+    """No set-up of the suite brings it; what the suite's own servers need is brought by that."""
+    own = replace(STACKS["aiohttp"], own=OwnApp("shop:app", "/nowhere", "/"))
+    lacking = available(replace(own, packages=("aiohttp", "no-such-package")))
+    assert lacking is not None
+    assert lacking.endswith(f"needs; `{sys.executable} -m pip install no-such-package`")
+    assert available(own) is None
