@@ -147,6 +147,15 @@ class Material:
         one, reference = self.summaries.get(cell, metric), self.summaries.get(other, metric)
         return None if one is None or reference is None else ratio_between(one, reference)
 
+    def instructions(self, where: Where) -> dict[str, float]:
+        """Instructions of the request that a load sends, by stack, as far as they were counted."""
+        cases = {run.values["case"] for run in self.runs if run.where == where}
+        return {
+            str(row["stack"]): value
+            for row in self.counts
+            if row["case"] in cases and isinstance(value := row["instructions"], float)
+        }
+
     def rows_of(self, cell: Cell) -> Iterator[RunRow]:
         """The rows of one Cell and load."""
         return (run for run in self.runs if run.cell == cell)

@@ -25,7 +25,7 @@ from loopbench.results.report.series import findings, readings
 from loopbench.results.schema import Dispatch, Family, Work
 from loopbench.results.schema.load_kinds import LoadKind
 from loopbench.results.stats import formatting
-from loopbench.results.stats.summary import Summary
+from loopbench.results.stats.summary import Ratio, Summary
 
 
 def faster(material: Material) -> Reply | None:
@@ -66,11 +66,20 @@ def waiting(material: Material) -> Reply | None:
 
 
 def sync(material: Material) -> Reply | None:
-    """CPU of the same answer from a worker thread over that from the loop."""
+    """CPU of the same answer from a worker thread over that from the loop; instructions where its
+    CPU time does not tell the two apart."""
     for threaded in material.family(Family.SYNC):
         direct = material.baseline(threaded)
-        found = [] if direct is None else _dispatch(material, direct, threaded)
-        if not found or direct is None:
+        if direct is None:
+            continue
+        ratios = _dispatch(material, direct, threaded)
+        timed = [Figure(stack, ratio.centre, times(ratio)) for stack, ratio in ratios.items()]
+        counted = _counted(material, direct, threaded)
+        found, of_what, other = timed, "CPU time", ""
+        if counted and not (ratios and all(ratio.significant for ratio in ratios.values())):
+            found, of_what = counted, "instructions"
+            other = f"In CPU time, system calls included: {over(timed)}" if timed else ""
+        if not found:
             continue
         waits = [
             Figure(one.stack, wait.centre, _ms(wait))
@@ -79,18 +88,29 @@ def sync(material: Material) -> Reply | None:
         ]
         waited = f", for which it waits {figures_alone(waits)} in the mean" if waits else ""
         return Reply(
-            f"{capital(over(found))}: a sync route takes that many times the CPU time of the "
+            f"{capital(over(found))}: a sync route takes that many times the {of_what} of the "
             f"async one, since each call is handed to a thread{waited} "
-            f"({threaded[0]} over {direct[0]})"
+            f"({threaded[0]} over {direct[0]})",
+            (other,) if other else (),
         )
     return None
 
 
-def _dispatch(material: Material, direct: Where, threaded: Where) -> list[Figure]:
-    return [
-        Figure(stack, ratio.centre, times(ratio))
+def _dispatch(material: Material, direct: Where, threaded: Where) -> dict[str, Ratio]:
+    return {
+        stack: ratio
         for stack in material.contenders()
         if (ratio := material.against((stack, *threaded), (stack, *direct), CPU)) is not None
+    }
+
+
+def _counted(material: Material, direct: Where, threaded: Where) -> list[Figure]:
+    one, other = material.instructions(threaded), material.instructions(direct)
+    return [
+        Figure(stack, share, f"{formatting.digits(share)}x")
+        for stack in material.contenders()
+        if stack in one and stack in other
+        for share in (one[stack] / other[stack],)
     ]
 
 

@@ -100,6 +100,32 @@ def cost(material: Material) -> Words:
     return _told(findings.first(material, wheres, CPU), "speed")
 
 
+def counted(material: Material) -> Words:
+    """Instructions of a request, in the scenario of the first sentence."""
+    chosen = _compared(material)
+    counts = {} if chosen is None else material.instructions(chosen[0])
+    reference = material.summaries.reference
+    base = counts.get(str(reference))
+    others = {
+        stack: value / base
+        for stack, value in counts.items()
+        if base and stack in material.contenders() and stack != reference
+    }
+    if chosen is None or base is None or not others:
+        return ()
+    least, *_, most = sorted(others, key=others.__getitem__) * 2
+    costs = [
+        f"{formatting.digits(others[stack])}x on {stack} ({formatting.digits(counts[stack])})"
+        for stack in dict.fromkeys((least, most))
+    ]
+    said = (
+        "Counted in instructions, which the machine's load does not change, a request of "
+        f"{material.name(chosen[0])} costs {' to '.join(costs)} what it costs on {reference} "
+        f"({formatting.digits(base)})"
+    )
+    return (said, *_see("speed"))
+
+
 def tail(material: Material) -> Words:
     """The 99th percentile at the first given rate."""
     rates = [where for where in material.models(LoadKind.OPEN) if material.fact(where).is_rate]
@@ -200,6 +226,7 @@ SENTENCES: tuple[Callable[[Material], Words], ...] = (
     rates,
     elsewhere,
     cost,
+    counted,
     tail,
     blocking,
     distrust,
