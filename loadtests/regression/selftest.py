@@ -252,16 +252,34 @@ def _said(findings: Sequence[Row]) -> str:
 
 def steps_for_instructions(wish: Wish, stack: str, say: Say) -> dict[str, int]:
     """By Case: how many steps make its share of MORE_INSTRUCTIONS in a stack, by counting a
-    candidate that has many."""
+    candidate that has many and one that has half as many.
+
+    The edit itself moves code and names in memory, and with them what collides in the interpreter's
+    caches: it took 2,500 instructions off each request of Quart's, before a step was done.
+    """
     say("self-test: how many instructions a step of the added work is")
     counted = replace(wish, counts=instructions.Plan(most=1))
-    edits = [more_work(_TRIED_STEPS, case, stack) for case in MORE_INSTRUCTIONS]
-    rows = _tried(counted, edits, INSTRUCTIONS, say)
-    steps = {}
+    many, few = (
+        _tried(
+            counted,
+            [more_work(steps, case, stack) for case in MORE_INSTRUCTIONS],
+            INSTRUCTIONS,
+            say,
+        )
+        for steps in (_TRIED_STEPS, _TRIED_STEPS // 2)
+    )
+    found = {}
     for case, share in MORE_INSTRUCTIONS.items():
-        without, with_ = _medians([row for row in rows if row["route"] == case], "instructions")
-        steps[case] = math.ceil(share * without / ((with_ - without) / _TRIED_STEPS))
-    return steps
+        without, with_many = _medians([row for row in many if row["route"] == case], "instructions")
+        _, with_few = _medians([row for row in few if row["route"] == case], "instructions")
+        found[case] = sized(share * without, with_few - without, with_many - without)
+    return found
+
+
+def sized(wanted: float, few: float, many: float) -> int:
+    """Steps that add so many instructions, by what half of _TRIED_STEPS and all of them added."""
+    step = (many - few) / (_TRIED_STEPS - _TRIED_STEPS // 2)
+    return math.ceil(_TRIED_STEPS + (wanted - many) / step)
 
 
 def steps_for_cpu(wish: Wish, say: Say) -> int:

@@ -5,7 +5,16 @@ from __future__ import annotations
 import pytest
 
 from loopbench.loadtests.regression.check import Wish
-from loopbench.loadtests.regression.selftest import Met, Trial, about, busy, met_by, says, silent
+from loopbench.loadtests.regression.selftest import (
+    Met,
+    Trial,
+    about,
+    busy,
+    met_by,
+    says,
+    silent,
+    sized,
+)
 from loopbench.results.schema import Row
 from loopbench.results.schema.regression import Layer
 
@@ -102,3 +111,10 @@ def test_every_finding_there_has_to_have_the_verdict() -> None:
     assert not says(where, ["regressed", "cannot-tell"])(findings)
     assert says(where, ["regressed", "cannot-tell"])(findings[:1])
     assert about(findings, where) == findings
+
+
+@pytest.mark.parametrize("of_the_edit", [0.0, -2_500.0, 4_000.0])
+def test_added_work_is_sized_with_what_the_edit_itself_costs(of_the_edit: float) -> None:
+    """A step takes 7 instructions: those that are wanted are there, and at most a step more."""
+    steps = sized(20_000.0, of_the_edit + 2500 * 7, of_the_edit + 5000 * 7)
+    assert 20_000 <= of_the_edit + steps * 7 < 20_007
