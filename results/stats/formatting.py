@@ -136,7 +136,7 @@ def precision(summary: Summary, *, ends: bool = False) -> str:
     interval, metric = summary.interval, summary.sample.metric
     if interval is None:
         return ""
-    half = _half_width(interval, summary.centre)
+    half = half_width(interval, summary.centre)
     if half is None or ends:
         return f"[{figure(metric, interval.low)}–{figure(metric, interval.high)}]"
     return _percent(half)
@@ -146,7 +146,7 @@ def is_wide(summary: Summary) -> bool:
     """Whether its interval is too wide for ± in % to tell where it ends."""
     if summary.interval is None:
         return False
-    half = _half_width(summary.interval, summary.centre)
+    half = half_width(summary.interval, summary.centre)
     return half is None or half > _WIDE
 
 
@@ -162,13 +162,13 @@ def ratio(value: Ratio, *, interval: bool = False) -> str:
         return f"{digits(value.centre)}x ?"
     if not value.significant:
         return f"~ [{between(value.interval)}]"
-    half = _half_width(value.interval, value.centre)
+    half = half_width(value.interval, value.centre)
     if interval or half is None:
         return f"{digits(value.centre)}x [{between(value.interval)}]"
     return f"{digits(value.centre)}x {_percent(half)}"
 
 
-def _half_width(interval: Interval, centre: float) -> float | None:
+def half_width(interval: Interval, centre: float) -> float | None:
     """The longer side of an interval as a share of the centre; None for a centre of 0."""
     if centre == 0:
         return None

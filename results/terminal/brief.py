@@ -19,7 +19,7 @@ from loopbench.results.schema.warnings import wording
 from loopbench.results.stats import formatting
 from loopbench.results.stats.compare import word_for
 from loopbench.results.stats.summary import METRICS, Cell, Ratio, Summaries, Summary, load_models
-from loopbench.results.terminal import stalls
+from loopbench.results.terminal import stalls, steadiness
 from loopbench.results.terminal.notes import Note, marks, notes
 from loopbench.results.terminal.stalls import Stalled
 from loopbench.results.terminal.table import heading, in_order
@@ -87,7 +87,7 @@ def brief(folder: Folder, summaries: Summaries, counts: tuple[Row, ...]) -> Brie
         reference=summaries.reference or "",
         lines=lines,
         notes=tuple(_note(note) for note in found if _shown(note, lines)),
-        legend=tuple(_legend(lines, summaries)),
+        legend=(*_legend(lines, summaries), *steadiness.lines(folder, summaries)),
         stalled=stalls.of_folder(folder),
         closing=tuple(str(problem) for problem in folder.problems),
     )

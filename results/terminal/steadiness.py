@@ -1,0 +1,70 @@
+"""Why intervals are wide, where they are, and what would make them narrower."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+
+from loopbench.results.folder.folder import Folder
+from loopbench.results.schema import Row
+from loopbench.results.schema.load_kinds import LoadKind
+from loopbench.results.stats import formatting
+from loopbench.results.stats.summary import Summaries, load_models
+
+NARROW = 0.05
+"""Half of an interval, as a share of its ratio, from which on nothing is said."""
+
+MOST_TIMES = 100
+"""More than so many times as long nobody measures."""
+
+ROUNDED_FROM = 2
+
+_METRIC = "throughput_rps"
+_FEWEST_SLICES = 4
+
+
+def lines(folder: Folder, summaries: Summaries) -> Iterator[str]:
+    """How well the ratios of closed loops are known in the median, what the machine did meanwhile,
+    and how much longer would do; nothing where they are known to NARROW, or to no interval."""
+    widths = list(_half_widths(folder, summaries))
+    if not widths or (middle := statistics.median(widths)) <= NARROW:
+        return
+    varied = variation(folder.slices)
+    why = "" if varied is None else f"; a fixed piece of work varied by {varied:.0%} meanwhile"
+    yield f"Ratios of closed loops are known to \N{PLUS-MINUS SIGN}{middle:.0%} in the median{why}."
+    longer = (middle / NARROW) ** 2
+    if longer <= MOST_TIMES:
+        times = f"{longer:.0f}" if longer >= ROUNDED_FROM else f"{longer:.1f}"
+        narrow = f"\N{PLUS-MINUS SIGN}{NARROW:.0%}"
+        yield f"{narrow} takes about {times} times as long here, and less on a quieter machine."
+
+
+def variation(slices: Iterable[Row]) -> float | None:
+    """By how much the time of a fixed piece of work differed between the Slices of a Run: the
+    standard deviation of its logarithm, in the median over Runs; None where it was not timed."""
+    by_run: defaultdict[str, list[float]] = defaultdict(list)
+    for row in slices:
+        if isinstance(work_ms := row["work_ms"], float) and work_ms > 0:
+            by_run[str(row["run_id"])].append(math.log(work_ms))
+    of_each = [statistics.stdev(one) for one in by_run.values() if len(one) >= _FEWEST_SLICES]
+    return statistics.median(of_each) if of_each else None
+
+
+def _half_widths(folder: Folder, summaries: Summaries) -> Iterator[float]:
+    """Of every ratio of throughput in a closed loop that was measured in Slices."""
+    in_slices = {str(row["run_id"]) for row in folder.slices}
+    sliced = {run.cell for run in folder.runs if run.run_id in in_slices}
+    for where, models in load_models(folder).items():
+        if models[-1] != LoadKind.CLOSED:
+            continue
+        for stack in folder.stacks:
+            found = summaries.get((stack, *where), _METRIC)
+            if stack == summaries.yardstick or found is None or (stack, *where) not in sliced:
+                continue
+            if found.ratio is None or found.ratio.interval is None:
+                continue
+            width = formatting.half_width(found.ratio.interval, found.ratio.centre)
+            if width is not None:
+                yield width
