@@ -68,7 +68,7 @@ def _import(topic: str) -> Path:
 
 def _question(name: str, texts: Mapping[str, Any]) -> Question:
     claims = tuple(
-        _claim(whom, said, text)
+        _claim(whom, said, {**texts, **text})
         for whom, claims in texts.get("claims", {}).items()
         for said, text in claims.items()
     )
@@ -77,7 +77,8 @@ def _question(name: str, texts: Mapping[str, Any]) -> Question:
 
 def _claim(whom: str, said: str, text: Mapping[str, Any]) -> Claim:
     """What is said of a stack, or of `both` core stacks: under `settings`, or under all; or `of`
-    stacks under settings of their own."""
+    stacks under settings of their own. Either is the claim's, or that of all claims of a question.
+    """
     verdicts = {pattern: Agrees(verdict) for pattern, verdict in text["verdicts"].items()}
     alike = dict.fromkeys(CORE if whom == "both" else (whom,), text.get("settings", ()))
     return Claim(said, verdicts, text.get("of", alike))
