@@ -8,8 +8,9 @@ read from the file when the handler and all that was begun have come to an end.
 import asyncio
 import tempfile
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from quart import current_app
 from loopbench.loadtests.behaviour import applications as apps
 from loopbench.loadtests.behaviour.asking import NONE, Answer, experiment
 from loopbench.loadtests.behaviour.disconnect import leaving as scene
-from loopbench.loadtests.behaviour.serving import AIOHTTP, ANSWERING, QUART, App, Build, Live
+from loopbench.loadtests.behaviour.serving import AIOHTTP, QUART, App, Build, Live
 from loopbench.loadtests.behaviour.talking import Leaving, Wire, as_seen, received, requesting, seen
 
 SETTLED_BOUND_S = 10.0
@@ -160,29 +161,35 @@ def fate(begin: scene.Begin, leaving: Leaving) -> Answer:
 
 def saves(
     question: str,
+    way: Way,
     also: str = "",
-    *,
-    stacks: tuple[str, ...] = (AIOHTTP, QUART),
-    leavings: tuple[Leaving, ...] = tuple(Leaving),
-    more: bool = False,
-) -> Callable[[Way], Way]:
-    """Ask what becomes of a save in the decorated way.
+    stacks: Sequence[str] = (AIOHTTP, QUART),
+    leavings: Sequence[Leaving] = tuple(Leaving),
+) -> None:
+    """Ask what becomes of a save in that way. also: what else is different, for the setting."""
+    makes = apps.each(application, way)
+    scene.leaves(question, scene.begins({one: makes[one] for one in stacks}, also), leavings)(fate)
 
-    Each stack, each way of leaving; aiohttp with its cancellation setting on, too. also: what
-    else is different, for the setting. more: the handler awaits something else after the way.
-    """
 
-    def register(way: Way) -> Way:
-        async def and_more() -> None:
-            await way()
-            await asyncio.sleep(5 * saving.step_s)
+def and_more(way: Way) -> Way:
+    """The handler awaits something else after it."""
 
-        makes = apps.each(application, and_more if more else way)
-        rows = scene.begins({stack: makes[stack] for stack in stacks}, also)
-        scene.leaves(question, rows, leavings)(fate)
-        return way
+    async def both() -> None:
+        await way()
+        await asyncio.sleep(5 * saving.step_s)
 
-    return register
+    return both
+
+
+async def shield_each() -> None:
+    await asyncio.shield(apps.begin(saving.step("first")))
+    await asyncio.shield(apps.begin(saving.step("second")))
+
+
+async def as_a_job() -> None:
+    """What `atomic` does, written out: it is for aiohttp only."""
+    job = await schedulers[0].spawn(saving.save())
+    await job.wait()
 
 
 AWAITED: dict[str, Way] = {
@@ -191,40 +198,39 @@ AWAITED: dict[str, Way] = {
     "create-task-with-await": lambda: asyncio.create_task(saving.save()),
     "aiojobs-shield": lambda: schedulers[0].shield(saving.save()),
     "to-thread": lambda: asyncio.to_thread(saving.save_blocking),
+    "two-shielded-steps": shield_each,
 }
-"""By question, what the handler awaits."""
-
-for question, awaited in AWAITED.items():
-    saves(question)(awaited)
-
-PLAIN_AWAIT = apps.each(application, saving.save)
-scene.leaves("plain-await", scene.not_told(PLAIN_AWAIT))(fate)
-
-MORE = "more to await after it"
+BEGUN: dict[str, Way] = {
+    "create-task-without-await": apps.asynchronous(lambda: apps.begin(saving.save())),
+    "aiojobs-spawn": lambda: schedulers[0].spawn(saving.save()),
+}
+"""By question, what the handler awaits, and what it begins without waiting for it."""
 
 
-@saves("create-task-without-await")
-@saves("create-task-without-await", MORE, leavings=scene.FIN, more=True)
-async def task_kept() -> None:
-    apps.begin(saving.save())
-
-
-@saves("aiojobs-spawn")
-@saves("aiojobs-spawn", MORE, leavings=scene.FIN, more=True)
-async def aiojobs_spawn() -> None:
-    await schedulers[0].spawn(saving.save())
-
-
-@saves("background-task", stacks=(QUART,))
-@saves("background-task", MORE, stacks=(QUART,), leavings=scene.FIN, more=True)
 async def background_task() -> None:
     current_app.add_background_task(saving.save)
 
 
-@saves("background-task", "a plain function", stacks=(QUART,), leavings=scene.FIN)
 async def background_thread() -> None:
     """Plain code is run in a thread."""
     current_app.add_background_task(saving.save_blocking)
+
+
+ON_AIOHTTP, ON_QUART, FIN = (AIOHTTP,), (QUART,), scene.FIN
+MORE = "more to await after it"
+
+for question, way in (AWAITED | BEGUN).items():
+    saves(question, way)
+for question, way in BEGUN.items():
+    saves(question, and_more(way), MORE, leavings=FIN)
+saves("background-task", background_task, stacks=ON_QUART)
+saves("background-task", and_more(background_task), MORE, ON_QUART, FIN)
+saves("background-task", background_thread, "a plain function", ON_QUART, FIN)
+saves("two-shielded-steps", AWAITED["shield"], "one shield around both", leavings=FIN)
+saves("aiojobs-atomic", as_a_job, stacks=ON_QUART)
+# aiohttp has no sync routes: the nearest thing.
+IN_THREAD = partial(apps.in_executor, saving.save_blocking)
+saves("sync-route", IN_THREAD, "through run_in_executor", ON_AIOHTTP)
 
 
 @experiment("background-task", AIOHTTP)
@@ -233,18 +239,6 @@ def look_for_background_tasks() -> Answer:
     if found:
         return Answer(", ".join(found), "the application has these")
     return Answer(NONE, "the nearest is aiojobs, or a task of one's own that on_cleanup waits for")
-
-
-@saves("two-shielded-steps")
-async def shield_each() -> None:
-    await asyncio.shield(apps.begin(saving.step("first")))
-    await asyncio.shield(apps.begin(saving.step("second")))
-
-
-@saves("two-shielded-steps", "one shield around both", leavings=scene.FIN)
-async def shield_both() -> None:
-    """The remedy: a coroutine of both steps."""
-    await asyncio.shield(apps.begin(saving.save()))
 
 
 def aiohttp_atomic() -> web.Application:
@@ -266,29 +260,16 @@ def aiohttp_atomic() -> web.Application:
     return app
 
 
-@saves("aiojobs-atomic", stacks=(QUART,))
-async def as_a_job() -> None:
-    """What `atomic` does, written out: it is for aiohttp only."""
-    job = await schedulers[0].spawn(saving.save())
-    await job.wait()
-
-
-@saves("sync-route", "through run_in_executor", stacks=(AIOHTTP,))
-async def executor() -> None:
-    """aiohttp has no sync routes: the nearest thing."""
-    await apps.in_executor(saving.save_blocking)
-
-
-def sync_route() -> App:
-    return ANSWERING[QUART]({}, handling, sync={"/": saving.save_blocking})
-
-
 async def progress() -> AsyncIterator[bytes]:
     for line in ("first", "second"):
         await saving.step(line)
         yield f"{line} step saved\n".encode()
 
 
+PLAIN_AWAIT, STREAMED = apps.each(application, saving.save), scene.doing(progress, handling)
+SYNC_ROUTE = partial(apps.quart_answering, {}, handling, sync={"/": saving.save_blocking})
+
+scene.leaves("plain-await", scene.not_told(PLAIN_AWAIT))(fate)
 scene.leaves("aiojobs-atomic", scene.begins({AIOHTTP: aiohttp_atomic}))(fate)
-scene.leaves("sync-route", scene.begins({QUART: sync_route}))(fate)
-scene.leaves("streamed-answer", scene.begins(scene.doing(progress, handling)))(fate)
+scene.leaves("sync-route", scene.begins({QUART: SYNC_ROUTE}))(fate)
+scene.leaves("streamed-answer", scene.begins(STREAMED))(fate)

@@ -46,6 +46,7 @@ def row(
 
 SAVING = each(ways.application)
 PLAIN, SHIELD, JOB = (ways.AWAITED[way] for way in ("plain-await", "shield", "aiojobs-shield"))
+KEPT, SPAWNED = (ways.BEGUN[way] for way in ("create-task-without-await", "aiojobs-spawn"))
 GONE, STAYS = "client gone", "client waits"
 SHORT = f"wait_timeout={SHORT_S}"
 ADDED, BOUND = "app.add_background_task", "BACKGROUND_TASK_SHUTDOWN_TIMEOUT"
@@ -58,10 +59,10 @@ for stack, hook, on, cancel, bound in (
     (QUART, "after_serving", "", {}, "graceful_timeout"),
 ):
     waits = f"{hook} awaits the tasks"
-    background(stack, "create_task", ways.task_kept)
-    background(stack, f"create_task, {waits}", ways.task_kept, waiting=True)
-    background(stack, "aiojobs spawn", ways.aiojobs_spawn)
-    background(stack, f"aiojobs spawn, {SHORT}", ways.aiojobs_spawn, wait_timeout=SHORT_S)
+    background(stack, "create_task", KEPT)
+    background(stack, f"create_task, {waits}", KEPT, waiting=True)
+    background(stack, "aiojobs spawn", SPAWNED)
+    background(stack, f"aiojobs spawn, {SHORT}", SPAWNED, wait_timeout=SHORT_S)
     shielded(stack, f"plain await, {GONE}", PLAIN, {})
     shielded(stack, f"{on}asyncio.shield, {GONE}", SHIELD, cancel)
     shielded(stack, f"{on}asyncio.shield, {GONE}, {waits}", SHIELD, cancel, waiting=True)
