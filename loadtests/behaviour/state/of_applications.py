@@ -82,10 +82,6 @@ def set_key(app: web.Application) -> None:
     app[LIMIT] = "new"
 
 
-def change_value(app: web.Application) -> None:
-    app[SHARED]["limit"] = "new"
-
-
 new = apps.asynchronous(lambda: web.Response(text="new"))
 
 
@@ -96,7 +92,7 @@ async def new_header(_: web.Request, response: web.StreamResponse) -> None:
 quart_new = apps.asynchronous(lambda: "new")
 CHANGES_OF_AIOHTTP: dict[str, Callable[[Any], object]] = {
     "app[key] = …": set_key,
-    "app[key] is changed within": change_value,
+    "app[key] is changed within": lambda app: app[SHARED].update(limit="new"),
     "app.router.add_get": lambda app: app.router.add_get("/new", new),
     "app.middlewares.append": lambda app: app.middlewares.append(web.middleware(new)),
     "app.on_response_prepare.append": lambda app: app.on_response_prepare.append(new_header),

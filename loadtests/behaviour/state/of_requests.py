@@ -1,4 +1,4 @@
-"""What is kept for one request: with it or its response, in `g`, in a session, for a WebSocket."""
+"""What is kept for one request: with it or its response, in `g`, in a session; in a WebSocket."""
 
 import asyncio
 import inspect
@@ -9,14 +9,22 @@ from typing import Any
 import quart
 from aiohttp import web
 from itsdangerous import BadData, base64_decode, base64_encode
-from quart import Quart, Response, g, request, session
+from quart import Quart, Response, current_app, g, request, session, websocket
 
-from loopbench.loadtests.behaviour.applications import Handler, aiohttp_app, answering, begin
+from loopbench.loadtests.behaviour import applications as apps
 from loopbench.loadtests.behaviour.asking import NONE, Answer, experiment, experiments, variants
 from loopbench.loadtests.behaviour.framework.events import kinds, warned
 from loopbench.loadtests.behaviour.parsing.scene import aiohttp_reader, quart_reader
 from loopbench.loadtests.behaviour.serving import AIOHTTP, QUART, Build, serve
-from loopbench.loadtests.behaviour.talking import Wire, as_seen, get, noting, reply_of, seen
+from loopbench.loadtests.behaviour.talking import (
+    Wire,
+    as_seen,
+    get,
+    noting,
+    reply_of,
+    seen,
+    upgraded,
+)
 
 USER: Any = web.RequestKey("user", str) if hasattr(web, "RequestKey") else "user"
 """Before aiohttp 3.14 there are no typed keys of a request; where these are what is asked about,
@@ -27,7 +35,7 @@ def storing(key: Any) -> Any:
     """A middleware that stores, where the request names a user."""
 
     @web.middleware
-    async def store(request: web.Request, handler: Handler) -> web.StreamResponse:
+    async def store(request: web.Request, handler: apps.Handler) -> web.StreamResponse:
         if "user" in request.query:
             request[key] = request.query["user"]
         return await handler(request)
@@ -76,12 +84,12 @@ def aiohttp_costing(name: str = "") -> web.Application:
         return response
 
     @web.middleware
-    async def read(request: web.Request, handler: Handler) -> web.StreamResponse:
+    async def read(request: web.Request, handler: apps.Handler) -> web.StreamResponse:
         response = await handler(request)
         seen(f"middleware finds {response.get(key)}")
         return response
 
-    app = answering(handler, read)
+    app = apps.answering(handler, read)
     finds = noting("on_response_prepare finds {}", lambda response: response.get(key))
     app.on_response_prepare.append(finds)
     return app
@@ -227,27 +235,16 @@ def _forged(cookie: str) -> str:
 
 
 Work = Callable[[], Coroutine[Any, Any, None]]
-
-
-def in_executor(_: Quart, work: Work) -> None:
-    """A thread of the pool: no context variables are handed over."""
-    asyncio.get_running_loop().run_in_executor(None, lambda: asyncio.run(work()))
-
-
-def to_thread(_: Quart, work: Work) -> None:
-    """A thread that is given the context variables."""
-    begin(asyncio.to_thread(lambda: asyncio.run(work())))
-
-
-BEGINS: dict[str, Callable[[Quart, Work], object]] = {
-    "asyncio.create_task": lambda _, work: begin(work()),
-    "copy_current_request_context": lambda _, work: begin(
+BEGINS: dict[str, Callable[[Work], object]] = {
+    "asyncio.create_task": lambda work: apps.begin(work()),
+    "copy_current_request_context": lambda work: apps.begin(
         quart.copy_current_request_context(work)()
     ),
-    "app.add_background_task": lambda app, work: app.add_background_task(work),
-    "run_in_executor": in_executor,
-    "asyncio.to_thread": to_thread,
+    "app.add_background_task": lambda work: current_app.add_background_task(work),
+    "run_in_executor": lambda work: apps.begin(apps.in_executor(partial(asyncio.run, work()))),
+    "asyncio.to_thread": lambda work: apps.begin(asyncio.to_thread(asyncio.run, work())),
 }
+"""Of the two threads, to_thread alone is given the context variables."""
 
 BODY = b"the body"
 
@@ -256,7 +253,7 @@ def found(where: str, value: object, stored: object = "Ada") -> str:
     return f"{where} {'there' if value == stored else 'empty'}"
 
 
-def quart_beginning(begins: Callable[[Quart, Work], None]) -> Quart:
+def quart_beginning(begins: Callable[[Work], object]) -> Quart:
     app = Quart(__name__)
 
     async def look() -> None:
@@ -272,7 +269,7 @@ def quart_beginning(begins: Callable[[Quart, Work], None]) -> Quart:
     @app.post("/")
     async def handler() -> str:
         g.user = "Ada"
-        begins(app, look)
+        begins(look)
         return ""
 
     @app.teardown_request
@@ -300,10 +297,10 @@ def aiohttp_passing_on(body_read: bool) -> web.Application:
         request[USER] = "Ada"
         if body_read:
             await request.read()
-        begin(look(request))
+        apps.begin(look(request))
         return web.Response()
 
-    return aiohttp_app(web.post("/", handler))
+    return apps.aiohttp_app(web.post("/", handler))
 
 
 PASSED, READ = "the request is passed on", "the request is passed on, its body read before"
@@ -319,6 +316,60 @@ def ask_in_task(application: Build, how: Any) -> Answer:
             return as_seen("the task never looked")
     meant = [event for event in seen.events if event not in ("answered", "looked", "torn down")]
     return as_seen(", ".join(meant))
+
+
+def aiohttp_talking() -> web.Application:
+    async def talk(request: web.Request) -> web.WebSocketResponse:
+        socket = web.WebSocketResponse()
+        await socket.prepare(request)
+        for _ in range(2):
+            await socket.send_str(f"found {request[USER]}")
+        await socket.close()
+        return socket
+
+    return apps.aiohttp_app(web.get("/ws", talk), middlewares=[storing(USER)])
+
+
+FOUND_IN: dict[str, Callable[[], object]] = {
+    "websocket.args": lambda: websocket.args["user"],
+    "request.args": lambda: request.args["user"],
+    "g, set in before_websocket": lambda: g.user,
+    "current_app.config": lambda: current_app.config["USER"],
+    "session": lambda: session.setdefault("user", "Ada"),
+}
+
+
+def quart_talking(look: Callable[[], object]) -> Quart:
+    app = Quart(__name__)
+    app.config["USER"] = "Ada"
+    app.secret_key = "not a secret"
+
+    @app.before_websocket
+    async def store() -> None:
+        g.user = websocket.args["user"]
+
+    @app.websocket("/ws")
+    async def talk() -> None:
+        for _ in range(2):
+            try:
+                await websocket.send(f"found {look()}")
+            except Exception as error:
+                await websocket.send(type(error).__name__)
+
+    return app
+
+
+@experiment("state-in-websocket", AIOHTTP, "request[key], set in a middleware", aiohttp_talking)
+@experiments("state-in-websocket", {QUART: quart_talking}, FOUND_IN)
+def ask_websocket(application: Build, *look: Callable[[], object]) -> Answer:
+    with serve(application(*look)) as server:
+        _, frame = upgraded(server.port, "/ws?user=Ada")
+    # Frames of a short text: a byte of kind, a byte of length, the text; then the closing one.
+    said = [part[1:].decode() for part in frame.partition(b"\x88")[0].split(b"\x81") if part]
+    if len(said) != 2:
+        return Answer("no two messages", f"the WebSocket said {frame!r}")
+    same = "the same for the second message" if said[0] == said[1] else "not for the second message"
+    return Answer(f"{said[0]}, {same}", f"the two messages were {said[0]!r} and {said[1]!r}")
 
 
 NO_G = (
