@@ -1,25 +1,30 @@
-"""Blocking calls and computations, on the loop, in threads and in processes: who else is served."""
+"""Handlers that block, compute, or send without end: who else is served meanwhile.
+
+The clients of some are in a process of their own, which shares no interpreter's lock with the
+server.
+"""
 
 import asyncio
 import hashlib
 import multiprocessing
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from functools import partial
 from math import ceil
+from multiprocessing.connection import Connection
 from typing import Any
 
 from aiohttp import web
+from quart import Quart, websocket
 
 from loopbench.loadtests.behaviour import applications as apps
 from loopbench.loadtests.behaviour.asking import Answer, experiments, variants
-from loopbench.loadtests.behaviour.blocking.beside import asking, beside
 from loopbench.loadtests.behaviour.dispatch.pools import connected, set_pool
 from loopbench.loadtests.behaviour.serving import AIOHTTP, QUART, App, Build, serve
-from loopbench.loadtests.behaviour.talking import Wire, seen
+from loopbench.loadtests.behaviour.talking import NoAnswer, Wire, get, seen, shake_hands
 
 BLOCKERS = 12
 BLOCK_S = 0.1
@@ -119,6 +124,48 @@ def behind(blocks: int, threads: int | None) -> str:
     return words.get(blocks, f"behind {blocks} of the twelve")
 
 
+@contextmanager
+def beside(client: Callable[[Connection], None]) -> Iterator[Connection]:
+    """Run `client` there; the two talk through the connection, which ends it when it is closed.
+
+    To be begun before there is any thread.
+    """
+    context = multiprocessing.get_context("fork")
+    ours, its = context.Pipe()
+    process = context.Process(target=_live, args=(client, ours, its), daemon=True)
+    process.start()
+    its.close()
+    try:
+        yield ours
+    finally:
+        process.kill()
+        process.join()
+
+
+def _live(client: Callable[[Connection], None], ours: Connection, its: Connection) -> None:
+    ours.close()  # or it would never be told that the other side has closed
+    with suppress(EOFError):
+        client(its)
+
+
+def asking(parent: Connection) -> None:
+    """A client that asks for / again and again, until it is told to stop.
+
+    Receives the port; sends, for every answer, when it was asked for and when it was there, by
+    perf_counter, which all processes of a machine share.
+    """
+    times: list[tuple[float, float]] = []
+    port = parent.recv()
+    while not parent.poll():
+        asked = time.perf_counter()
+        get(port, "/")
+        times.append((asked, time.perf_counter()))
+        if len(times) == 1:
+            parent.send("asking")
+    parent.recv()
+    parent.send(times)
+
+
 BURN_S = 0.5
 
 _TRYING = re.compile(r"(a*)*b")
@@ -212,3 +259,130 @@ def ask_computing(
     told = f"{answered} requests of one client were answered within the {ended - began:.2f} s"
     told += f" that it took; the slowest took {slowest * 1000:.0f} ms"
     return Answer("others wait until it is done" if waited else "others are served meanwhile", told)
+
+
+PIECE = b"hello " * 10
+
+Pieces = Callable[[], AsyncIterator[bytes]]
+Opening = Callable[[Wire], object]
+"""What a client says first."""
+
+
+async def endless(sleep_s: float | None = None) -> AsyncIterator[bytes]:
+    while True:
+        yield PIECE
+        if sleep_s is not None:
+            await asyncio.sleep(sleep_s)
+
+
+def aiohttp_socket(pieces: Pieces) -> App:
+    """A WebSocket at /push, through which all of them are sent."""
+
+    async def handler(request: web.Request) -> web.StreamResponse:
+        socket = web.WebSocketResponse()
+        await socket.prepare(request)
+        async for piece in pieces():
+            await socket.send_bytes(piece)
+        return socket
+
+    app = apps.AWAITING[AIOHTTP](apps.hello)
+    app.router.add_get("/push", handler)
+    return app
+
+
+def quart_socket(pieces: Pieces) -> App:
+    app: Quart = apps.AWAITING[QUART](apps.hello)
+
+    @app.websocket("/push")
+    async def handler() -> None:
+        async for piece in pieces():
+            await websocket.send(piece)
+
+    return app
+
+
+STREAMS = apps.each(lambda answers, pieces: answers({"/push": pieces, "/": apps.hello}))
+SOCKETS = {AIOHTTP: aiohttp_socket, QUART: quart_socket}
+PATIENCE_S = 1.5
+"""How long an answer is waited for; far less than it takes to fill all buffers on the way."""
+FLOWING_S = 0.2
+"""How long it flows before anybody asks for something else."""
+FULL_S = 15.0
+"""How long it may take, on a busy machine, until all buffers on the way are full."""
+
+BOUND_S = 2 * FULL_S
+
+FLOWING = {"no sleep": endless, "await asyncio.sleep(0)": partial(endless, 0.0)}
+STOPPED = {"no sleep, a client that has stopped reading": endless}
+ASK = partial(Wire.request, method="GET", target="/push")
+SHAKE_HANDS = partial(shake_hands, target="/push")
+
+
+@experiments("stream-push", STREAMS, FLOWING, ASK, True, bound_s=BOUND_S, alone=True)
+@experiments("stream-push", STREAMS, STOPPED, ASK, False, bound_s=BOUND_S)
+@experiments("websocket-push", SOCKETS, FLOWING, SHAKE_HANDS, True, bound_s=BOUND_S, alone=True)
+@experiments("websocket-push", SOCKETS, STOPPED, SHAKE_HANDS, False, bound_s=BOUND_S)
+def ask_pushed(application: Build, pieces: Pieces, opening: Opening, reads_on: bool) -> Answer:
+    """Ask for a page while a client in a process of its own is sent things without end.
+
+    opening: what the client says first. reads_on: it reads as fast as it can; else it stops.
+    """
+    patience_s = PATIENCE_S if reads_on else FULL_S
+    client = partial(receiving, opening, reads_on)
+    with beside(client) as receiver, serve(application(pieces)) as server:
+        receiver.send(server.port)
+        receiver.recv()
+        time.sleep(FLOWING_S)
+        before = _how_much(receiver)
+        try:
+            took_s = get(server.port, "/", patience_s).took_s
+        except NoAnswer:
+            answer, told = "others starve", f"no answer within {patience_s:g} s"
+        else:
+            answer, told = "others are served", f"served after {took_s:.3f} s"
+        read = _how_much(receiver) - before
+        receiver.close()  # so that it leaves, and the server can stop
+    return Answer(answer, f"{told}; meanwhile the client read {read / 1000:.0f} kB")
+
+
+def _how_much(receiver: Connection) -> int:
+    receiver.send("how much")
+    return int(receiver.recv())
+
+
+def receiving(opening: Opening, reads_on: bool, parent: Connection) -> None:
+    """The client: told the port, it says when the first bytes are there, and how many they are
+    where it is asked. It leaves when the experiment closes the connection to it."""
+    read = 0
+    with Wire(parent.recv()) as wire:
+        opening(wire)
+        while received := wire.some():
+            if not read:
+                parent.send("flowing")
+            read += len(received)
+            while not reads_on or parent.poll():
+                parent.recv()
+                parent.send(read)
+
+
+LARGE = b"x" * 2**16
+MOST_MB = 64
+"""Far more than what all buffers on the way to a client hold together."""
+
+
+@experiments("websocket-unread", SOCKETS, bound_s=30)
+def ask_unread(application: Build) -> Answer:
+    async def large() -> AsyncIterator[bytes]:
+        for _ in range(MOST_MB * 10**6 // len(LARGE)):
+            yield LARGE
+            seen("sent")
+        seen("all sent")
+
+    with serve(application(large)) as server, Wire(server.port) as wire:
+        shake_hands(wire, "/push")
+        before = -1
+        while before != (before := len(seen.events)) and "all sent" not in seen:
+            time.sleep(1.0)
+        size_mb = seen.events.count("sent") * len(LARGE) / 10**6
+    waits = f"does not wait for {MOST_MB} MB" if "all sent" in seen else "waits"
+    return Answer(f"sending {waits}", f"{size_mb:.1f} MB were sent to a client that read nothing")
