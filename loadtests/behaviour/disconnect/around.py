@@ -92,12 +92,8 @@ def middleware(app: web.Application) -> None:
     app.middlewares.append(around)
 
 
-def with_error(error: BaseException | None) -> str:
-    return f" with {type(error).__name__}" if error else ""
-
-
 runs = noting("around: runs")
-runs_with = noting("around: runs{}", with_error)
+runs_with = noting("around: runs{}", lambda error: f" with {type(error).__name__}" if error else "")
 
 
 def asgi_middleware(app: Quart) -> None:

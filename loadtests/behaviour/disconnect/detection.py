@@ -21,7 +21,7 @@ from loopbench.loadtests.behaviour.framework import http2_client
 from loopbench.loadtests.behaviour.framework.experiment import together
 from loopbench.loadtests.behaviour.parsing.scene import aiohttp_reader
 from loopbench.loadtests.behaviour.serving import AIOHTTP, QUART, serve
-from loopbench.loadtests.behaviour.talking import Leaving, Wire, as_seen, reply_of, seen
+from loopbench.loadtests.behaviour.talking import Leaving, Wire, as_seen, head, reply_of, seen
 
 CHECKS = 100
 BETWEEN_S = 0.02
@@ -90,7 +90,6 @@ def look_at_the_request() -> Answer:
     return Answer(found or NONE, told)
 
 
-REQUEST = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
 BODY = b"hello"
 BOUND_S = 5.0
 TRIES = 20
@@ -101,7 +100,7 @@ TOGETHER = getattr(socket, "MSG_MORE", 0)
 def _shut_and_read(port: int) -> str:
     """Send the request and shut at once, as `nc -N` does; what is there to read then."""
     with socket.create_connection(("127.0.0.1", port), BOUND_S) as client:
-        client.sendall(REQUEST, TOGETHER)
+        client.sendall(head("GET", "/"), TOGETHER)
         client.shutdown(socket.SHUT_WR)
         got = b""
         while not got.endswith(BODY) and (part := client.recv(65536)):

@@ -34,18 +34,14 @@ def end() -> str:
     return next((one for one in seen.events if one == "finished" or one[0].isupper()), "nothing")
 
 
-STREAM_PIECES = 50
-BETWEEN_S = 0.02
+async def sent(piece: bytes, times: int, apart_s: float) -> AsyncIterator[bytes]:
+    for _ in range(times):
+        yield piece
+        seen("sent")
+        await asyncio.sleep(apart_s)
 
 
-async def stream() -> AsyncIterator[bytes]:
-    for _ in range(STREAM_PIECES):
-        yield b"x" * 1000
-        seen("piece")
-        await asyncio.sleep(BETWEEN_S)
-
-
-STREAM = scene.doing(stream, noted)
+STREAM = scene.doing(partial(sent, b"x" * 1000, 50, 0.02), noted)
 
 
 @scene.leaves("stream-ends", scene.begins(STREAM))
@@ -182,28 +178,20 @@ def ask_unread(begin: scene.Begin, leaving: Leaving) -> Answer:
 
 EVENTS = 8
 APART_S = 0.5
-
-
-async def sent_events() -> AsyncIterator[bytes]:
-    for number in range(EVENTS):
-        yield b"data: %d\n\n" % number
-        seen("event")
-        await asyncio.sleep(APART_S)
-
-
-SENT_EVENTS = scene.doing(sent_events, noted, {"Content-Type": "text/event-stream"})
+EVENT_STREAM = {"Content-Type": "text/event-stream"}
+SENT_EVENTS = scene.doing(partial(sent, b"data: 1\n\n", EVENTS, APART_S), noted, EVENT_STREAM)
 
 
 @scene.leaves("server-sent-events", scene.begins(SENT_EVENTS))
 def ask_events(begin: scene.Begin, leaving: Leaving) -> Answer:
     with requesting(begin()) as (_, wire):
         wire.head()
-        seen.expect("event", "no event was made")
-        before = seen.events.count("event")
+        seen.expect("sent", "no event was made")
+        before = seen.events.count("sent")
         wire.leave(leaving)
         left = time.perf_counter()
         ended = seen.wait("over", EVENTS * APART_S + 2)
-    more = seen.events.count("event") - before
+    more = seen.events.count("sent") - before
     if not ended or "finished" in seen:
         return as_seen("never")
     took_s = seen.at("over") - left

@@ -74,19 +74,13 @@ def start_and_end(app: App) -> None:
     apps.at_end(app, apps.asynchronous(read_outer))
 
 
-def before_request(app: Quart) -> None:
-    app.before_request(apps.asynchronous(set_outer))
-    app.after_request(then_read)
+def around_request(before: Callable[[], Any], app: Quart) -> None:
+    app.before_request(before)
 
-
-def plainly_before(app: Quart) -> None:
-    app.before_request(set_outer)
-    app.after_request(then_read)
-
-
-async def then_read(response: Any) -> Any:
-    read_outer()
-    return response
+    @app.after_request
+    async def after(response: Any) -> Any:
+        read_outer()
+        return response
 
 
 def quart_by_g() -> Quart:
@@ -118,6 +112,8 @@ def hooked(make: Build, hook: Callable[[Any], None]) -> App:
     return app
 
 
+before_request = partial(around_request, apps.asynchronous(set_outer))
+plainly_before = partial(around_request, set_outer)
 HOOKED: Variants = {
     AIOHTTP: {
         "middleware to handler": partial(hooked, apps.CALLING[AIOHTTP], middleware),
@@ -142,10 +138,8 @@ def ask_context(application: Build, *crossing: apps.Way) -> Answer:
             raise TimeoutError("the server did not stop")
     inner, outer = seen.events
     reaches = "seen" if inner == f"inner read {OUTER}" else "not seen"
-    back = (
-        "a change comes back" if outer == f"outer read {INNER}" else "a change does not come back"
-    )
-    return as_seen(f"{reaches}, {back}")
+    back = "comes back" if outer == f"outer read {INNER}" else "does not come back"
+    return as_seen(f"{reaches}, a change {back}")
 
 
 REQUESTS = 8

@@ -19,15 +19,7 @@ from loopbench.loadtests.behaviour.asking import DEFAULT, Answer, experiment, ex
 from loopbench.loadtests.behaviour.framework.events import kinds, warned
 from loopbench.loadtests.behaviour.serving import AIOHTTP, QUART, Build, serve
 from loopbench.loadtests.behaviour.starting.starts import get as get_when_ready
-from loopbench.loadtests.behaviour.talking import (
-    NoAnswer,
-    Wire,
-    as_seen,
-    get,
-    reply_of,
-    seen,
-    shake_hands,
-)
+from loopbench.loadtests.behaviour.talking import NoAnswer, as_seen, get, reply_of, seen, upgraded
 from loopbench.loadtests.services.free_port import free_port
 
 CALLING, SYNC = apps.CALLING, apps.SYNC
@@ -83,8 +75,8 @@ def ask_sync_websocket() -> Answer:
     """A plain function registered for a WebSocket, which it can neither read nor write."""
     app = Quart(__name__)
     app.add_websocket("/", "handler", note)
-    with serve(app) as server, Wire(server.port) as wire:
-        shake_hands(wire, "/")
+    with serve(app) as server:
+        upgraded(server.port, "/")
     return where_called()
 
 

@@ -16,15 +16,7 @@ from loopbench.loadtests.behaviour.asking import NONE, Answer, experiment, exper
 from loopbench.loadtests.behaviour.framework.events import kinds, warned
 from loopbench.loadtests.behaviour.parsing.scene import aiohttp_reader, quart_reader
 from loopbench.loadtests.behaviour.serving import AIOHTTP, QUART, Build, serve
-from loopbench.loadtests.behaviour.talking import (
-    Wire,
-    as_seen,
-    get,
-    noting,
-    reply_of,
-    seen,
-    upgraded,
-)
+from loopbench.loadtests.behaviour.talking import Wire, as_seen, noting, reply_of, seen, upgraded
 
 USER: Any = web.RequestKey("user", str) if hasattr(web, "RequestKey") else "user"
 """Before aiohttp 3.14 there are no typed keys of a request; where these are what is asked about,
@@ -204,12 +196,11 @@ def ask_session(secret_key: str | None = None) -> Answer:
     async def look() -> str:
         return str(session.get("user", "nothing"))
 
-    with serve(app) as server:
-        stored = get(server.port, "/store")
+    with serve(app) as server, Wire(server.port) as wire:
+        stored = wire.ask("GET", "/store")
         cookie = (stored.header("set-cookie") or "").partition(";")[0]
-        with Wire(server.port) as wire:
-            cookies = [("Cookie", cookie)], [("Cookie", _forged(cookie))]
-            found, found_forged = (wire.ask("GET", "/look", headers=one).text for one in cookies)
+        cookies = [("Cookie", cookie)], [("Cookie", _forged(cookie))]
+        found, found_forged = (wire.ask("GET", "/look", headers=one).text for one in cookies)
     words = [f"{stored.status}", "kept in a cookie" if found == "Ada" else "not kept"]
     if cookie:
         words.append("the client can read it" if "Ada" in _read(cookie) else "unreadable")
