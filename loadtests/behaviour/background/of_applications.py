@@ -171,16 +171,13 @@ async def clean_after(name: str, _: object = None) -> AsyncGenerator[None, None]
     await clean(name)
 
 
-def hooks(app: App) -> None:
+def register_all(register: Callable[..., None], hook: Callable[..., Any], app: App) -> None:
     for name in NAMES:
-        apps.at_end(app, partial(clean, name))
+        register(app, partial(hook, name))
 
 
-def contexts(app: App) -> None:
-    for name in NAMES:
-        apps.around_serving(app, partial(clean_after, name))
-
-
+hooks = partial(register_all, apps.at_end, clean)
+contexts = partial(register_all, apps.around_serving, clean_after)
 LATER = apps.adding(
     {
         AIOHTTP: {"on_cleanup": hooks, "cleanup_ctx": contexts},
@@ -201,7 +198,6 @@ def ask_later(application: Build) -> Answer:
 
 LONG_S = 4.0
 WAIT, BLOCK = partial(asyncio.sleep, LONG_S), apps.asynchronous(partial(time.sleep, LONG_S))
-
 SHORT, BLOCKS = "shutdown_timeout=1", "shutdown_timeout=1, it blocks the loop"
 
 

@@ -10,14 +10,7 @@ from typing import Any
 
 from quart import current_app
 
-from loopbench.loadtests.behaviour.applications import (
-    AWAITING,
-    CALLING,
-    begin,
-    each,
-    kept,
-    wait_for_kept,
-)
+from loopbench.loadtests.behaviour import applications as apps
 from loopbench.loadtests.behaviour.asking import NONE, Answer, experiment, experiments
 from loopbench.loadtests.behaviour.background.of_applications import Work, loggers
 from loopbench.loadtests.behaviour.framework.events import logged
@@ -33,11 +26,11 @@ def create_task(work: Work) -> None:
 
 
 def create_and_keep(work: Work) -> None:
-    kept.add(asyncio.create_task(work()))
+    apps.kept.add(asyncio.create_task(work()))
 
 
 def keep_until_done(work: Work) -> None:
-    begin(work())
+    apps.begin(work())
 
 
 def add_background_task(work: Work) -> None:
@@ -55,7 +48,7 @@ def beginning(answers: Build, begin: Begin, work: Work, **config: float) -> App:
     return answers({"/": handler}, **config)
 
 
-BEGINNING = each(beginning)
+BEGINNING = apps.each(beginning)
 ADDED = "app.add_background_task"
 
 
@@ -73,7 +66,7 @@ def ask_forgotten(application: Build, begin: Begin) -> Answer:
         seen.wait("raised")
         get(server.port, "/")  # one more turn of the loop
         at_once = len(said)
-        kept.clear()
+        apps.kept.clear()
         gc.collect()
         when = "at once" if at_once else "when the task is collected" if said else "never"
         told = f"errors in the log: {at_once} while the task was kept, then {len(said)}"
@@ -136,7 +129,7 @@ def ask_collected(application: Build, how: tuple[Begin, Work]) -> Answer:
 
 async def at_the_end(_: object) -> AsyncGenerator[None, None]:
     yield
-    await wait_for_kept()
+    await apps.wait_for_kept()
 
 
 def awaited(stack: str, begin: Begin, work: Work) -> App:
@@ -148,7 +141,7 @@ def awaited(stack: str, begin: Begin, work: Work) -> App:
 
 WAITS: dict[str, Callable[[Any], object]] = {
     AIOHTTP: lambda app: app.cleanup_ctx.append(at_the_end),
-    QUART: lambda app: app.after_serving(wait_for_kept),
+    QUART: lambda app: app.after_serving(apps.wait_for_kept),
 }
 left = partial(experiment, "task-at-shutdown")
 BACKGROUND, BOUND = BEGINNING[QUART], "BACKGROUND_TASK_SHUTDOWN_TIMEOUT"
@@ -185,7 +178,7 @@ def ask_left(application: Build, begin: Begin, seconds: float = 2.0) -> Answer:
 EAGER = {"default": False, "loop.set_task_factory(asyncio.eager_task_factory)": True}
 
 
-@experiments("eager-tasks", CALLING, EAGER)
+@experiments("eager-tasks", apps.CALLING, EAGER)
 def ask_eager(application: Build, eager: bool) -> Answer:
     factory = getattr(asyncio, "eager_task_factory", None)
     if eager and factory is None:
@@ -223,7 +216,7 @@ TIMEOUTS: dict[str, Callable[[Work], Coroutine[Any, Any, None]]] = {
 }
 
 
-@experiments("timeout-in-handler", AWAITING, TIMEOUTS)
+@experiments("timeout-in-handler", apps.AWAITING, TIMEOUTS)
 def ask_timeout(application: Build, bounded: Callable[[Work], Coroutine[Any, Any, None]]) -> Answer:
     async def stubborn() -> None:
         """Has a clean-up that takes its time."""

@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from functools import partial
 from math import ceil, floor, log2
+from timeit import timeit
 from typing import Any
 
 import aiohttp
@@ -125,22 +126,18 @@ def measured(loop: Loop) -> dict[str, list[float]]:
         costs: dict[str, list[float]] = {name: [] for name in ways}
         for _ in range(ROUNDS):
             for name, way in ways.items():
-                began = time.process_time()
-                for _ in range(CALLS):
-                    way()
-                costs[name].append((time.process_time() - began) / CALLS * 1e6)
+                took_s = timeit(way, timer=time.process_time, number=CALLS)
+                costs[name].append(took_s / CALLS * 1e6)
     return costs
 
 
 def ordered(medians: Mapping[str, float]) -> str:
     """The ways from the cheapest to the dearest, those that are alike together."""
     groups: list[list[str]] = []
-    dearest = 0.0
-    for name, cost in sorted(medians.items(), key=lambda pair: pair[1]):
-        if not groups or cost > dearest * APART:
+    for name in sorted(medians, key=medians.__getitem__):
+        if not groups or medians[name] > medians[groups[-1][-1]] * APART:
             groups.append([])
         groups[-1].append(name)
-        dearest = cost
     return ", then ".join(" and ".join(sorted(group)) for group in groups)
 
 
@@ -192,18 +189,14 @@ def counted() -> tuple[int, int]:
     return seen.events.count("a loop"), sum(not loop.is_closed() for loop in alive)
 
 
-def get_or_create_loop() -> Loop:
+def helped(coroutine: Coroutine[Any, Any, Any]) -> Any:
     """The helper as it is passed around."""
     try:
-        return asyncio.get_event_loop()
+        loop = asyncio.get_event_loop()
     except RuntimeError:
         loop = asyncio.new_event_loop()
         asyncio.set_event_loop(loop)
-        return loop
-
-
-def helped(coroutine: Coroutine[Any, Any, Any]) -> Any:
-    return get_or_create_loop().run_until_complete(coroutine)
+    return loop.run_until_complete(coroutine)
 
 
 async def in_new_thread(plain: apps.Plain) -> object:

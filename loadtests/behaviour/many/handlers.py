@@ -14,7 +14,7 @@ from aiohttp import web
 
 from loopbench.loadtests.behaviour import applications as apps
 from loopbench.loadtests.behaviour.asking import DEFAULT, NONE, Answer, experiment, experiments
-from loopbench.loadtests.behaviour.dispatch.pools import in_words, set_pool
+from loopbench.loadtests.behaviour.dispatch.pools import connected, in_words, set_pool
 from loopbench.loadtests.behaviour.framework.crowd import Crowd, Inside
 from loopbench.loadtests.behaviour.framework.http2_client import in_streams, pipelined
 from loopbench.loadtests.behaviour.serving import AIOHTTP, ANSWERING, QUART, App, Build, Work, serve
@@ -33,25 +33,20 @@ async def sleeping(inside: Inside) -> None:
         await asyncio.sleep(WAIT_S)
 
 
-async def blocking(inside: Inside) -> None:
+def plain(inside: Inside, wait_s: float = WAIT_S) -> None:
     with inside:
-        time.sleep(SHORT_S)  # noqa: ASYNC251  the mistake that is asked about
-
-
-def plain(inside: Inside) -> None:
-    with inside:
-        time.sleep(WAIT_S)
+        time.sleep(wait_s)
 
 
 SLEEPING = {"await asyncio.sleep(0.5)": sleeping}
-BLOCKING = {f"time.sleep({SHORT_S}) in an async route": blocking}
+BLOCKING = {f"time.sleep({SHORT_S}) in an async route": partial(plain, wait_s=SHORT_S)}
 IN_A_THREAD = "time.sleep(0.5) through asyncio.to_thread"
 IN_A_ROUTE = "time.sleep(0.5) in a sync route"
 hundred = partial(experiment, "hundred-handlers", bound_s=60, sensitive=True)
 
 
 @experiments("hundred-handlers", apps.AWAITING, SLEEPING, alone=True)
-@experiments("hundred-handlers", apps.AWAITING, BLOCKING, SHORT_S, sensitive=True)
+@experiments("hundred-handlers", apps.CALLING, BLOCKING, SHORT_S, sensitive=True)
 @hundred(AIOHTTP, IN_A_THREAD, apps.SYNC[AIOHTTP], plain)
 @hundred(AIOHTTP, f"{IN_A_THREAD}, {LARGER} threads", apps.SYNC[AIOHTTP], plain, threads=LARGER)
 @hundred(QUART, IN_A_ROUTE, apps.SYNC[QUART], plain)
@@ -64,12 +59,12 @@ def ask_hundred(
 ) -> Answer:
     """How many of the hundred were inside at once, and how long all of them took.
 
-    wait: what the handler does, a coroutine function, or a plain one that is run in a thread.
+    wait: what the handler does, a coroutine function, or a plain one that it calls or has run.
     """
     inside = Inside()
-    with serve(application(partial(wait, inside))) as server, ExitStack() as open_wires:
+    work = partial(wait, inside)
+    with serve(application(work)) as server, connected(server.port, REQUESTS) as wires:
         server.call(set_pool(threads))
-        wires = [open_wires.enter_context(Wire(server.port)) for _ in range(REQUESTS)]
         # All is connected before anything is asked: a handler may wait for as short a time as
         # a hundred clients take to connect on a busy machine.
         for wire in wires:
