@@ -213,6 +213,12 @@ PLAIN_CODE = {
 }
 """By stack, where plain code may be run."""
 
+
+def named(applications: Apps, aiohttp: str, quart: str) -> dict[str, dict[str, Build]]:
+    """By stack and setting, these applications under one setting each."""
+    return {AIOHTTP: {aiohttp: applications[AIOHTTP]}, QUART: {quart: applications[QUART]}}
+
+
 Adds = Mapping[str, Mapping[str, Callable[..., object]]]
 """Stack, setting, and what adds something to an application, such as a hook."""
 

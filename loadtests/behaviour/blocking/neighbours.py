@@ -21,9 +21,9 @@ from aiohttp import web
 from quart import Quart, websocket
 
 from loopbench.loadtests.behaviour import applications as apps
-from loopbench.loadtests.behaviour.asking import Answer, experiments, variants
+from loopbench.loadtests.behaviour.asking import Answer, Variants, experiments, variants
 from loopbench.loadtests.behaviour.dispatch.pools import connected, set_pool
-from loopbench.loadtests.behaviour.serving import AIOHTTP, QUART, App, Build, serve
+from loopbench.loadtests.behaviour.serving import AIOHTTP, QUART, App, Build, Work, serve
 from loopbench.loadtests.behaviour.talking import NoAnswer, Wire, get, seen, shake_hands
 
 BLOCKERS = 12
@@ -44,10 +44,6 @@ def done() -> int:
     return seen.events.count("block done")
 
 
-def in_async_route(answers: Build, way: apps.Way) -> App:
-    return answers({"/blocking": partial(way, block), "/innocent": partial(apps.called, done)})
-
-
 def in_plain_function() -> App:
     """aiohttp's deprecated handlers."""
 
@@ -60,16 +56,13 @@ def in_plain_function() -> App:
     return apps.aiohttp_app(web.get("/blocking", blocking), web.get("/innocent", innocent))
 
 
-def in_sync_route() -> App:
-    return apps.quart_answering(
-        {"/innocent": partial(apps.called, done)}, sync={"/blocking": block}
-    )
-
-
-def in_threads(answers: Build) -> App:
-    """The innocent request waits for a thread of the pool as well."""
-    return answers({}, sync={"/blocking": block, "/innocent": done})
-
+INNOCENT: dict[str, Work] = {"/innocent": partial(apps.called, done)}
+IN_SYNC_ROUTE = partial(apps.quart_answering, INNOCENT, sync={"/blocking": block})
+IN_ASYNC_ROUTE = apps.each(
+    lambda answers, way: answers({"/blocking": partial(way, block), **INNOCENT})
+)
+SHARING = apps.each(lambda answers: answers({}, sync={"/blocking": block, "/innocent": done}))
+"""The innocent request waits for a thread of the pool as well."""
 
 WAYS: dict[str, apps.Way] = {
     "time.sleep in an async route": apps.called,
@@ -78,17 +71,14 @@ WAYS: dict[str, apps.Way] = {
 }
 IN_ASYNC_ROUTES = {
     stack: {name: partial(make, way) for name, way in WAYS.items()}
-    for stack, make in apps.each(in_async_route).items()
+    for stack, make in IN_ASYNC_ROUTE.items()
 }
-IN_PLAIN_FUNCTIONS = {
+IN_PLAIN_FUNCTIONS: Variants = {
     AIOHTTP: {"time.sleep in a plain function": in_plain_function},
-    QUART: {"time.sleep in a plain function, which is a sync route": in_sync_route},
+    QUART: {"time.sleep in a plain function, which is a sync route": IN_SYNC_ROUTE},
 }
-SHARING = apps.each(in_threads)
-TOO = {
-    AIOHTTP: {"asyncio.to_thread, the innocent one too": SHARING[AIOHTTP]},
-    QUART: {"time.sleep in a sync route, the innocent one too": SHARING[QUART]},
-}
+BY_WAY = ("asyncio.to_thread", "time.sleep in a sync route")
+TOO = apps.named(SHARING, *(f"{way}, the innocent one too" for way in BY_WAY))
 THREADS = {f"{threads} threads": threads for threads in (4, 6, 20)}
 
 
@@ -226,10 +216,7 @@ COMPUTATIONS = {
     "hashlib.pbkdf2_hmac": hashing,
 }
 IN_PROCESS = {"Python code in a ProcessPoolExecutor": in_python}
-IN_THREADS = {
-    AIOHTTP: {"in a thread": IN_THREAD[AIOHTTP]},
-    QUART: {"in a sync route": IN_THREAD[QUART]},
-}
+IN_THREADS = apps.named(IN_THREAD, "in a thread", "in a sync route")
 
 
 @variants("computing-thread", IN_THREADS, each=COMPUTATIONS, named="{1} {0}", alone=True)

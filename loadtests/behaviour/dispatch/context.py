@@ -188,19 +188,14 @@ async def hold_async(keep: Keep) -> None:
         await crowd.hold_async()
 
 
-HOLDING = {
-    AIOHTTP: {
-        "in a handler": lambda keep: apps.AWAITING[AIOHTTP](partial(hold_async, keep)),
-        "through asyncio.to_thread": lambda keep: apps.SYNC[AIOHTTP](partial(hold, keep)),
-    },
-    QUART: {
-        "in an async route": lambda keep: apps.AWAITING[QUART](partial(hold_async, keep)),
-        "in a sync route": lambda keep: apps.SYNC[QUART](partial(hold, keep)),
-    },
-}
+WAITING = apps.each(lambda answers, keep: answers({"/": partial(hold_async, keep)}))
+BLOCKING = apps.each(lambda answers, keep: answers({}, sync={"/": partial(hold, keep)}))
+ON_LOOP = apps.named(WAITING, "in a handler", "in an async route")
+IN_THREAD = apps.named(BLOCKING, "through asyncio.to_thread", "in a sync route")
 
 
-@variants("thread-local", HOLDING, each=KEEPS, named="{1} {0}")
+@variants("thread-local", ON_LOOP, each=KEEPS, named="{1} {0}")
+@variants("thread-local", IN_THREAD, each=KEEPS, named="{1} {0}")
 def ask_kept(application: Build, keep: Keep) -> Answer:
     """Let requests with names of their own come at once, and then again."""
     with serve(application(keep)) as server, ThreadPoolExecutor(REQUESTS) as clients:

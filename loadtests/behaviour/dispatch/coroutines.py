@@ -50,14 +50,8 @@ NEEDY = {name: WAYS[name] for name in ("run_coroutine_threadsafe", "asyncio.run"
 
 FULL = 2
 IN_FULL = f"of a coroutine that needs a thread, in all {FULL} threads of the pool"
-IN_THREAD = {
-    AIOHTTP: {"in a thread": apps.SYNC[AIOHTTP]},
-    QUART: {"in a sync route": apps.SYNC[QUART]},
-}
-ON_LOOP = {
-    AIOHTTP: {"on the loop's thread": apps.CALLING[AIOHTTP]},
-    QUART: {"in an async route": apps.CALLING[QUART]},
-}
+IN_THREAD = apps.named(apps.SYNC, "in a thread", "in a sync route")
+ON_LOOP = apps.named(apps.CALLING, "on the loop's thread", "in an async route")
 """Where plain code is called. On the loop's own thread it is a mistake."""
 
 
