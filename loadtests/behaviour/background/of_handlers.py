@@ -25,10 +25,6 @@ def create_task(work: Work) -> None:
     asyncio.create_task(work())  # noqa: RUF006  this is what is asked about
 
 
-def create_and_keep(work: Work) -> None:
-    apps.kept.add(asyncio.create_task(work()))
-
-
 def keep_until_done(work: Work) -> None:
     apps.begin(work())
 
@@ -49,10 +45,11 @@ def beginning(answers: Build, begin: Begin, work: Work, **config: float) -> App:
 
 
 BEGINNING = apps.each(beginning)
+CREATED = {"asyncio.create_task": lambda work: apps.kept.add(asyncio.create_task(work()))}
 ADDED = "app.add_background_task"
 
 
-@experiments("fire-and-forget", BEGINNING, {"asyncio.create_task": create_and_keep})
+@experiments("fire-and-forget", BEGINNING, CREATED)
 @experiment("fire-and-forget", QUART, ADDED, BEGINNING[QUART], add_background_task)
 def ask_forgotten(application: Build, begin: Begin) -> Answer:
     async def fail() -> None:

@@ -15,8 +15,8 @@ from quart import Quart, request
 from loopbench.loadtests.behaviour.applications import hello, quart_answering
 from loopbench.loadtests.behaviour.asking import DEFAULT, NONE, Answer, experiment
 from loopbench.loadtests.behaviour.disconnect import leaving as scene
-from loopbench.loadtests.behaviour.disconnect import saving as saves
 from loopbench.loadtests.behaviour.disconnect.leaving import Begin, judged, serving
+from loopbench.loadtests.behaviour.disconnect.saving import PLAIN_AWAIT, SAVED, asked, saving
 from loopbench.loadtests.behaviour.framework import http2_client
 from loopbench.loadtests.behaviour.framework.experiment import together
 from loopbench.loadtests.behaviour.parsing.scene import aiohttp_reader
@@ -73,18 +73,17 @@ def noticed() -> str:
 
 
 WORDS = ("connect", "transport", "closed", "gone", "left", "alive")
-
-
-async def looked() -> str:
-    """What the request has to offer that is named like it."""
-    names = dir(request._get_current_object())  # type: ignore[attr-defined]
-    found = (name for name in names if not name.startswith("_"))
-    return ",".join(name for name in found if any(word in name for word in WORDS))
+LIKE = rf"\b(?!_)\w*(?:{'|'.join(WORDS)})\w*"
 
 
 @experiment(CHECK, QUART)
 def look_at_the_request() -> Answer:
-    found = reply_of(quart_answering({"/": looked})).text
+    """What the request has to offer that is named like it."""
+
+    async def names() -> str:
+        return " ".join(dir(request._get_current_object()))  # type: ignore[attr-defined]
+
+    found = ",".join(re.findall(LIKE, reply_of(quart_answering({"/": names})).text))
     nearest = "the cancellation, or an ASGI middleware that watches for http.disconnect"
     told = f"of names with any of {', '.join(WORDS)}: {found or 'none'}; the nearest is {nearest}"
     return Answer(found or NONE, told)
@@ -131,8 +130,6 @@ def ask_half_closed(begin: Begin) -> Answer:
 
 
 RST_STREAM = "RST_STREAM, in the clear"
-RESET = 1
-"""The number of the first stream."""
 
 
 def _both_asked() -> http2_client.Client:
@@ -157,7 +154,7 @@ def reset_on_quart() -> Answer:
         wire.send(client.data_to_send())
         seen.expect("reset begun", "the handlers were never begun")
         seen.expect("other begun", "the handlers were never begun")
-        client.reset_stream(RESET, ErrorCodes.CANCEL)
+        client.reset_stream(1, ErrorCodes.CANCEL)  # the first one
         wire.send(client.data_to_send())
         ((_, body),) = http2_client.finish(wire, client, 1, wire.some())
         seen.expect("reset over", "the handler of the stream that was reset never ended")
@@ -202,23 +199,21 @@ LOGGING = {
 }
 """The level, and whether asyncio is in debug mode."""
 
-WITH_ACCESS_LOG = serving(saves.PLAIN_AWAIT[QUART], accesslog="-")
-
 
 @together(
     experiment("left-in-log", stack, scene.named(server, setting) or DEFAULT, begin, *options)
-    for stack, server, begin in scene.begins(saves.PLAIN_AWAIT)
+    for stack, server, begin in scene.begins(PLAIN_AWAIT)
     for setting, options in LOGGING.items()
 )
-@experiment("left-in-log", QUART, "accesslog='-'", WITH_ACCESS_LOG)
+@experiment("left-in-log", QUART, "accesslog='-'", serving(PLAIN_AWAIT[QUART], accesslog="-"))
 def ask_log(begin: Begin, level: int | None = None, debug: bool = False) -> Answer:
     """Leave in the middle of a save that the handler awaits, and read the console."""
     os.environ["PYTHONASYNCIODEBUG"] = "1" if debug else ""
     if level is not None:
         logging.basicConfig(level=level)
-    with saves.asked(begin) as (_, wire):
+    with asked(begin) as (_, wire):
         wire.leave(Leaving.FIN)
-        saved = saves.SAVED[saves.saving.settled()]
+        saved = SAVED[saving.settled()]
     # The server has stopped: it has said all it has to say.
     written = scene.console()
     told = kinds(written)

@@ -5,8 +5,6 @@ import time
 
 from flask import Flask
 
-HOLD_S = 0.1
-
 
 def create_app() -> Flask:
     """GET / takes a while, so that requests that come at once are under way at once."""
@@ -14,7 +12,7 @@ def create_app() -> Flask:
 
     @app.get("/")
     def where() -> str:
-        time.sleep(HOLD_S)
+        time.sleep(0.1)
         thread = threading.current_thread()
         return f"{thread.native_id} {thread.name}"
 

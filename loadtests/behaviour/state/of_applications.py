@@ -210,14 +210,12 @@ def in_config() -> str:
     return str(current_app.config.get("LIMIT", "nothing"))
 
 
-CONFIG_DICT = "request.config_dict[key]"
+CONFIG_DICT, BOTH_HAVE = "request.config_dict[key]", "request.config_dict[key], both have it"
 
 
 @experiment("nested-lookup", AIOHTTP, "request.app[key]", aiohttp_nested, lambda r: r.app[LIMIT])
 @experiment("nested-lookup", AIOHTTP, CONFIG_DICT, aiohttp_nested, in_config_dict)
-@experiment(
-    "nested-lookup", AIOHTTP, f"{CONFIG_DICT}, both have it", aiohttp_nested, in_config_dict, True
-)
+@experiment("nested-lookup", AIOHTTP, BOTH_HAVE, aiohttp_nested, in_config_dict, True)
 @experiment("nested-lookup", QUART, 'current_app.config["LIMIT"]', quart_nested, in_config)
 @experiment("nested-lookup", QUART, "g.limit", quart_nested, lambda: g.get("limit", "nothing"))
 def ask_nested(application: Build, *look: Any) -> Answer:
