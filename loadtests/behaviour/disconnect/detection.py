@@ -20,7 +20,7 @@ from loopbench.loadtests.behaviour.disconnect.saving import PLAIN_AWAIT, SAVED, 
 from loopbench.loadtests.behaviour.framework import http2_client
 from loopbench.loadtests.behaviour.framework.experiment import together
 from loopbench.loadtests.behaviour.parsing.scene import aiohttp_reader
-from loopbench.loadtests.behaviour.serving import AIOHTTP, QUART, serve
+from loopbench.loadtests.behaviour.serving import AIOHTTP, QUART, Work, serve
 from loopbench.loadtests.behaviour.talking import Leaving, Wire, as_seen, head, reply_of, seen
 
 CHECKS = 100
@@ -132,14 +132,6 @@ def ask_half_closed(begin: Begin) -> Answer:
 RST_STREAM = "RST_STREAM, in the clear"
 
 
-def _both_asked() -> http2_client.Client:
-    """A client that has asked for two things, of which the first is to be reset."""
-    client = http2_client.connected()
-    http2_client.ask(client, "/reset")
-    http2_client.ask(client, "/other")
-    return client
-
-
 @experiment("http2-reset", QUART, RST_STREAM)
 def reset_on_quart() -> Answer:
     async def handle(name: str) -> str:
@@ -148,9 +140,11 @@ def reset_on_quart() -> Answer:
             await asyncio.sleep(0.3)
         return name
 
-    app = quart_answering({f"/{name}": partial(handle, name) for name in ("reset", "other")})
-    client = _both_asked()
-    with serve(app) as server, Wire(server.port) as wire:
+    works: dict[str, Work] = {f"/{name}": partial(handle, name) for name in ("reset", "other")}
+    client = http2_client.connected()
+    for path in works:
+        http2_client.ask(client, path)
+    with serve(quart_answering(works)) as server, Wire(server.port) as wire:
         wire.send(client.data_to_send())
         seen.expect("reset begun", "the handlers were never begun")
         seen.expect("other begun", "the handlers were never begun")
@@ -167,7 +161,7 @@ def reset_on_quart() -> Answer:
 @experiment("http2-reset", AIOHTTP, RST_STREAM)
 def reset_on_aiohttp() -> Answer:
     with serve(web.Application()) as server, Wire(server.port) as wire:
-        wire.send(_both_asked().data_to_send())
+        wire.send(http2_client.connected().data_to_send())
         line = wire.some().split(b"\r\n")[0].decode()
     if not line.startswith("HTTP/1"):
         raise ValueError(f"{line!r} is not HTTP/1")
