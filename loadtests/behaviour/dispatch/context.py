@@ -17,7 +17,7 @@ from loopbench.loadtests.behaviour import applications as apps
 from loopbench.loadtests.behaviour.asking import Answer, Variants, experiments, variants
 from loopbench.loadtests.behaviour.framework.crowd import Crowd
 from loopbench.loadtests.behaviour.serving import AIOHTTP, QUART, App, Build, serve
-from loopbench.loadtests.behaviour.talking import as_seen, get, seen
+from loopbench.loadtests.behaviour.talking import as_seen, get, noting, seen
 
 UNSET, OUTER, INNER = "nothing", "what the outer set", "what the inner set"
 
@@ -76,32 +76,23 @@ def start_and_end(app: App) -> None:
 
 def around_request(before: Callable[[], Any], app: Quart) -> None:
     app.before_request(before)
-
-    @app.after_request
-    async def after(response: Any) -> Any:
-        read_outer()
-        return response
+    app.after_request(noting("outer read {}", lambda _: variable.get()))
 
 
 def quart_by_g() -> Quart:
     """The remedy: an object that belongs to the request, which every thread changes alike."""
-    app = Quart(__name__)
+
+    def inner() -> None:
+        seen(f"inner read {g.value}")
+        g.value = INNER
+
+    app: Quart = apps.SYNC[QUART](inner)
 
     @app.before_request
     def before() -> None:
         g.value = OUTER
 
-    @app.get("/")
-    def handler() -> str:
-        seen(f"inner read {g.value}")
-        g.value = INNER
-        return ""
-
-    @app.after_request
-    async def after(response: Any) -> Any:
-        seen(f"outer read {g.value}")
-        return response
-
+    app.after_request(noting("outer read {}", lambda _: g.value))
     return app
 
 

@@ -27,9 +27,10 @@ CALLING, SYNC = apps.CALLING, apps.SYNC
 Loop = asyncio.AbstractEventLoop
 
 
-def note(*_: object) -> None:
-    """It is called here, whatever it is given: report the thread, and the loop that runs on it.
-    A server's loop runs in a thread that is called `loop`, which is not the main thread."""
+def note(*given: Any) -> Any:
+    """It is called here, whatever it is given: report the thread, and the loop that runs on it, and
+    hand on the last that is given. A server's loop runs in a thread that is called `loop`, which is
+    not the main thread."""
     name = threading.current_thread().name
     thread = {"MainThread": "main thread", "loop": "the loop's thread"}.get(name, "worker thread")
     loop = "no running loop"
@@ -37,6 +38,7 @@ def note(*_: object) -> None:
         asyncio.get_running_loop()
         loop = "on the server's loop" if name == "loop" else "on a loop of its own"
     seen(f"{thread}, {loop}")
+    return given[-1] if given else None
 
 
 def places() -> str:
@@ -131,20 +133,6 @@ def plain_middleware(app: web.Application) -> None:
     app.middlewares.append(watching)
 
 
-def after_request(app: Quart) -> None:
-    @app.after_request
-    def noting(response: Any) -> Any:
-        note()
-        return response
-
-
-def error_handler(app: Quart) -> None:
-    @app.errorhandler(404)
-    def noting(_: Exception) -> tuple[str, int]:
-        note()
-        return "not there", 404
-
-
 def background_task(app: Quart) -> None:
     app.before_request(apps.asynchronous(partial(app.add_background_task, note)))
 
@@ -170,13 +158,13 @@ HOOKED = apps.adding(
         QUART: {
             "before_serving": lambda app: app.before_serving(note),
             "before_request": lambda app: app.before_request(note),
-            "after_request": after_request,
+            "after_request": lambda app: app.after_request(note),
             "teardown_request": lambda app: app.teardown_request(note),
             "add_background_task": background_task,
         },
     }
 )
-FAILING = apps.adding({QUART: {"errorhandler": error_handler}})
+FAILING = apps.adding({QUART: {"errorhandler": lambda app: app.errorhandler(404)(note)}})
 STREAMING = apps.adding({QUART: {"pieces of a generator that a route returns": generator}})
 
 

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 
 from loopbench.loadtests.behaviour.applications import SYNC
@@ -15,7 +16,7 @@ from loopbench.loadtests.behaviour.asking import DEFAULT, Answer, experiment, ex
 from loopbench.loadtests.behaviour.framework.crowd import Crowd
 from loopbench.loadtests.behaviour.serving import AIOHTTP, QUART, Build, serve
 from loopbench.loadtests.behaviour.starting.starts import get as get_when_ready
-from loopbench.loadtests.behaviour.talking import Wire
+from loopbench.loadtests.behaviour.talking import Wire, get
 from loopbench.loadtests.services.free_port import free_port
 
 FORMULA = "min(32, cpus + 4)"
@@ -108,8 +109,8 @@ def ask_flask(command: str) -> Answer:
         try:
             if get_when_ready(port, 30.0) is None:
                 raise ConnectionError(f"{command} never answered")
-            with connected(port, REQUESTS) as wires:
-                texts = all_ask(wires)
+            with ThreadPoolExecutor(REQUESTS) as clients:
+                texts = [reply.text for reply in clients.map(partial(get, port), ["/"] * REQUESTS)]
         finally:
             process.terminate()
     threads = len(set(texts))
