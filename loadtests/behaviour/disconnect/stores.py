@@ -7,7 +7,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Awaitable, Callable
-from contextlib import AbstractContextManager, chdir, closing, nullcontext, suppress
+from contextlib import AbstractContextManager, chdir, closing, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -56,10 +56,10 @@ def opened() -> closing[sqlite3.Connection]:
 
 def saving(save: Callable[[sqlite3.Connection], Awaitable[None]]) -> Apps:
     async def handle() -> None:
-        with scene.handling(), opened() as database:
+        with opened() as database:
             await save(database)
 
-    return scene.doing(handle, nullcontext)
+    return scene.doing(handle)
 
 
 @leaves("save-in-transaction", begins(saving(separately), "a commit for each row"), FIN)

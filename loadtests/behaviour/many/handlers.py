@@ -102,8 +102,7 @@ def on_one_connection(
 
 
 @experiments("same-connection", ANSWERING, (), pipelined)
-@experiment("same-connection", QUART, "HTTP/2", ANSWERING[QUART], in_streams)
-@experiment("same-connection", AIOHTTP, "HTTP/2", ANSWERING[AIOHTTP], in_streams)
+@experiments("same-connection", ANSWERING, {"HTTP/2": in_streams})
 def ask_on_one(application: Build, talk: Talk) -> Answer:
     try:
         most, answers = on_one_connection(application, talk)

@@ -110,20 +110,15 @@ AFTER = {"before the first request": False, "after the first request": True}
 @variants("change-after-start", {QUART: CHANGES_OF_QUART}, quart_old, each=AFTER)
 def ask_change(change: Callable[[Any], object], after: bool, application: Build) -> Answer:
     """Change the application while it serves, before or after the first request."""
-    app = application()
-
-    async def do() -> str:
-        try:
-            change(app)
-        except Exception as error:
-            return type(error).__name__
-        return ""
-
+    app, refused = application(), ""
     with serve(app) as server:
         if after:
             get(server.port, "/")
         with warned() as caught:
-            refused = server.call(do())
+            try:
+                server.call(apps.asynchronous(partial(change, app))())
+            except Exception as error:
+                refused = type(error).__name__
         replies = [get(server.port, target) for target in ("/", "/new")]
     shown = any("new" in reply.text or reply.header("x-new") for reply in replies)
     effect = "takes effect" if shown else "has no effect"

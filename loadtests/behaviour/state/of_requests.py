@@ -88,13 +88,11 @@ def aiohttp_costing(name: str = "") -> web.Application:
 
 
 def quart_costing() -> Quart:
-    app = Quart(__name__)
-
-    @app.get("/")
     async def handler() -> str:
         g.cost = "9"
         return ""
 
+    app: Quart = apps.AWAITING[QUART](handler)
     app.after_request(noting("after_request finds {}", lambda _: g.get("cost")))
     app.teardown_request(noting("teardown_request finds {}", lambda _: g.get("cost")))
     return app
@@ -184,18 +182,15 @@ def ask_g(build: Callable[[Quart, Look], None]) -> Answer:
 @experiment("session-default", QUART)
 @experiment("session-default", QUART, "app.secret_key", "not a secret")
 def ask_session(secret_key: str | None = None) -> Answer:
-    app = Quart(__name__)
-    app.secret_key = secret_key
-
-    @app.get("/store")
     async def store() -> str:
         session["user"] = "Ada"
         return ""
 
-    @app.get("/look")
     async def look() -> str:
         return str(session.get("user", "nothing"))
 
+    app = apps.quart_answering({"/store": store, "/look": look})
+    app.secret_key = secret_key
     with serve(app) as server, Wire(server.port) as wire:
         stored = wire.ask("GET", "/store")
         cookie = (stored.header("set-cookie") or "").partition(";")[0]
@@ -245,8 +240,6 @@ def found(where: str, value: object, stored: object = "Ada") -> str:
 
 
 def quart_beginning(begins: Callable[[Work], object]) -> Quart:
-    app = Quart(__name__)
-
     async def look() -> None:
         await asyncio.to_thread(seen.wait, "answered")
         there = quart.has_request_context()
@@ -257,11 +250,12 @@ def quart_beginning(begins: Callable[[Work], object]) -> Quart:
             seen(f"g raises {type(error).__name__}")
         seen("looked")
 
-    @app.post("/")
     async def handler() -> str:
         g.user = "Ada"
         begins(look)
         return ""
+
+    app: Quart = apps.AWAITING[QUART](handler)
 
     @app.teardown_request
     async def teardown(_: BaseException | None) -> None:
