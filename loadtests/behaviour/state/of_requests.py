@@ -1,8 +1,7 @@
 """What is kept for one request: with it or its response, in `g`, in a session; in a WebSocket."""
 
 import asyncio
-import inspect
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from functools import partial
 from typing import Any
 
@@ -109,69 +108,61 @@ def ask_cost(application: Build, *key: str) -> Answer:
     return as_seen(", ".join((found, *kinds(caught))), f"warnings: {len(caught)}")
 
 
-async def store() -> str:
+async def store() -> None:
     g.user = "Ada"
-    return ""
 
 
-Look = Callable[[], Coroutine[Any, Any, str]]
+async def look() -> None:
+    seen(f"found {g.get('user', 'nothing')}")
 
 
-def in_next_request(app: Quart, look: Look) -> None:
-    app.add_url_rule("/", "store", store)
-    app.add_url_rule("/look", "look", look)
+def set_before_serving() -> Quart:
+    app = apps.quart_answering({"/look": look})
+    app.before_serving(store)
+    return app
 
 
-def set_before_serving(app: Quart, look: Look) -> None:
-    app.before_serving(store)  # type: ignore[type-var]  # what it returns is not looked at
-    app.add_url_rule("/look", "look", look)
-
-
-def in_teardown(app: Quart, look: Look) -> None:
-    app.add_url_rule("/look", "store", store)
+def in_teardown() -> Quart:
+    app = apps.quart_answering({"/look": store})
 
     @app.teardown_appcontext
     async def after(_: BaseException | None) -> None:
         if "user" in g:
             await look()
 
+    return app
 
-def in_handler(app: Quart, look: Look, then: Callable[[Quart, Look], Any]) -> None:
+
+def in_handler(then: Callable[[], Awaitable[None]]) -> Quart:
     """The handler stores, and does this."""
 
-    @app.get("/look")
-    async def handler() -> str:
-        g.user = "Ada"
-        found = then(app, look)
-        return str(await found if inspect.isawaitable(found) else found)
+    async def handler() -> None:
+        await store()
+        await then()
+
+    return apps.quart_answering({"/look": handler})
 
 
-async def in_app_context(app: Quart, look: Look) -> str:
-    async with app.app_context():
-        return await look()
+async def in_app_context() -> None:
+    async with current_app.app_context():
+        await look()
 
 
-PLACES: dict[str, Callable[[Quart, Look], None]] = {
-    "in a coroutine that the handler awaits": partial(in_handler, then=lambda _, look: look()),
+in_background = apps.asynchronous(lambda: current_app.add_background_task(look))
+PLACES: dict[str, Callable[[], Quart]] = {
+    "in a coroutine that the handler awaits": partial(in_handler, look),
     "in teardown_appcontext": in_teardown,
-    "in the next request": in_next_request,
+    "in the next request": partial(apps.quart_answering, {"/": store, "/look": look}),
     "set in before_serving": set_before_serving,
-    "in app.add_background_task": partial(in_handler, then=Quart.add_background_task),
-    "in a new app_context": partial(in_handler, then=in_app_context),
+    "in app.add_background_task": partial(in_handler, in_background),
+    "in a new app_context": partial(in_handler, in_app_context),
 }
 
 
 @variants("g-lifetime", {QUART: PLACES})
-def ask_g(build: Callable[[Quart, Look], None]) -> Answer:
+def ask_g(application: Build) -> Answer:
     """Whether what was put into g is found in another place."""
-    app = Quart(__name__)
-
-    async def look() -> str:
-        seen(f"found {g.get('user', 'nothing')}")
-        return ""
-
-    build(app, look)
-    with serve(app) as server, Wire(server.port) as wire:
+    with serve(application()) as server, Wire(server.port) as wire:
         for target in ("/", "/look"):  # on one connection, so that it is not that which ends g
             wire.ask("GET", target)
         if not (seen.wait("found Ada", 0.5) or seen.wait("found nothing")):
