@@ -49,13 +49,10 @@ CROSSINGS: dict[str, apps.Way] = {
 """How a handler has the inner code run."""
 
 
-def crossed(answers: Build, crossing: apps.Way) -> App:
-    async def handle() -> None:
-        set_outer()
-        await crossing(run_inner)
-        read_outer()
-
-    return answers({"/": handle})
+async def cross(crossing: apps.Way) -> None:
+    set_outer()
+    await crossing(run_inner)
+    read_outer()
 
 
 def middleware(app: web.Application) -> None:
@@ -105,6 +102,7 @@ def hooked(make: Build, hook: Callable[[Any], None]) -> App:
 
 before_request = partial(around_request, apps.asynchronous(set_outer))
 plainly_before = partial(around_request, set_outer)
+CROSSED = apps.each(lambda answers, crossing: answers({"/": partial(cross, crossing)}))
 HOOKED: Variants = {
     AIOHTTP: {
         "middleware to handler": partial(hooked, apps.CALLING[AIOHTTP], middleware),
@@ -120,7 +118,7 @@ HOOKED: Variants = {
 }
 
 
-@experiments("context-variables", apps.each(crossed), CROSSINGS)
+@experiments("context-variables", CROSSED, CROSSINGS)
 @variants("context-variables", HOOKED)
 def ask_context(application: Build, *crossing: apps.Way) -> Answer:
     with serve(application(*crossing)) as server:

@@ -216,21 +216,13 @@ class AsyncCallable:
         return self._work()
 
 
-def noting(answer: apps.Plain) -> apps.Plain:
-    def work() -> object:
-        note()
-        return answer()
-
-    return work
-
-
 def aiohttp_handler(make: Make) -> web.Application:
-    return apps.answering(make(noting(lambda: web.Response(text="hello"))))
+    return apps.answering(make(lambda: note(web.Response(text="hello"))))
 
 
 def quart_handler(make: Make) -> Quart:
     app = Quart(__name__)
-    app.add_url_rule("/", "handler", make(noting(lambda: "hello")))
+    app.add_url_rule("/", "handler", make(lambda: note("hello")))
     return app
 
 
