@@ -183,11 +183,7 @@ def processes() -> Iterator[apps.Way]:
     """A pool of one process, which is ready before it is needed."""
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as executor:
         executor.submit(behind, 0, None).result()  # it has started, and imported this module
-
-        async def in_process(computation: apps.Plain) -> object:
-            return await asyncio.get_running_loop().run_in_executor(executor, computation)
-
-        yield in_process
+        yield lambda computation: asyncio.get_running_loop().run_in_executor(executor, computation)
 
 
 def computing(answers: Build, computation: apps.Plain, way: apps.Way) -> App:
