@@ -20,6 +20,9 @@ from loopbench.loadtests.behaviour.talking import as_seen, get, seen
 Begin = Callable[[Work], object]
 """Begins the task, inside the handler."""
 
+Hook = Callable[[Any], object]
+"""Gives an application a clean-up."""
+
 
 def create_task(work: Work) -> None:
     asyncio.create_task(work())  # noqa: RUF006  this is what is asked about
@@ -34,14 +37,19 @@ def add_background_task(work: Work) -> None:
     current_app.add_background_task(work)
 
 
-def beginning(answers: Build, begin: Begin, work: Work, **config: float) -> App:
-    """The handler begins the task and answers."""
+def beginning(
+    answers: Build, begin: Begin, work: Work, hook: Hook | None = None, **config: float
+) -> App:
+    """The handler begins the task and answers. hook: what waits for the task."""
 
     async def handler() -> str:
         begin(work)
         return "accepted"
 
-    return answers({"/": handler}, **config)
+    app = answers({"/": handler}, **config)
+    if hook is not None:
+        hook(app)
+    return app
 
 
 BEGINNING = apps.each(beginning)
@@ -129,27 +137,18 @@ async def at_the_end(_: object) -> AsyncGenerator[None, None]:
     await apps.wait_for_kept()
 
 
-def awaited(stack: str, begin: Begin, work: Work) -> App:
-    """A clean-up waits for what is left."""
-    app = BEGINNING[stack](begin, work)
-    WAITS[stack](app)
-    return app
-
-
-WAITS: dict[str, Callable[[Any], object]] = {
-    AIOHTTP: lambda app: app.cleanup_ctx.append(at_the_end),
-    QUART: lambda app: app.after_serving(apps.wait_for_kept),
-}
 left = partial(experiment, "task-at-shutdown")
 BACKGROUND, BOUND = BEGINNING[QUART], "BACKGROUND_TASK_SHUTDOWN_TIMEOUT"
+IN_CLEANUP = partial(BEGINNING[AIOHTTP], hook=lambda app: app.cleanup_ctx.append(at_the_end))
+AFTER_SERVING = partial(BACKGROUND, hook=lambda app: app.after_serving(apps.wait_for_kept))
 IMPATIENT = partial(BACKGROUND, **{BOUND: 0.5})
 LONG_S = 8.0
 """More than the 5 s that Quart waits by default."""
 
 
 @experiments("task-at-shutdown", BEGINNING, {"asyncio.create_task": keep_until_done})
-@left(AIOHTTP, "awaited in cleanup_ctx", partial(awaited, AIOHTTP), keep_until_done)
-@left(QUART, "awaited in after_serving", partial(awaited, QUART), keep_until_done)
+@left(AIOHTTP, "awaited in cleanup_ctx", IN_CLEANUP, keep_until_done)
+@left(QUART, "awaited in after_serving", AFTER_SERVING, keep_until_done)
 @left(QUART, f"{ADDED}, 2 s", BACKGROUND, add_background_task)
 @left(QUART, f"{ADDED}, 2 s, {BOUND}=0.5", IMPATIENT, add_background_task)
 @left(QUART, f"{ADDED}, 8 s", BACKGROUND, add_background_task, seconds=LONG_S, bound_s=30)
