@@ -263,14 +263,10 @@ def ask_gather(application: Build, ways: FetchAll) -> Answer:
     return Answer(words.get(crowd.most, f"{crowd.most} at a time"), told)
 
 
-def noting_ports(ports: list[int]) -> web.Application:
-    """The other server: it notes the port that a request comes from."""
-
-    async def page(request: web.Request) -> web.Response:
-        ports.append(request.get_extra_info("peername")[1])
-        return web.Response(text="page")
-
-    return apps.answering(page)
+async def noting_port(request: web.Request) -> web.Response:
+    """A page of the other server, which notes the port that the request comes from."""
+    seen(f"port {request.get_extra_info('peername')[1]}")
+    return web.Response(text="page")
 
 
 async def page_of_its_own(_: aiohttp.ClientSession, url: str) -> int:
@@ -301,14 +297,14 @@ SESSIONS: dict[str, Fetch] = {
 @experiments("client-sessions", apps.each(fetching), SESSIONS)
 def ask_sessions(application: Build, fetch: Fetch) -> Answer:
     """Over how many connections does the other server get what one request after another needs?"""
-    ports: list[int] = []
     with (
-        serve(noting_ports(ports)) as other,
+        serve(apps.answering(noting_port)) as other,
         serve(application(fetch, f"http://127.0.0.1:{other.port}/")) as server,
     ):
         texts = [get(server.port, "/").text for _ in range(PAGES)]
     if texts != [str(len("page"))] * PAGES:
         raise ValueError(f"the answers were {', '.join(texts)}")
+    ports = seen.events
     count = len(set(ports))
     words = {1: "one connection for all", PAGES: "a connection a request"}
     told = f"{len(ports)} requests reached the other server over {count} connections"
