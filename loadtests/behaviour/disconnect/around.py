@@ -83,13 +83,9 @@ async def noted(inner: Awaitable[Any]) -> Any:
     return answer
 
 
-def middleware(app: web.Application) -> None:
-    @web.middleware
-    async def around(request: web.Request, handler: Handler) -> web.StreamResponse:
-        answer: web.StreamResponse = await noted(handler(request))
-        return answer
-
-    app.middlewares.append(around)
+@web.middleware
+async def middleware(request: web.Request, handler: Handler) -> Any:
+    return await noted(handler(request))
 
 
 runs = noting("around: runs")
@@ -109,7 +105,7 @@ def asgi_middleware(app: Quart) -> None:
 AROUND = adding(
     {
         AIOHTTP: {
-            "@web.middleware": middleware,
+            "@web.middleware": lambda app: app.middlewares.append(middleware),
             "on_response_prepare": lambda app: app.on_response_prepare.append(runs),
         },
         QUART: {

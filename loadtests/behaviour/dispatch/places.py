@@ -122,15 +122,11 @@ def ask_runner(application: Build, run: Callable[..., None]) -> Answer:
     return Answer(f"{where}, {same}", told)
 
 
-def plain_middleware(app: web.Application) -> None:
+@web.middleware
+def plain_middleware(request: web.Request, handler: Any) -> Any:
     """It hands on what the handler gives it: a coroutine, for aiohttp to await."""
-
-    @web.middleware
-    def watching(request: web.Request, handler: Any) -> Any:
-        note()
-        return handler(request)
-
-    app.middlewares.append(watching)
+    note()
+    return handler(request)
 
 
 def background_task(app: Quart) -> None:
@@ -153,7 +149,9 @@ HOOKED = apps.adding(
         AIOHTTP: {
             "on_startup": lambda app: app.on_startup.append(note),
             "on_response_prepare": lambda app: app.on_response_prepare.append(note),
-            "a middleware that returns handler(request)": plain_middleware,
+            "a middleware that returns handler(request)": lambda app: app.middlewares.append(
+                plain_middleware
+            ),
         },
         QUART: {
             "before_serving": lambda app: app.before_serving(note),
