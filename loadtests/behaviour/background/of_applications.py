@@ -107,13 +107,14 @@ def stop(server: Live, bound_s: float = 15.0) -> tuple[float | None, str]:
     return took_s, "the stop hangs" if took_s is None else "the stop is clean"
 
 
+async def fail() -> None:
+    await asyncio.sleep(0.05)
+    seen("raised")
+    raise RuntimeError("the task is broken")
+
+
 @variants("task-raises", TASKS, bound_s=30)
 def ask_raising(application: Build) -> Answer:
-    async def fail() -> None:
-        await asyncio.sleep(0.05)
-        seen("raised")
-        raise RuntimeError("the task is broken")
-
     said = logged(logging.ERROR)
     with serve(application(fail)) as server:
         seen.wait("raised")

@@ -12,7 +12,7 @@ from quart import current_app
 
 from loopbench.loadtests.behaviour import applications as apps
 from loopbench.loadtests.behaviour.asking import NONE, Answer, experiment, experiments
-from loopbench.loadtests.behaviour.background.of_applications import Work, loggers
+from loopbench.loadtests.behaviour.background.of_applications import Work, fail, loggers
 from loopbench.loadtests.behaviour.framework.events import logged
 from loopbench.loadtests.behaviour.serving import AIOHTTP, QUART, App, Build, serve
 from loopbench.loadtests.behaviour.talking import as_seen, get, seen
@@ -60,11 +60,6 @@ ADDED = "app.add_background_task"
 @experiments("fire-and-forget", BEGINNING, CREATED)
 @experiment("fire-and-forget", QUART, ADDED, BEGINNING[QUART], add_background_task)
 def ask_forgotten(application: Build, begin: Begin) -> Answer:
-    async def fail() -> None:
-        await asyncio.sleep(0.05)
-        seen("raised")
-        raise RuntimeError("nobody waits for this")
-
     said = logged(logging.ERROR)
     with serve(application(begin, fail)) as server:
         answer = get(server.port, "/").text
