@@ -41,12 +41,12 @@ QUICK = frozenset(
         "tests/results/test_split.py",
         "tests/results/test_summary.py",
         "tests/results/why/test_why.py",
-        "tests/servers/test_contract.py",
-        "tests/servers/test_handlers.py",
-        "tests/servers/test_messages.py",
-        "tests/servers/test_parity.py",
+        "tests/servers/contract/test_contract.py",
+        "tests/servers/apps/test_handlers.py",
+        "tests/servers/supervision/test_messages.py",
+        "tests/servers/lifecycle/test_parity.py",
         "tests/servers/test_stacks.py",
-        "tests/servers/test_stall_causes.py",
+        "tests/servers/probe/stalls/test_causes.py",
     }
 )
 """By path from the root of the project."""

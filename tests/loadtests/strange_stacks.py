@@ -137,7 +137,7 @@ def _starts(name: str) -> int:
 
 async def rude(host: str, port: int, settings: Settings) -> Serving:
     """Becomes ready, and answers everything as if it were `GET /plain`."""
-    from tests.servers.private_stacks import quiet
+    from tests.servers.lifecycle.private_stacks import quiet
 
     return await quiet(host, port, settings)
 

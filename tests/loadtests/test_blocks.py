@@ -26,7 +26,7 @@ from loopbench.results.schema import Code
 from loopbench.servers.contract.cases import CASES
 from loopbench.servers.lifecycle.process import server_process
 from loopbench.servers.settings import Settings
-from tests.servers.probes import known
+from tests.servers.probe.probes import known
 from tests.servers.processes import held_up_s, needs_proc
 
 USERS, TURNS, SLICE_S, WATCHED_S = 4, 3, 0.1, 0.2

@@ -149,5 +149,5 @@ def clean() -> Iterator[None]:
 
 @pytest.fixture
 def private(monkeypatch: pytest.MonkeyPatch) -> Private:
-    """The stack `private` and what puts it into a child, see private_stacks.py."""
+    """The stack `private` and what puts it into a child, see lifecycle/private_stacks.py."""
     return private_stack(monkeypatch)

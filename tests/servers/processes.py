@@ -200,7 +200,11 @@ def private_stack(monkeypatch: pytest.MonkeyPatch) -> Private:
     own = "private_stacks"
     row = replace(STACKS["asyncio"], name="private", application=own, adapter=own, packages=())
     monkeypatch.setitem(STACKS, row.name, row)
-    return lambda behaviour: (sys.executable, str(HERE / "private_stacks.py"), behaviour)
+    return lambda behaviour: (
+        sys.executable,
+        str(HERE / "lifecycle" / "private_stacks.py"),
+        behaviour,
+    )
 
 
 class Harness:
@@ -209,7 +213,7 @@ class Harness:
     def __init__(self, *arguments: str) -> None:
         self.mark = uuid.uuid4().hex
         self.process = subprocess.Popen(
-            [sys.executable, str(HERE / "harness.py"), *arguments],
+            [sys.executable, str(HERE / "lifecycle" / "harness.py"), *arguments],
             cwd=ROOT,
             stdout=subprocess.PIPE,
             env={**os.environ, "LOOPBENCH_TEST": self.mark},

@@ -26,7 +26,7 @@ from loopbench.servers.settings import Settings
 from loopbench.servers.stacks import STACKS, Stack, keeps
 from loopbench.servers.supervision.control_pipe import ControlClosed
 from loopbench.servers.supervision.messages import to_json
-from tests.servers.probes import known
+from tests.servers.probe.probes import known
 from tests.servers.processes import (
     PROC,
     Harness,

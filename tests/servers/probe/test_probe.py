@@ -33,7 +33,7 @@ from loopbench.servers.supervision.control_pipe import ControlError
 from loopbench.servers.supervision.merging import Pairs
 from loopbench.servers.supervision.messages import Done, Question
 from tests.servers.choices import stacks
-from tests.servers.probes import known
+from tests.servers.probe.probes import known
 from tests.servers.processes import BOUND_S, ask, eventually, held_up_s
 
 ATTEMPTS = 25

@@ -12,7 +12,7 @@ import pytest
 
 from loopbench.servers.probe.probe import Probe
 from loopbench.servers.probe.stalls.call_graph import MOST_TASKS, call_graph, task_with_waiters
-from tests.servers.probes import watched_loop
+from tests.servers.probe.probes import watched_loop
 from tests.servers.processes import eventually, needs_proc, turns_of
 from tests.skips import NO_SUCH_CALL
 
@@ -51,7 +51,8 @@ def test_a_task_is_told_with_what_it_waits_for_and_who_waits_for_it() -> None:
     inner, outer = graph.split(" < ")
     assert inner.startswith("inner leaf at asyncio/tasks.py:")
     assert inner.endswith(f"test_call_graph.py:{lines[0]} leaf")
-    assert outer == f"outer task_of at tests/servers/test_call_graph.py:{lines[1]} task_of"
+    place = f"tests/servers/probe/stalls/test_call_graph.py:{lines[1]}"
+    assert outer == f"outer task_of at {place} task_of"
 
 
 @graphs

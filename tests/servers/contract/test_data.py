@@ -27,10 +27,10 @@ from loopbench.servers.lifecycle.in_loop import Server
 from loopbench.servers.lifecycle.process import server_process
 from loopbench.servers.settings import Settings
 from loopbench.servers.stacks import CORE, DEFAULT, STACKS, hole
-from tests.servers import wire
 from tests.servers.choices import KINDS, stacks
-from tests.servers.claims import claims
 from tests.servers.conftest import Lab
+from tests.servers.contract import wire
+from tests.servers.contract.claims import claims
 
 WITH_STORES = CORE
 

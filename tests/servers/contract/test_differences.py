@@ -11,7 +11,7 @@ import pytest
 from loopbench.servers.installed import available
 from loopbench.servers.stacks import CORE, STACKS
 from tests.servers.choices import here
-from tests.servers.differences import (
+from tests.servers.contract.differences import (
     COMPARED,
     DOCUMENT,
     FAMILIES,
@@ -23,11 +23,11 @@ from tests.servers.differences import (
     render_core,
     see_all,
 )
-from tests.servers.odd_requests import ALIKE, ODD_REQUESTS, OddRequest
+from tests.servers.contract.odd_requests import ALIKE, ODD_REQUESTS, OddRequest
 
 Seen = tuple[Rows, Rows]
 
-REMEDY = "`python -m tests.servers.differences` writes docs/differences.md anew"
+REMEDY = "`python -m tests.servers.contract.differences` writes docs/differences.md anew"
 
 
 @pytest.fixture(scope="module")

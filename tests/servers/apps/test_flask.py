@@ -16,10 +16,10 @@ from loopbench.servers.handlers import basic
 from loopbench.servers.lifecycle import in_loop
 from loopbench.servers.lifecycle.in_loop import Server
 from loopbench.servers.settings import Settings
-from tests.servers import wire
 from tests.servers.choices import IN_THREADS, stacks
 from tests.servers.conftest import Lab
-from tests.servers.traces import Run, nothing_left, refuses
+from tests.servers.contract import wire
+from tests.servers.lifecycle.traces import Run, nothing_left, refuses
 
 in_threads = pytest.mark.parametrize("stack_name", stacks(IN_THREADS))
 gthread = pytest.mark.parametrize("stack_name", stacks(["flask-gthread"]))

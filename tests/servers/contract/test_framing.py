@@ -16,10 +16,10 @@ from loopbench.servers.lifecycle import in_loop
 from loopbench.servers.lifecycle.in_loop import Server
 from loopbench.servers.settings import Settings
 from loopbench.servers.stacks import keeps
-from tests.servers import wire
 from tests.servers.choices import KINDS, stacks, stays_open
-from tests.servers.claims import claims
 from tests.servers.conftest import Lab
+from tests.servers.contract import wire
+from tests.servers.contract.claims import claims
 
 
 def small(case: Case) -> bool:

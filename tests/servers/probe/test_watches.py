@@ -26,7 +26,7 @@ from loopbench.servers.probe.selector import watched_selector
 from loopbench.servers.probe.stalls.loop_clock import LibuvClock
 from loopbench.servers.probe.stalls.stall import Stall
 from loopbench.servers.probe.stalls.watcher import StallWatcher
-from tests.servers.probes import nothing, watched_loop
+from tests.servers.probe.probes import nothing, watched_loop
 from tests.servers.processes import BOUND_S, eventually, needs_proc, turns_of
 
 # Rounding, the collector, the executor.

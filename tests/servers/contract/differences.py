@@ -1,6 +1,6 @@
 """What stays different between the frameworks' stacks, found by sending exact bytes.
 
-`python -m tests.servers.differences` writes docs/differences.md anew. What is
+`python -m tests.servers.contract.differences` writes docs/differences.md anew. What is
 shown of an answer is its status, its kind of body and what becomes of the
 connection: nothing that another run or another Python would show otherwise.
 """
@@ -21,10 +21,10 @@ from loopbench.servers.lifecycle import in_loop
 from loopbench.servers.lifecycle.in_loop import Server
 from loopbench.servers.settings import Settings
 from loopbench.servers.stacks import CORE
-from tests.servers import wire
-from tests.servers.odd_requests import ODD_REQUESTS, OddRequest
+from tests.servers.contract import wire
+from tests.servers.contract.odd_requests import ODD_REQUESTS, OddRequest
 
-DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "differences.md"
+DOCUMENT = Path(__file__).resolve().parents[3] / "docs" / "differences.md"
 
 """The stacks of the first tables, which show every request."""
 
@@ -210,7 +210,7 @@ def row(name: str, cells: Iterable[str]) -> str:
 _INTRODUCTION = """\
 # What stays different
 
-<!-- Written by `python -m tests.servers.differences`; a test compares it with what is seen. -->
+<!-- Written by `python -m tests.servers.contract.differences`; a test compares the two. -->
 
 The stacks keep one contract: where a route, a setting or an error could be made
 equal, it is, and the conformance test holds every stack to it. What no setting

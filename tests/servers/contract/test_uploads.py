@@ -27,9 +27,9 @@ from loopbench.servers.lifecycle import in_loop
 from loopbench.servers.lifecycle.process import ServerProcess, server_process
 from loopbench.servers.settings import Settings
 from loopbench.servers.stacks import CORE
-from tests.servers import wire
 from tests.servers.choices import stacks
 from tests.servers.conftest import Lab
+from tests.servers.contract import wire
 from tests.servers.processes import BOUND_S, PROC, ask, eventually, needs_proc
 
 UPLOADED_TO = CORE

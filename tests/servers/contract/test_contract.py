@@ -18,10 +18,10 @@ from loopbench.servers.contract.websockets import EXCHANGES
 from loopbench.servers.handlers import basic
 from loopbench.servers.lifecycle.in_loop import Server
 from loopbench.servers.stacks import STACKS, keeps, keeps_exchanges
-from tests.servers import wire
 from tests.servers.choices import KINDS, ON_A_LOOP, stacks, stays_open
-from tests.servers.claims import claims
 from tests.servers.conftest import Lab
+from tests.servers.contract import wire
+from tests.servers.contract.claims import claims
 
 
 def test_cases(lab: Lab, server: Server) -> None:

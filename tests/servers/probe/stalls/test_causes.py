@@ -21,7 +21,7 @@ from loopbench.servers.probe.stalls.readings import StallRow
 from loopbench.servers.probe.stalls.stack import Stack, read_stack
 from loopbench.servers.probe.stalls.stall import Frame, Stall
 from loopbench.servers.probe.stalls.thread_times import RUNNING, Position
-from tests.servers.probes import watched_loop
+from tests.servers.probe.probes import watched_loop
 
 MS = 1_000_000
 
@@ -143,7 +143,7 @@ def test_reading_frames_runs_nobody_s_code() -> None:
     seen = read_stack(sys._getframe())
     assert seen is not None
     assert seen.inner is not None
-    assert seen.inner.file.endswith("servers/test_stall_causes.py")
+    assert seen.inner.file.endswith("stalls/test_causes.py")
     assert seen.inner.function.startswith("test_reading_frames")
     assert (seen.route, seen.own_route) == (None, False)
     assert request is scope

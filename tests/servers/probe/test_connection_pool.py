@@ -13,9 +13,9 @@ from loopbench.servers.lifecycle.parity import differences
 from loopbench.servers.probe.connection_pool import PoolReading, PoolWatch
 from loopbench.servers.stacks import CORE
 from loopbench.servers.supervision.merging import merged
-from tests.servers import wire
 from tests.servers.choices import stacks
 from tests.servers.conftest import Lab
+from tests.servers.contract import wire
 
 WITH_STORES = CORE
 

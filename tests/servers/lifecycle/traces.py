@@ -14,7 +14,7 @@ import psutil
 
 from loopbench.servers.contract.cases import CASES
 from loopbench.servers.lifecycle import in_loop
-from tests.servers import wire
+from tests.servers.contract import wire
 from tests.servers.processes import PROC
 
 Run = Callable[[Coroutine[Any, Any, None]], None]

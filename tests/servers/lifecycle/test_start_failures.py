@@ -29,7 +29,7 @@ from loopbench.servers.settings import Settings
 from loopbench.servers.stacks import DEFAULT, STACKS
 from loopbench.servers.starting import load
 from tests.servers import choices
-from tests.servers.traces import Run, nothing_left, plain_works, refuses
+from tests.servers.lifecycle.traces import Run, nothing_left, plain_works, refuses
 
 
 def test_unknown_stack(run: Run) -> None:

@@ -10,7 +10,7 @@ from loopbench.servers.lifecycle.process import ServerProcess, server_process
 from loopbench.servers.probe.readings import Observe, Reset
 from loopbench.servers.settings import Settings
 from tests.servers.choices import stacks
-from tests.servers.probes import known
+from tests.servers.probe.probes import known
 
 SMALL, LARGE = "items-16", "items-1m"
 TIMES = 3

@@ -16,9 +16,9 @@ from loopbench.servers.contract.cases import CASES
 from loopbench.servers.lifecycle import in_loop
 from loopbench.servers.settings import Settings
 from loopbench.servers.stacks import STACKS
-from tests.servers import wire
 from tests.servers.choices import KINDS, ON_A_LOOP, STOP_AT_ONCE, here, stacks
-from tests.servers.traces import Run, nothing_left, plain_works, refuses
+from tests.servers.contract import wire
+from tests.servers.lifecycle.traces import Run, nothing_left, plain_works, refuses
 
 LISTENS_IN_A_THREAD = ("quart-granian", "flask-waitress")
 """Of the slow stacks, those whose listener is closed by a thread of their server."""

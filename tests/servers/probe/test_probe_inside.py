@@ -20,9 +20,9 @@ from loopbench.servers.probe import tally as tallies
 from loopbench.servers.probe.durations import ThreadCounts
 from loopbench.servers.probe.probe import Probe
 from tests.servers.choices import KINDS, ON_A_LOOP, stacks
-from tests.servers.probes import known, nothing, nothing_async, requests, watched_loop
+from tests.servers.contract.wire import get
+from tests.servers.probe.probes import known, nothing, nothing_async, requests, watched_loop
 from tests.servers.processes import ROOT, settle
-from tests.servers.wire import get
 
 
 @pytest.fixture
