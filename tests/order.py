@@ -29,7 +29,7 @@ LONGEST = (
     "tests/loadtests/regression/test_counts.py",
     "tests/results/regression/test_simulated.py",
     "tests/results/test_slices.py",
-    "tests/loadtests/test_secrets.py",
+    "tests/loadtests/services/test_secrets.py",
     "tests/test_house.py",
     "tests/servers/lifecycle/test_process_end.py",
     "tests/results/test_report_hostile.py",

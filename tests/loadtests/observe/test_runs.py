@@ -22,7 +22,7 @@ from loopbench.loadtests.scenarios.table import Scenario
 from loopbench.results.schema import Code
 from loopbench.servers.lifecycle.process import ServerProcess
 from loopbench.servers.stacks import STACKS
-from tests.loadtests.observed import MEASURED_S, PARTS, WARMUP_S, closed, planned, scenario
+from tests.loadtests.observe.observed import MEASURED_S, PARTS, WARMUP_S, closed, planned, scenario
 from tests.servers.processes import freeze, needs_proc, needs_waitid
 
 USERS = 2

@@ -12,7 +12,7 @@ from loopbench.servers.contract.cases import CASES
 from loopbench.servers.lifecycle.process import ServerProcess
 from tests.loadtests.counting import case, counting_server
 from tests.loadtests.loads import failures, spec
-from tests.loadtests.observed import (
+from tests.loadtests.observe.observed import (
     EACH_KIND,
     OWN,
     check_parts,

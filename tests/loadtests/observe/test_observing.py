@@ -13,7 +13,7 @@ from loopbench.servers.contract.cases import CASES
 from loopbench.servers.contract.http import TEXT, Case, Expected, Request
 from loopbench.servers.lifecycle.process import ServerProcess, server_process
 from loopbench.servers.settings import Settings
-from tests.loadtests.observed import (
+from tests.loadtests.observe.observed import (
     EACH_KIND,
     PARTS,
     THREADS,

@@ -13,7 +13,7 @@ from loopbench.loadtests.selfcheck.utilisation import traced
 from loopbench.results.schema import Cause
 from loopbench.servers.contract.http import Case, get, written
 from loopbench.servers.probe.stalls.readings import StallRow
-from tests.loadtests.test_utilisation import stracing
+from tests.loadtests.selfcheck.test_utilisation import stracing
 
 __all__ = ["stracing"]
 
