@@ -12,7 +12,7 @@ import pytest
 
 from loopbench.loadtests.distributed.generator_process import Generator, generator_process
 from tests.forked import Program, program
-from tests.loadtests.counting import Counting, case, counting_server
+from tests.loadtests.generator.counting import Counting, case, counting_server
 from tests.servers.processes import eventually
 
 

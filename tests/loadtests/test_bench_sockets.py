@@ -27,7 +27,7 @@ from loopbench.servers.handlers.redis_channel import CHANNEL
 from loopbench.servers.lifecycle.process import ServerProcess, server_process
 from loopbench.servers.settings import Settings
 from tests.loadtests.benches import SHORT, Bench, Ended, ended
-from tests.loadtests.loads import histogram, spec_at
+from tests.loadtests.generator.loads import histogram, spec_at
 
 FRAMEWORKS = ("aiohttp", "quart-hypercorn")
 BENCHED = "quart-hypercorn"

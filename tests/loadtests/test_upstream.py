@@ -27,7 +27,7 @@ from loopbench.servers.errors import StartupFailed
 from loopbench.servers.lifecycle.process import ServerProcess, server_process
 from loopbench.servers.settings import Settings
 from loopbench.servers.stacks import STACKS
-from tests.loadtests.counting import Counting, counting_server
+from tests.loadtests.generator.counting import Counting, counting_server
 from tests.servers.choices import stacks
 from tests.servers.processes import eventually, needs_proc
 

@@ -27,8 +27,8 @@ from loopbench.loadtests.messages.generator import (
 )
 from loopbench.loadtests.messages.reports import Report
 from loopbench.results.schema import WORKERS, TableWriter, read_table
-from tests.loadtests.counting import Counting
-from tests.loadtests.loads import begun, closed, failures, histogram, opened, spec
+from tests.loadtests.generator.counting import Counting
+from tests.loadtests.generator.loads import begun, closed, failures, histogram, opened, spec
 from tests.servers.processes import descendants, eventually, held_up_s, running
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="on Linux only: reads /proc")

@@ -18,8 +18,8 @@ from loopbench.loadtests.distributed.fleet import Fleet, FleetGenerator, fleet_p
 from loopbench.loadtests.errors import GeneratorDied
 from loopbench.loadtests.messages.generator import WindowOpened
 from loopbench.loadtests.services.free_port import free_port
-from tests.loadtests.counting import Counting
-from tests.loadtests.loads import begun, closed, spec
+from tests.loadtests.generator.counting import Counting
+from tests.loadtests.generator.loads import begun, closed, spec
 from tests.servers.processes import BOUND_S, ROOT, eventually, needs_proc
 from tests.trees import copy_suite
 

@@ -17,7 +17,7 @@ from loopbench.loadtests.distributed.packed_report import pack_report
 from loopbench.loadtests.generator.recorder import Series, Timeline
 from loopbench.loadtests.messages.reports import LoadReport, Report
 from loopbench.loadtests.rows.histogram import EXACT_BELOW_US, HIGHEST_US, Histogram, bounds
-from tests.loadtests.reports import session_report
+from tests.loadtests.rows.reports import session_report
 from tests.servers.processes import ROOT
 
 AGREED_NS = 1_000_000_000

@@ -19,7 +19,7 @@ from loopbench.loadtests.scenarios.table import (
     Open,
 )
 from loopbench.servers.contract.cases import CASES
-from tests.loadtests.loads import spec_at
+from tests.loadtests.generator.loads import spec_at
 
 CASE = CASES["plain"]
 

@@ -20,9 +20,9 @@ from loopbench.loadtests.distributed.fleet import Fleet, FleetGenerator, fleet_p
 from loopbench.loadtests.distributed.keys import make_key, read_key
 from loopbench.loadtests.errors import HarnessError
 from loopbench.loadtests.services.free_port import free_port
-from tests.loadtests.counting import Counting
 from tests.loadtests.distributed.test_joining import Worker
-from tests.loadtests.loads import begun, closed, spec
+from tests.loadtests.generator.counting import Counting
+from tests.loadtests.generator.loads import begun, closed, spec
 from tests.servers.processes import needs_proc
 
 pytestmark = needs_proc

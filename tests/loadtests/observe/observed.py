@@ -22,7 +22,7 @@ from loopbench.servers.contract.cases import CASES
 from loopbench.servers.lifecycle.process import ServerProcess, server_process
 from loopbench.servers.settings import Settings
 from loopbench.servers.stacks import STACKS, keeps
-from tests.loadtests.loads import spec_at
+from tests.loadtests.generator.loads import spec_at
 from tests.servers.choices import KINDS, stacks
 from tests.servers.processes import eventually, held_up_s
 

@@ -10,8 +10,8 @@ from loopbench.loadtests.distributed.generator_process import Generator
 from loopbench.loadtests.scenarios.table import Closed, Idle, Load
 from loopbench.servers.contract.cases import CASES
 from loopbench.servers.lifecycle.process import ServerProcess
-from tests.loadtests.counting import case, counting_server
-from tests.loadtests.loads import failures, spec
+from tests.loadtests.generator.counting import case, counting_server
+from tests.loadtests.generator.loads import failures, spec
 from tests.loadtests.observe.observed import (
     EACH_KIND,
     OWN,

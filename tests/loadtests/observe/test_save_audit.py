@@ -27,8 +27,8 @@ from loopbench.loadtests.rows.run_rows import rows_of
 from loopbench.loadtests.scenarios.table import Closed, Load, Scenario
 from loopbench.results.schema import Code
 from loopbench.servers.contract.cases import CASES
-from tests.loadtests.loads import spec_at
-from tests.loadtests.reports import WORKER, load_report, phase, session_report
+from tests.loadtests.generator.loads import spec_at
+from tests.loadtests.rows.reports import WORKER, load_report, phase, session_report
 
 LOAD = Load("main", CASES["db-save"], Closed(4))
 

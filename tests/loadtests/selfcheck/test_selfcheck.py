@@ -16,7 +16,7 @@ from loopbench.loadtests.selfcheck import observer, omission
 from loopbench.loadtests.selfcheck.capture import Segment, capturing, segments, service_times_ns
 from loopbench.loadtests.selfcheck.verdict import Verdict
 from loopbench.results.stats.slices import BlockEstimate
-from tests.loadtests.counting import counting_server
+from tests.loadtests.generator.counting import counting_server
 from tests.servers.processes import ROOT
 
 SERVER, CLIENT, OTHER = 8080, 40_001, 40_002

@@ -13,7 +13,7 @@ from loopbench.loadtests.messages.specs import SessionSpec
 from loopbench.loadtests.rows.histogram import Histogram, from_pairs
 from loopbench.loadtests.scenarios.arrivals import Arrivals
 from loopbench.loadtests.scenarios.table import Closed, Load, Open
-from tests.loadtests.counting import Counting, case
+from tests.loadtests.generator.counting import Counting, case
 
 SEED = 5
 WARMUP_S = 0.1

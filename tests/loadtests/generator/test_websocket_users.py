@@ -18,8 +18,8 @@ from loopbench.loadtests.scenarios.table import SCENARIOS
 from loopbench.servers.adapters.asyncio_websocket import MEMO_BYTES, MEMO_FRAMES
 from loopbench.servers.contract.frames import Close, Frame, Op, closing, encode
 from loopbench.servers.contract.websockets import opening
-from tests.loadtests.loads import begun, failures, histogram, spec_at
-from tests.loadtests.sockets import Answers, Told, answer, right, socket_server, upgraded
+from tests.loadtests.generator.loads import begun, failures, histogram, spec_at
+from tests.loadtests.generator.sockets import Answers, Told, answer, right, socket_server, upgraded
 
 USERS = 3
 RECEIVERS = 3

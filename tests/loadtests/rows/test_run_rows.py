@@ -26,7 +26,7 @@ from loopbench.results.schema import FAILURES, HISTOGRAMS, RUNS, Code, TableWrit
 from loopbench.servers.contract.cases import CASES
 from loopbench.servers.lifecycle.process import Ended
 from loopbench.servers.supervision import os_stats
-from tests.loadtests.reports import load_report, phase, session_report
+from tests.loadtests.rows.reports import load_report, phase, session_report
 
 PLANNED = PlannedRun("02.aiohttp.made-up", 2, 5, "aiohttp", "made-up")
 

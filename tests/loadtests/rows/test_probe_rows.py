@@ -27,7 +27,17 @@ from loopbench.servers.probe.readings import InstantSums, Observation, TallyRead
 from loopbench.servers.probe.stalls.readings import StallsReading
 from loopbench.servers.supervision.merging import Pairs
 from loopbench.servers.supervision.os_stats import ThreadReading
-from tests.loadtests.snapshots import IDLE, RUN, START_NS, SYNC, edge, glance, phase, reading, taken
+from tests.loadtests.rows.snapshots import (
+    IDLE,
+    RUN,
+    START_NS,
+    SYNC,
+    edge,
+    glance,
+    phase,
+    reading,
+    taken,
+)
 
 LOOP = "asyncio.unix_events._UnixSelectorEventLoop"
 

@@ -18,8 +18,8 @@ from loopbench.loadtests.distributed.generator_process import Generator, generat
 from loopbench.loadtests.errors import GeneratorDied, HarnessError
 from loopbench.loadtests.messages.generator import COMMANDS, Finished, OfferLoad, WindowOpened
 from loopbench.loadtests.scenarios.table import Load
-from tests.loadtests.counting import Counting, counting_server
-from tests.loadtests.loads import (
+from tests.loadtests.generator.counting import Counting, counting_server
+from tests.loadtests.generator.loads import (
     MEASURED_S,
     WARMUP_S,
     arrivals,

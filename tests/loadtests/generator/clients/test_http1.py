@@ -22,7 +22,14 @@ from loopbench.loadtests.generator.clients.http1 import (
     Framing,
 )
 from loopbench.servers.contract.http import TEXT, Case, Expected, Request
-from tests.loadtests.hostile import CLOSE, RESET, Pause, Script, Until, hostile_server
+from tests.loadtests.generator.clients.hostile import (
+    CLOSE,
+    RESET,
+    Pause,
+    Script,
+    Until,
+    hostile_server,
+)
 from tests.servers.processes import eventually
 
 PIECES = Pause(0.02)

@@ -19,7 +19,7 @@ from loopbench.servers.probe.event_loop import LoopReading
 from loopbench.servers.probe.readings import Moment
 from loopbench.servers.supervision import os_stats
 from loopbench.servers.supervision.merging import Pairs
-from tests.loadtests import reports
+from tests.loadtests.rows import reports
 
 RUN = "01.aiohttp.made-up"
 SYNC = Load("main", CASES["sync"], Closed(2))

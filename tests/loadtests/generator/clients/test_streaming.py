@@ -26,8 +26,8 @@ from loopbench.servers.contract.http import TEXT, Case, Expected, Request
 from loopbench.servers.lifecycle import in_loop
 from loopbench.servers.settings import Settings
 from loopbench.servers.stacks import DEFAULT
-from tests.loadtests.hostile import CLOSE, RESET, Pause, Script, hostile_server
-from tests.loadtests.loads import failures, histogram, spec_at
+from tests.loadtests.generator.clients.hostile import CLOSE, RESET, Pause, Script, hostile_server
+from tests.loadtests.generator.loads import failures, histogram, spec_at
 from tests.servers import processes
 from tests.servers.choices import stacks
 

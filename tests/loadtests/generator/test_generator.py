@@ -11,8 +11,8 @@ from loopbench.loadtests.messages.generator import WindowOpened
 from loopbench.loadtests.rows.histogram import from_pairs
 from loopbench.loadtests.scenarios.table import Closed, Idle, Load
 from loopbench.results.schema.warnings import GENERATOR_LAG_LIMIT_MS
-from tests.loadtests.counting import Counting, case
-from tests.loadtests.loads import (
+from tests.loadtests.generator.counting import Counting, case
+from tests.loadtests.generator.loads import (
     MEASURED_S,
     WARMUP_S,
     arrivals,

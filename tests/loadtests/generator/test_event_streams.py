@@ -20,10 +20,10 @@ from loopbench.loadtests.scenarios.loads_file import of_tables
 from loopbench.loadtests.scenarios.models import Closed, Load, Stream
 from loopbench.servers.contract.http import Case, Expected, Request
 from tests.loadtests.benches import SHORT, Bench, Ended, codes, ended
-from tests.loadtests.hostile import CLOSE, Script, Until, hostile_server
-from tests.loadtests.loads import failures, histogram, phase_of
-from tests.loadtests.test_own_answers import show
-from tests.loadtests.test_streams import offer
+from tests.loadtests.generator.clients.hostile import CLOSE, Script, Until, hostile_server
+from tests.loadtests.generator.clients.test_streaming import offer
+from tests.loadtests.generator.loads import failures, histogram, phase_of
+from tests.loadtests.scenarios.test_custom_answers import show
 from tests.results import reports
 
 SSE = "text/event-stream"

@@ -13,8 +13,8 @@ from loopbench.loadtests.observe.observer import Edge, Observed
 from loopbench.loadtests.rows.probe_rows import timeline_rows
 from loopbench.results.schema import TIMELINE
 from loopbench.servers.probe.readings import Moment
-from tests.loadtests.reports import stretch
-from tests.loadtests.snapshots import MONOTONIC_NS, RUN, SYNC, edge, glance, taken
+from tests.loadtests.rows.reports import stretch
+from tests.loadtests.rows.snapshots import MONOTONIC_NS, RUN, SYNC, edge, glance, taken
 
 # Two whole seconds and half a one.
 STRETCHES = stretch(0.0, 1.0, 300), stretch(1.0, 2.0, 200, 7), stretch(2.0, 2.5, 50)
