@@ -20,7 +20,7 @@ QUICK = frozenset(
         "tests/loadtests/hosts/test_cpus.py",
         "tests/loadtests/rows/test_warning_checks.py",
         "tests/loadtests/rows/test_histogram.py",
-        "tests/loadtests/test_plan.py",
+        "tests/loadtests/bench/test_plan.py",
         "tests/loadtests/rows/test_probe_rows.py",
         "tests/loadtests/observe/test_machine_cpu.py",
         "tests/loadtests/rows/test_run_rows.py",

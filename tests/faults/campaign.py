@@ -13,7 +13,7 @@ import psutil
 
 from tests.faults import surroundings
 from tests.faults.surroundings import Surroundings, Within
-from tests.loadtests.benches import Bench, codes, one_error, reach
+from tests.loadtests.bench.benches import Bench, codes, one_error, reach
 from tests.loadtests.distributed.test_strangers import no_zeromq
 from tests.servers.processes import eventually
 

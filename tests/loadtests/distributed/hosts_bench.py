@@ -16,7 +16,7 @@ from typing import Any
 
 from loopbench.loadtests.distributed.keys import make_key
 from loopbench.results.schema import RUNS, WORKERS, read_table
-from tests.loadtests.benches import MARK
+from tests.loadtests.bench.benches import MARK
 from tests.loadtests.distributed.network import Network, network
 from tests.servers.processes import PROC, ROOT, eventually, with_variable
 

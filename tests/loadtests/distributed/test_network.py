@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.loadtests.benches import codes
+from tests.loadtests.bench.benches import codes
 from tests.loadtests.distributed.hosts_bench import CUT_S, DELAY_MS, Seen, run
 from tests.loadtests.distributed.network import needs_namespaces
 

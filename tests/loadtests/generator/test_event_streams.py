@@ -19,7 +19,7 @@ from loopbench.loadtests.scenarios.learning import ANY_BODY
 from loopbench.loadtests.scenarios.loads_file import of_tables
 from loopbench.loadtests.scenarios.models import Closed, Load, Stream
 from loopbench.servers.contract.http import Case, Expected, Request
-from tests.loadtests.benches import SHORT, Bench, Ended, codes, ended
+from tests.loadtests.bench.benches import SHORT, Bench, Ended, codes, ended
 from tests.loadtests.generator.clients.hostile import CLOSE, Script, Until, hostile_server
 from tests.loadtests.generator.clients.test_streaming import offer
 from tests.loadtests.generator.loads import failures, histogram, phase_of

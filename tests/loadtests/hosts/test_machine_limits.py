@@ -21,7 +21,7 @@ from loopbench.loadtests.scenarios.table import SCENARIOS
 from loopbench.results.schema import RUNS, Code, read_table
 from loopbench.servers.supervision.cpu_quota import cpu_quotas, strictest
 from tests.conftest import ROOT
-from tests.loadtests.benches import ONE_CELL, SHORT, Bench, codes, ended, one_error, reach
+from tests.loadtests.bench.benches import ONE_CELL, SHORT, Bench, codes, ended, one_error, reach
 from tests.loadtests.rows.reports import load_report, phase, session_report
 from tests.servers.processes import eventually, needs_proc
 

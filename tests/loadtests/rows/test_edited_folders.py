@@ -15,8 +15,8 @@ from loopbench.loadtests.errors import HarnessError
 from loopbench.loadtests.rows.results_folder import open_store, seed_of
 from loopbench.results.schema import RUNS, Code
 from tests.forked import Program
-from tests.loadtests import strange_stacks
-from tests.loadtests.benches import ONE_CELL, SHORT, Bench, Ended, codes, ended, one_error
+from tests.loadtests.bench import strange_stacks
+from tests.loadtests.bench.benches import ONE_CELL, SHORT, Bench, Ended, codes, ended, one_error
 
 OPTIONS = (*ONE_CELL, *SHORT, "--rounds", "2")
 

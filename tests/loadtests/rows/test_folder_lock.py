@@ -16,7 +16,7 @@ from loopbench.loadtests.rows.results_folder import writing_into
 from loopbench.results.schema import FolderInUse, locked
 from tests.conftest import ROOT
 from tests.forked import Program, program
-from tests.loadtests.benches import ONE_CELL, SHORT, Bench, ended, one_error, reach
+from tests.loadtests.bench.benches import ONE_CELL, SHORT, Bench, ended, one_error, reach
 from tests.servers.processes import eventually, needs_proc
 
 HOLDER = """

@@ -31,7 +31,7 @@ from loopbench.servers.custom.stacks import rows
 from loopbench.servers.lifecycle.process import ServerProcess, server_process
 from loopbench.servers.parts import ASGI, OwnApp
 from tests.forked import Program
-from tests.loadtests.benches import SHORT, Bench, Ended, codes, ended, one_error, reach
+from tests.loadtests.bench.benches import SHORT, Bench, Ended, codes, ended, one_error, reach
 from tests.loadtests.documents import blocks, write
 from tests.servers.processes import ROOT, needs_proc
 

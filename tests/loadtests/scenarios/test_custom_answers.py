@@ -26,7 +26,7 @@ from loopbench.servers.custom.stacks import rows
 from loopbench.servers.errors import StartupFailed
 from loopbench.servers.lifecycle.process import greet, server_process
 from loopbench.servers.parts import AIOHTTP, OwnApp
-from tests.loadtests.benches import SHORT, Bench, Ended, codes, ended
+from tests.loadtests.bench.benches import SHORT, Bench, Ended, codes, ended
 from tests.servers.processes import ROOT, needs_proc
 
 PAGES = """

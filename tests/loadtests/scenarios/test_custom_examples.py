@@ -17,7 +17,7 @@ import pytest
 
 from loopbench.loadtests.services.services import postgres_server
 from loopbench.results.schema import RUNS, read_table
-from tests.loadtests.benches import SHORT
+from tests.loadtests.bench.benches import SHORT
 from tests.loadtests.documents import blocks
 from tests.loadtests.scenarios.example_apps import APPS, POLLS_TABLES
 from tests.servers.processes import ROOT

@@ -10,7 +10,7 @@ from loopbench.loadtests.errors import HarnessError
 from loopbench.loadtests.scenarios.custom import prepare
 from loopbench.loadtests.scenarios.locustfile import scenario_of
 from loopbench.results.schema import FAILURES, Code, read_table
-from tests.loadtests.benches import SHORT, Bench, Ended, codes, ended
+from tests.loadtests.bench.benches import SHORT, Bench, Ended, codes, ended
 from tests.loadtests.scenarios.test_custom_answers import show
 from tests.servers.processes import ROOT
 

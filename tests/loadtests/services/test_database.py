@@ -16,7 +16,7 @@ from loopbench.loadtests.bench.environment import shown_command
 from loopbench.loadtests.observe import store_versions
 from loopbench.loadtests.services.services import Service, postgres_server
 from loopbench.servers.store_urls import without_password
-from tests.loadtests.benches import SHORT, Bench, Ended, ended
+from tests.loadtests.bench.benches import SHORT, Bench, Ended, ended
 from tests.servers.processes import ROOT
 
 SECRET, SECOND = "s3cret%40word", "0ther-w0rd"

@@ -16,7 +16,7 @@ from loopbench.loadtests.services.services import postgres_server, redis_server
 from loopbench.servers.store_urls import problem, with_password_of, without_secrets
 from tests.conftest import ROOT
 from tests.forked import Program
-from tests.loadtests.benches import SHORT, Bench, one_error
+from tests.loadtests.bench.benches import SHORT, Bench, one_error
 from tests.servers.processes import PROC, descendants, needs_proc
 
 SECRET = "hunter2Zq"

@@ -11,7 +11,7 @@ from loopbench.loadtests.observe.request_counts import REPEATS
 from loopbench.loadtests.why.instruction_counts import Count, count, write
 from loopbench.results.report.blocks import Table
 from loopbench.results.schema import COUNTS, read_table
-from tests.loadtests.benches import SHORT, Bench, ended
+from tests.loadtests.bench.benches import SHORT, Bench, ended
 from tests.results import report_folder
 from tests.results.reports import made
 

@@ -17,8 +17,8 @@ from loopbench.results.report.sections.processes import parts
 from loopbench.results.schema import OBSERVATIONS, THREADS, Code, read_table
 from loopbench.results.stats.summary import summarise
 from loopbench.results.terminal.table import heading
-from tests.loadtests import strange_stacks
-from tests.loadtests.benches import SHORT, Bench, Ended, codes, ended
+from tests.loadtests.bench import strange_stacks
+from tests.loadtests.bench.benches import SHORT, Bench, Ended, codes, ended
 from tests.servers.processes import needs_proc
 
 STACKS = ("aiohttp", "asyncio")

@@ -26,7 +26,7 @@ from loopbench.results.schema import WORKERS, read_table
 from loopbench.servers.handlers.redis_channel import CHANNEL
 from loopbench.servers.lifecycle.process import ServerProcess, server_process
 from loopbench.servers.settings import Settings
-from tests.loadtests.benches import SHORT, Bench, Ended, ended
+from tests.loadtests.bench.benches import SHORT, Bench, Ended, ended
 from tests.loadtests.generator.loads import histogram, spec_at
 
 FRAMEWORKS = ("aiohttp", "quart-hypercorn")

@@ -19,8 +19,8 @@ from loopbench.results.terminal.table import heading
 from loopbench.servers.managers.table import available
 from loopbench.servers.stacks import STACKS
 from tests.forked import Program
-from tests.loadtests import strange_stacks
-from tests.loadtests.benches import Bench, Ended, codes, ended, one_error
+from tests.loadtests.bench import strange_stacks
+from tests.loadtests.bench.benches import Bench, Ended, codes, ended, one_error
 from tests.servers.processes import needs_proc
 
 STACK = "quart-hypercorn"

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from loopbench.results.schema import RUNS, TABLES, Code
-from tests.loadtests import strange_stacks
-from tests.loadtests.benches import ONE_CELL, SHORT, Bench, codes, ended, plan_runs, reach
+from tests.loadtests.bench import strange_stacks
+from tests.loadtests.bench.benches import ONE_CELL, SHORT, Bench, codes, ended, plan_runs, reach
 from tests.servers.processes import eventually, needs_proc
 
 SCENARIOS = ("async-1", "plain-32")

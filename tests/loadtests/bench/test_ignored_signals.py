@@ -14,7 +14,7 @@ import pytest
 
 from loopbench.results.schema import RUNS, read_table
 from tests.conftest import ROOT
-from tests.loadtests.benches import BOUND_S, ONE_CELL, SHORT
+from tests.loadtests.bench.benches import BOUND_S, ONE_CELL, SHORT
 from tests.servers.processes import eventually, needs_proc
 
 ALL = (signal.SIGHUP, signal.SIGTERM, signal.SIGINT)

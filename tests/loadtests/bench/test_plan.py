@@ -9,7 +9,7 @@ import pytest
 
 from loopbench.loadtests.bench.plan import MOST_ROUNDS, arrivals_seed, plan_blocks, turns
 from loopbench.loadtests.rows.planned_run import run_id
-from tests.loadtests.benches import plan_runs
+from tests.loadtests.bench.benches import plan_runs
 
 CELLS = tuple(product(("one", "two", "three"), ("a", "b", "c", "d")))
 

@@ -14,7 +14,7 @@ import pytest
 from loopbench.loadtests.scenarios.table import SCENARIOS, Open
 from loopbench.results.schema import FAILURES, HISTOGRAMS, RUNS, TABLES, read_table
 from tests.forked import Program
-from tests.loadtests.benches import SHORT, Bench, Ended, ended, one_error, plan_runs
+from tests.loadtests.bench.benches import SHORT, Bench, Ended, ended, one_error, plan_runs
 from tests.servers.processes import ROOT
 
 STACKS = ("aiohttp", "quart-hypercorn")

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from loopbench.results.schema import FAILURES, TABLES, Code, read_table
-from tests.loadtests import strange_stacks
-from tests.loadtests.benches import ONE_CELL, SHORT, Bench, Ended, codes, ended
+from tests.loadtests.bench import strange_stacks
+from tests.loadtests.bench.benches import ONE_CELL, SHORT, Bench, Ended, codes, ended
 from tests.servers.processes import needs_proc
 
 

@@ -24,7 +24,7 @@ from loopbench.servers import stacks, starting
 from loopbench.servers.adapters.protocol import Serving, Start
 from loopbench.servers.settings import Settings
 
-_ROOT = Path(__file__).resolve().parent.parent.parent
+_ROOT = Path(__file__).resolve().parents[3]
 _NOTES = "LOOPBENCH_TEST_NOTES"
 _KILLS = "LOOPBENCH_TEST_KILLS"
 
@@ -45,7 +45,7 @@ def environment(folder: Path, kills: Mapping[int, str] = MappingProxyType({})) -
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "sitecustomize.py").write_text(
         f"import sys\nsys.path.insert(1, {str(_ROOT)!r})\n"
-        "from tests.loadtests.strange_stacks import install\ninstall()\n"
+        "from tests.loadtests.bench.strange_stacks import install\ninstall()\n"
     )
     told = ",".join(f"{number}:{victim}" for number, victim in kills.items())
     return {"PYTHONPATH": str(folder), _NOTES: str(folder), _KILLS: told}
