@@ -12,13 +12,13 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.order import longest_first
-from tests.quick import is_quick
-from tests.servers.processes import descendants
-from tests.skips import (  # noqa: F401  (hooks)
+from tests.house.order import longest_first
+from tests.house.quick import is_quick
+from tests.house.skips import (  # noqa: F401  (hooks)
     pytest_make_collect_report,
     pytest_runtest_makereport,
 )
+from tests.servers.processes import descendants
 
 ROOT = Path(__file__).resolve().parent.parent
 

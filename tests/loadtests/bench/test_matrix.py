@@ -8,9 +8,9 @@ from pathlib import Path
 from loopbench.loadtests.bench.specification import Bench as Plan
 from loopbench.loadtests.scenarios.table import SCENARIOS
 from loopbench.servers.stacks import STACKS, keeps
+from tests.house.test_house import _make
 from tests.loadtests.bench import strange_stacks
 from tests.loadtests.bench.benches import SHORT, Bench, ended
-from tests.test_house import _make
 
 HOLED = "flask-waitress"
 

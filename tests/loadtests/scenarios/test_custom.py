@@ -30,9 +30,9 @@ from loopbench.servers.custom.look import Looks, look_at
 from loopbench.servers.custom.stacks import rows
 from loopbench.servers.lifecycle.process import ServerProcess, server_process
 from loopbench.servers.parts import ASGI, OwnApp
+from tests.documents import blocks, write
 from tests.forked import Program
 from tests.loadtests.bench.benches import SHORT, Bench, Ended, codes, ended, one_error, reach
-from tests.loadtests.documents import blocks, write
 from tests.servers.processes import ROOT, needs_proc
 
 DOCUMENT = "your-own-application.md"

@@ -12,9 +12,9 @@ import pytest
 
 from loopbench.servers.probe.probe import Probe
 from loopbench.servers.probe.stalls.call_graph import MOST_TASKS, call_graph, task_with_waiters
+from tests.house.skips import NO_SUCH_CALL
 from tests.servers.probe.probes import watched_loop
 from tests.servers.processes import eventually, needs_proc, turns_of
-from tests.skips import NO_SUCH_CALL
 
 HAS_GRAPHS = sys.version_info >= (3, 14)
 graphs = pytest.mark.skipif(

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from loopbench.results.schema import RUNS, read_table
-from tests.loadtests.documents import blocks
+from tests.documents import blocks
 from tests.trees import copy_suite
 
 MODULE, TABLE = "servers/apps/starlette_app.py", "servers/stacks.py"

@@ -10,10 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.order import LONGEST, longest_first
-from tests.skips import ALLOWED, forbidden
-
-ROOT = Path(__file__).resolve().parent.parent
+from tests.conftest import ROOT
+from tests.house.order import LONGEST, longest_first
+from tests.house.skips import ALLOWED, forbidden
 
 TESTS = """
 import pytest
@@ -44,7 +43,7 @@ def tried(file: Path, text: str, wanted: str) -> tuple[int, str]:
     """The exit status and the closing line of pytest on a file."""
     file.write_text(text)
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-p", "tests.skips", "-p", "no:locust", str(file)],
+        [sys.executable, "-m", "pytest", "-p", "tests.house.skips", "-p", "no:locust", str(file)],
         cwd=ROOT,
         env={**os.environ, "LOOPBENCH_NO_SKIPS": wanted},
         capture_output=True,

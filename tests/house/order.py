@@ -30,7 +30,7 @@ LONGEST = (
     "tests/results/regression/test_simulated.py",
     "tests/results/test_slices.py",
     "tests/loadtests/services/test_secrets.py",
-    "tests/test_house.py",
+    "tests/house/test_house.py",
     "tests/servers/lifecycle/test_process_end.py",
     "tests/results/test_report_hostile.py",
     "tests/servers/lifecycle/test_parity.py",
