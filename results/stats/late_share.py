@@ -8,7 +8,7 @@ itself (Cramér and Lundberg's exponent and constant; S. Asmussen, Applied Proba
 queues.py gives them, and a request takes its own service behind that.
 
 Held to simulations of the threads themselves, at limits of 2.5 to 500 services, it is right to 1 %
-of the rate (tests/results/test_late_share.py).
+of the rate (tests/results/stats/test_late_share.py).
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ that c threads are c queues, each with every c-th arrival. Services that differ 
 times a trial; how the spans differ from draw to draw is the luck that remains. Several threads are
 then replayed as one that is as fast as all of them, behind which a request takes its own service;
 requests wait less there by `head_start`. Against a simulation of the threads themselves a limit
-moves by less than 1 % by that (tests/results/test_queues.py).
+moves by less than 1 % by that (tests/results/stats/test_queues.py).
 """
 
 from __future__ import annotations

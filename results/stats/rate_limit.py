@@ -37,7 +37,7 @@ A server may also hold every rate up to one and break down there. A queue fits t
 of late requests rises over many rates, services drift, and still the trials are parted sharply at
 one. The limit is then said to be between the two trials beside the leap.
 
-What else was tried, on simulated servers (tests/results/test_rate_limit.py) of 500 and 5,000
+What else was tried, on simulated servers (tests/results/stats/test_rate_limit.py) of 500 and 5,000
 services a second, with 48 trials:
 - An isotonic fit of the shares: 2 % too high, standard deviation 4 %, since it takes what it knows
   from the few trials beside the crossing.

@@ -183,7 +183,7 @@ def over_blocks(estimates: Sequence[BlockEstimate], *, sequential: bool = False)
     LEAST_SEQUENTIAL_BLOCKS (`results.stats.precision`), and from then on it is made wider by
     SEQUENTIAL_FACTOR. Fewer Blocks are all that the time allowed, whatever their values were, and
     their interval needs no correction. Of independent Blocks 1.1 would bring its coverage back to
-    93 to 98 % (tests/results/test_slices.py simulates it); but Blocks that follow one another
+    93 to 98 % (tests/results/stats/test_slices.py simulates it); but Blocks that follow one another
     within half a minute meet the same mood of the host, and with 1.1 the interval of throughput
     contained the pooled ratio in 17 of 20 real sittings. With 1.2 it did in ten of ten, and that of
     CPU time in nine.

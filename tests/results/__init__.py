@@ -1,1 +1,1 @@
-"""Tests of reading the results; the golden folder is in `tests.results.golden`."""
+"""Tests of reading the results; the golden folder is in `tests.results.examples.golden`."""

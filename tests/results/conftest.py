@@ -9,7 +9,7 @@ import pytest
 
 from loopbench.results.report.questions import published
 from tests.forked import Program, program
-from tests.results import golden
+from tests.results.examples import golden
 
 
 @pytest.fixture(scope="session")

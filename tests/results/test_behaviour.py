@@ -14,8 +14,8 @@ from loopbench.results.report.blocks import Bullets, Code, Link, Table
 from loopbench.results.schema import BEHAVIOUR, Row
 from tests.conftest import ROOT
 from tests.forked import Program
-from tests.results import report_folder
-from tests.results.folders import put
+from tests.results.examples import report_folder
+from tests.results.examples.folders import put
 from tests.results.reports import made
 
 

@@ -23,8 +23,8 @@ from loopbench.results.schema import RUNS, TableWriter, read_table
 from loopbench.results.terminal import compare
 from loopbench.results.terminal.table import heading
 from tests.conftest import ROOT
-from tests.results import golden, split_folder
-from tests.results.folders import put
+from tests.results.examples import golden, split_folder
+from tests.results.examples.folders import put
 
 HERE = Path(__file__).resolve().parent
 

@@ -9,7 +9,7 @@ import pytest
 
 from loopbench.results.report.markdown import render
 from loopbench.results.schema import COUNTS, RUNS, Row
-from tests.results import folders
+from tests.results.examples import folders
 from tests.results.reports import made
 
 COUNTED = {

@@ -13,8 +13,8 @@ from loopbench.results.report import markdown
 from loopbench.results.schema import RUNS, Row
 from loopbench.results.stats.summary import summarise
 from loopbench.results.terminal import table as terminal
-from tests.results import moving_folder, report_folder
-from tests.results.folders import put
+from tests.results.examples import moving_folder, report_folder
+from tests.results.examples.folders import put
 from tests.results.reports import made, of_class, panels, picture, points, table
 
 GOLDEN = Path(__file__).parent / "golden_moving.md"

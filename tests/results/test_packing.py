@@ -15,7 +15,7 @@ from loopbench.results.folder import compress, datapackage
 from loopbench.results.report import markdown
 from loopbench.results.schema import HISTOGRAMS
 from tests.forked import Program
-from tests.results import report_folder
+from tests.results.examples import report_folder
 from tests.results.reports import made
 
 

@@ -6,7 +6,7 @@ import xml.etree.ElementTree as ET
 from pathlib import Path
 
 from tests.forked import Program
-from tests.results import report_folder
+from tests.results.examples import report_folder
 
 
 def test_the_picture_shows_the_scenarios_asked_for(tmp_path: Path, results: Program) -> None:

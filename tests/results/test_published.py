@@ -12,7 +12,7 @@ from loopbench.results.report.questions import published
 from loopbench.results.report.questions.questions import QUESTIONS
 from loopbench.results.schema import ANSWERS, ENVIRONMENT_FILE, read_table
 from loopbench.results.stats.summary import summarise
-from tests.results import golden
+from tests.results.examples import golden
 
 pytestmark = pytest.mark.published
 NEVER = "What does a version bump change?"

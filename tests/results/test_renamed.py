@@ -15,8 +15,8 @@ from loopbench.results.folder.tables import Problem, optional_rows
 from loopbench.results.report.blocks import Plot, Table
 from loopbench.results.schema import Row, Value
 from loopbench.results.stats.summary import summarise
-from tests.results import moving_folder, report_folder, websocket_folder
-from tests.results.folders import put
+from tests.results.examples import moving_folder, report_folder, websocket_folder
+from tests.results.examples.folders import put
 from tests.results.reports import made
 
 NAMED = {"stack": "stack", "scenario": "scenario", "baseline_scenario": "scenario", "load": "load"}

@@ -18,8 +18,8 @@ from loopbench.results.report.questions.questions import QUESTIONS
 from loopbench.results.schema import BEHAVIOUR, RUNS, TABLES, Row
 from loopbench.results.stats.summary import summarise
 from tests.conftest import ROOT
-from tests.results import report_folder
-from tests.results.folders import put
+from tests.results.examples import report_folder
+from tests.results.examples.folders import put
 from tests.results.reports import Page, made, table, tables
 
 GOLDEN = Path(__file__).parent / "report.golden.md"

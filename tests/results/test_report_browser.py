@@ -14,9 +14,10 @@ from loopbench.results.folder.folder import load
 from loopbench.results.report import write
 from loopbench.results.stats.summary import summarise
 from tests.conftest import none_left
-from tests.results import chromium, report_folder
+from tests.results import chromium
 from tests.results.chromium import Page
 from tests.results.contrast import contrast, luminance
+from tests.results.examples import report_folder
 
 PHONE, LAPTOP, DESK = 390, 1100, 1400
 PAPER = 703

@@ -14,8 +14,8 @@ from loopbench.results.report import html, markdown
 from loopbench.results.report.blocks import Bullets, Code
 from loopbench.results.report.document import Document
 from loopbench.results.schema import FAILURES, HISTOGRAMS, RUNS, Row
-from tests.results import report_folder
-from tests.results.folders import put
+from tests.results.examples import report_folder
+from tests.results.examples.folders import put
 from tests.results.reports import Page, made, tables
 
 NASTY = (

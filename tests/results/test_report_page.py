@@ -13,8 +13,8 @@ import pytest
 from loopbench.results.report import html
 from loopbench.results.report.blocks import Text
 from tests.conftest import ROOT
-from tests.results import report_folder
 from tests.results.contrast import contrast
+from tests.results.examples import report_folder
 from tests.results.reports import Page, made
 
 REFERENCE = ROOT / "results" / "reference"

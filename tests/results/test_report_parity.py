@@ -14,7 +14,7 @@ from loopbench.results.report.data import Material, gather
 from loopbench.results.report.sections import environment as surroundings
 from loopbench.results.report.sections import warnings
 from loopbench.results.stats.summary import summarise
-from tests.results import report_folder
+from tests.results.examples import report_folder
 
 KNOWN = {
     "stack": "quart-hypercorn",

@@ -20,8 +20,8 @@ from loopbench.results.report.data import Curve
 from loopbench.results.report.looks import PALETTE, Look, looks
 from loopbench.results.schema import HISTOGRAMS, RUNS, TIMELINE, Row
 from loopbench.results.stats.location import Interval
-from tests.results import report_folder
-from tests.results.folders import put
+from tests.results.examples import report_folder
+from tests.results.examples.folders import put
 from tests.results.reports import along, made, of_class, panels, picture, points
 
 AIOHTTP, QUART = "c0", "c1"

@@ -9,7 +9,7 @@ from loopbench.results.folder import folder
 from loopbench.results.report import write
 from loopbench.results.schema import PROBE_COST, Row
 from loopbench.results.stats import summary
-from tests.results.folders import put
+from tests.results.examples.folders import put
 
 ROWS: list[Row] = [
     {

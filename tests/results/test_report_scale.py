@@ -11,7 +11,7 @@ import pytest
 
 from loopbench.results.schema import HISTOGRAMS, Row, TableWriter
 from tests.conftest import ROOT
-from tests.results import report_folder
+from tests.results.examples import report_folder
 
 REQUESTS = 10_000_000
 BUCKETS = 1500

@@ -11,7 +11,7 @@ from loopbench.results import schema
 from loopbench.results.folder.folder import load
 from loopbench.results.schema import Row
 from loopbench.results.terminal import stalls
-from tests.results import folders, report_folder
+from tests.results.examples import folders, report_folder
 from tests.results.reports import made, table
 
 

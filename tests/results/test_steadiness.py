@@ -11,7 +11,7 @@ from loopbench.results.folder.folder import load
 from loopbench.results.schema import RUNS, SLICES, Row
 from loopbench.results.stats.summary import summarise
 from loopbench.results.terminal.steadiness import lines, variation
-from tests.results import folders
+from tests.results.examples import folders
 
 ROUNDS = 5
 SLICES_OF_A_RUN = 8

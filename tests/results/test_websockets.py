@@ -14,8 +14,8 @@ from loopbench.results.report import markdown
 from loopbench.results.schema import RUNS
 from loopbench.results.stats.summary import summarise
 from loopbench.results.terminal import table as terminal
-from tests.results import websocket_folder
-from tests.results.folders import put
+from tests.results.examples import websocket_folder
+from tests.results.examples.folders import put
 from tests.results.reports import made, panels, table
 
 GOLDEN = Path(__file__).parent / "golden_websockets.md"

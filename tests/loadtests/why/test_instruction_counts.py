@@ -12,7 +12,7 @@ from loopbench.loadtests.why.instruction_counts import Count, count, write
 from loopbench.results.report.blocks import Table
 from loopbench.results.schema import COUNTS, read_table
 from tests.loadtests.bench.benches import SHORT, Bench, ended
-from tests.results import report_folder
+from tests.results.examples import report_folder
 from tests.results.reports import made
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from loopbench.results.schema import FACTS, INSTRUCTIONS, SLOTS, Row, Table, Value
-from tests.results import folders
+from tests.results.examples import folders
 
 STACKS = ("aiohttp", "quart-hypercorn")
 CASES = ("async", "sync")

@@ -13,7 +13,7 @@ from loopbench.results.regression import evidence
 from loopbench.results.regression.finding import Finding, Verdict, Weight
 from loopbench.results.regression.layers import facts
 from loopbench.results.schema import FACTS
-from tests.results.folders import put
+from tests.results.examples.folders import put
 from tests.results.regression.conftest import Judge
 from tests.results.regression.tables import Plan, both, drop, only, put_in
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from loopbench.results.schema import FUNCTIONS, Row
-from tests.results.folders import put
+from tests.results.examples.folders import put
 from tests.results.regression.conftest import Judge
 from tests.results.regression.tables import Plan, only, times
 

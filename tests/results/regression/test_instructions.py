@@ -11,7 +11,7 @@ from loopbench.results.regression import evidence
 from loopbench.results.regression.finding import Finding, Settings, Verdict, Weight
 from loopbench.results.regression.layers import instructions
 from loopbench.results.schema import INSTRUCTIONS, Row
-from tests.results.folders import put
+from tests.results.examples.folders import put
 from tests.results.regression.tables import FINGERPRINT, Plan, drop, only, times
 
 Folder = Callable[..., Path]

@@ -11,7 +11,7 @@ from loopbench.results.regression import evidence
 from loopbench.results.regression.finding import Verdict
 from loopbench.results.regression.layers import memory
 from loopbench.results.schema import MEMORY
-from tests.results.folders import put
+from tests.results.examples.folders import put
 from tests.results.regression.conftest import Judge
 from tests.results.regression.tables import Plan, kept
 

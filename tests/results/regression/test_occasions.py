@@ -19,7 +19,7 @@ from loopbench.results.regression.layers.occasions import TABLE
 from loopbench.results.regression.layers.slices import SLOWER
 from loopbench.results.regression.layers.trimmed_t import student
 from loopbench.results.schema import Row
-from tests.results.folders import put
+from tests.results.examples.folders import put
 from tests.results.regression.conftest import Judge
 from tests.results.regression.tables import Change, Plan, both, drop, only, same, times
 

@@ -12,7 +12,7 @@ from loopbench.results.regression import evidence
 from loopbench.results.regression.finding import Finding, Settings, Verdict
 from loopbench.results.regression.layers import tails
 from loopbench.results.schema import TAILS
-from tests.results.folders import put
+from tests.results.examples.folders import put
 from tests.results.regression.conftest import Judge
 from tests.results.regression.tables import Plan, batch
 

@@ -17,7 +17,7 @@ from loopbench.results.regression.sides import LayerState, Side
 from loopbench.results.regression.simulate import Noise, Shape, judged
 from loopbench.results.schema import SLOTS, Row
 from loopbench.results.schema.regression import Layer
-from tests.results.folders import put
+from tests.results.examples.folders import put
 from tests.results.regression.tables import Plan, both, drop, only, put_in, times
 
 Folder = Callable[..., Path]

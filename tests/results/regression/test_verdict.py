@@ -12,7 +12,7 @@ import pytest
 from loopbench.results import schema
 from loopbench.results.regression.outputs.write import STEP_SUMMARY
 from loopbench.results.schema import FINDINGS, MEMORY
-from tests.results.folders import put
+from tests.results.examples.folders import put
 from tests.results.regression.conftest import Judge
 from tests.results.regression.tables import (
     Plan,

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from loopbench.results.schema import COST_SAMPLES, COST_TOTALS, COST_TREE, COSTS, Row, Table
-from tests.results import folders
+from tests.results.examples import folders
 
 RUN = "Python", "asyncio", "asyncio.events", "Handle._run"
 READ = "Python", "h11", "h11._connection", "Connection.next_event"

@@ -31,7 +31,7 @@ from loopbench.results.why.phases import (
     phase_of,
 )
 from loopbench.results.why.sentences import of_case, of_equality
-from tests.results import report_folder
+from tests.results.examples import report_folder
 from tests.results.reports import made
 from tests.results.why import cost_folder
 

@@ -10,8 +10,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from loopbench.results.schema import FAILURES, RUNS, Row
-from tests.results import folders
-from tests.results.folders import MB
+from tests.results.examples import folders
+from tests.results.examples.folders import MB
 
 STACKS = ("aiohttp", "quart-hypercorn")
 

@@ -17,7 +17,7 @@ from loopbench.results.folder.folder import load
 from loopbench.results.schema import DERIVED, TABLES
 from loopbench.results.stats import summary, summary_table
 from loopbench.results.terminal import dictionary
-from tests.results import golden
+from tests.results.examples import golden
 
 SNIPPETS = re.findall(r"^python -c .+$", dictionary.README.read_text(encoding="utf-8"), re.M)
 

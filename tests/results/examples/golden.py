@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from loopbench.results.schema import FAILURES, RUNS, TABLES, Row, Value
-from tests.results import folders
+from tests.results.examples import folders
 
 ROUNDS = 5
 STACKS = ("aiohttp", "asyncio", "quart-hypercorn")

@@ -12,8 +12,8 @@ from loopbench.results.schema import BEHAVIOUR, ENVIRONMENT_FILE, OBSERVATIONS, 
 from loopbench.results.stats.compare import Difference, differences
 from loopbench.results.stats.compare_facts import otherwise
 from tests.conftest import ROOT
-from tests.results import report_folder
-from tests.results.folders import put
+from tests.results.examples import report_folder
+from tests.results.examples.folders import put
 
 
 def _answer(setting: str, answer: str, *, varies: bool = False) -> Row:

@@ -13,7 +13,7 @@ from loopbench.results.stats.capacity import Capacity, capacities, checks
 from loopbench.results.stats.summary import summarise
 from loopbench.results.terminal.console import folded
 from tests.forked import Program
-from tests.results.folders import put
+from tests.results.examples.folders import put
 
 RATES = {1000: (0.20, 1.0, ""), 2000: (0.30, 2.0, ""), 4000: (0.52, 8.0, "")}
 """Utilisation, p99 in ms and codes by rate."""

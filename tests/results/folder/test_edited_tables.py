@@ -14,8 +14,8 @@ from loopbench.results.__main__ import cli
 from loopbench.results.errors import ResultsError
 from loopbench.results.folder.folder import load
 from loopbench.results.schema import RUNS, SUMMARY, SchemaError, read_table
-from tests.results import golden
-from tests.results.folders import put
+from tests.results.examples import golden
+from tests.results.examples.folders import put
 
 GOOD = ",".join(RUNS.names).encode() + b"\n"
 

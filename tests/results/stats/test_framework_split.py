@@ -19,7 +19,7 @@ from loopbench.results.stats import framework_split
 from loopbench.results.stats.framework_split import Counted, Pair, Split
 from loopbench.results.stats.summary import summarise
 from tests.conftest import ROOT
-from tests.results import split_folder
+from tests.results.examples import split_folder
 
 GOLDEN = Path(__file__).parent / "golden_split.txt"
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from loopbench.results.schema import COUNTS, RUNS, Row, Table
-from tests.results import folders
+from tests.results.examples import folders
 
 ASYNCIO, UVLOOP = "asyncio.unix_events._UnixSelectorEventLoop", "uvloop.Loop"
 

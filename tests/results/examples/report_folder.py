@@ -15,7 +15,7 @@ from pathlib import Path
 
 from loopbench.results import schema
 from loopbench.results.schema import Row, Value
-from tests.results import folders
+from tests.results.examples import folders
 
 STACKS = ("aiohttp", "asyncio", "quart-hypercorn")
 ROUNDS = (1, 2, 3)

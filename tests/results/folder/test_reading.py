@@ -15,8 +15,8 @@ from loopbench.results.folder import folder as folders
 from loopbench.results.folder.folder import load
 from loopbench.results.folder.tables import MOST_PROBLEMS, Problem, rows
 from loopbench.results.schema import FAILURES, RUNS, Value, read_table
-from tests.results import golden
-from tests.results.folders import put, run_row
+from tests.results.examples import golden
+from tests.results.examples.folders import put, run_row
 
 ROWS = len(list(golden.run_rows()))
 

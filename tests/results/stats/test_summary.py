@@ -25,8 +25,8 @@ from loopbench.results.stats.summary import (
 )
 from loopbench.results.terminal import brief
 from loopbench.results.terminal.notes import marks, notes
-from tests.results import golden
-from tests.results.folders import put
+from tests.results.examples import golden
+from tests.results.examples.folders import put
 
 REACH = 4.302653 * math.sqrt(4e-4 / 6)
 """Half the interval of logarithms -0.02, -0.01, 0, 0.01, 0.02: winsorised squares 4e-4, h = 3."""

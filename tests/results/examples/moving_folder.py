@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from loopbench.results.schema import RUNS, TABLES, Row
-from tests.results import folders, report_folder
-from tests.results.folders import MB
+from tests.results.examples import folders, report_folder
+from tests.results.examples.folders import MB
 
 STACKS = {"aiohttp": 1.0, "quart-hypercorn": 4.0}
 """How many times as long each takes as the figures below say."""
