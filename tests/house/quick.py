@@ -36,7 +36,7 @@ QUICK = frozenset(
         "tests/results/stats/test_formatting.py",
         "tests/results/stats/test_bottleneck.py",
         "tests/results/stats/test_location.py",
-        "tests/results/test_moving.py",
+        "tests/results/report/sections/test_moving.py",
         "tests/results/folder/test_reading.py",
         "tests/results/stats/test_framework_split.py",
         "tests/results/stats/test_summary.py",

@@ -10,7 +10,7 @@ import pytest
 from loopbench.results.report.markdown import render
 from loopbench.results.schema import COUNTS, RUNS, Row
 from tests.results.examples import folders
-from tests.results.reports import made
+from tests.results.report.reports import made
 
 COUNTED = {
     ("aiohttp", "async"): 250_000.0,

@@ -24,7 +24,7 @@ from tests.loadtests.generator.clients.hostile import CLOSE, Script, Until, host
 from tests.loadtests.generator.clients.test_streaming import offer
 from tests.loadtests.generator.loads import failures, histogram, phase_of
 from tests.loadtests.scenarios.test_custom_answers import show
-from tests.results import reports
+from tests.results.report import reports
 
 SSE = "text/event-stream"
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n"

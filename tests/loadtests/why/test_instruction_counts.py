@@ -13,7 +13,7 @@ from loopbench.results.report.blocks import Table
 from loopbench.results.schema import COUNTS, read_table
 from tests.loadtests.bench.benches import SHORT, Bench, ended
 from tests.results.examples import report_folder
-from tests.results.reports import made
+from tests.results.report.reports import made
 
 
 @pytest.mark.alone

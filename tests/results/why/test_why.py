@@ -32,7 +32,7 @@ from loopbench.results.why.phases import (
 )
 from loopbench.results.why.sentences import of_case, of_equality
 from tests.results.examples import report_folder
-from tests.results.reports import made
+from tests.results.report.reports import made
 from tests.results.why import cost_folder
 
 SLOW, FAST = ("slow", "async"), ("fast", "async")

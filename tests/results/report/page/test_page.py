@@ -13,9 +13,9 @@ import pytest
 from loopbench.results.report import html
 from loopbench.results.report.blocks import Text
 from tests.conftest import ROOT
-from tests.results.contrast import contrast
 from tests.results.examples import report_folder
-from tests.results.reports import Page, made
+from tests.results.report.page.contrast import contrast
+from tests.results.report.reports import Page, made
 
 REFERENCE = ROOT / "results" / "reference"
 

@@ -16,7 +16,7 @@ from loopbench.results.report.document import Document
 from loopbench.results.schema import FAILURES, HISTOGRAMS, RUNS, Row
 from tests.results.examples import report_folder
 from tests.results.examples.folders import put
-from tests.results.reports import Page, made, tables
+from tests.results.report.reports import Page, made, tables
 
 NASTY = (
     "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>|$x^2$ `a` **b** [c](http://d) ~e~"

@@ -14,10 +14,10 @@ from loopbench.results.folder.folder import load
 from loopbench.results.report import write
 from loopbench.results.stats.summary import summarise
 from tests.conftest import none_left
-from tests.results import chromium
-from tests.results.chromium import Page
-from tests.results.contrast import contrast, luminance
 from tests.results.examples import report_folder
+from tests.results.report.page import chromium
+from tests.results.report.page.chromium import Page
+from tests.results.report.page.contrast import contrast, luminance
 
 PHONE, LAPTOP, DESK = 390, 1100, 1400
 PAPER = 703

@@ -20,7 +20,7 @@ from loopbench.results.stats.summary import summarise
 from tests.conftest import ROOT
 from tests.results.examples import report_folder
 from tests.results.examples.folders import put
-from tests.results.reports import Page, made, table, tables
+from tests.results.report.reports import Page, made, table, tables
 
 GOLDEN = Path(__file__).parent / "report.golden.md"
 

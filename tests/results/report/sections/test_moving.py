@@ -15,7 +15,7 @@ from loopbench.results.stats.summary import summarise
 from loopbench.results.terminal import table as terminal
 from tests.results.examples import moving_folder, report_folder
 from tests.results.examples.folders import put
-from tests.results.reports import made, of_class, panels, picture, points, table
+from tests.results.report.reports import made, of_class, panels, picture, points, table
 
 GOLDEN = Path(__file__).parent / "golden_moving.md"
 SECTIONS = ("moving", "fetching")

@@ -16,7 +16,7 @@ from loopbench.results.stats.summary import summarise
 from loopbench.results.terminal import table as terminal
 from tests.results.examples import websocket_folder
 from tests.results.examples.folders import put
-from tests.results.reports import made, panels, table
+from tests.results.report.reports import made, panels, table
 
 GOLDEN = Path(__file__).parent / "golden_websockets.md"
 SHOWN = Path(__file__).parent / "golden_show_websockets.txt"

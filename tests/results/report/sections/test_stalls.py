@@ -12,7 +12,7 @@ from loopbench.results.folder.folder import load
 from loopbench.results.schema import Row
 from loopbench.results.terminal import stalls
 from tests.results.examples import folders, report_folder
-from tests.results.reports import made, table
+from tests.results.report.reports import made, table
 
 
 def row(run_id: str, duration_ms: float, cause: str, **more: str | int) -> Row:

@@ -22,7 +22,7 @@ from loopbench.results.schema import HISTOGRAMS, RUNS, TIMELINE, Row
 from loopbench.results.stats.location import Interval
 from tests.results.examples import report_folder
 from tests.results.examples.folders import put
-from tests.results.reports import along, made, of_class, panels, picture, points
+from tests.results.report.reports import along, made, of_class, panels, picture, points
 
 AIOHTTP, QUART = "c0", "c1"
 

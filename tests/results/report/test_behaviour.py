@@ -16,7 +16,7 @@ from tests.conftest import ROOT
 from tests.forked import Program
 from tests.results.examples import report_folder
 from tests.results.examples.folders import put
-from tests.results.reports import made
+from tests.results.report.reports import made
 
 
 def _row(stack: str, setting: str, answer: str, python: str = "3.11.7", **more: str | bool) -> Row:

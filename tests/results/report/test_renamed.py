@@ -17,7 +17,7 @@ from loopbench.results.schema import Row, Value
 from loopbench.results.stats.summary import summarise
 from tests.results.examples import moving_folder, report_folder, websocket_folder
 from tests.results.examples.folders import put
-from tests.results.reports import made
+from tests.results.report.reports import made
 
 NAMED = {"stack": "stack", "scenario": "scenario", "baseline_scenario": "scenario", "load": "load"}
 """Columns that hold a name, and what it is a name of."""

@@ -26,7 +26,7 @@ from tests.conftest import ROOT
 from tests.results.examples import golden, split_folder
 from tests.results.examples.folders import put
 
-HERE = Path(__file__).resolve().parent
+GOLDEN = Path(__file__).with_name("golden")
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ def test_show(
     assert (said.status, said.err) == (0, "")
     assert "\x1b" not in said.out
     assert max(map(len, said.out.splitlines())) <= 80
-    generated(HERE / f"golden_{name}.txt", said.out)
+    generated(GOLDEN / f"{name}.txt", said.out)
 
 
 def test_show_of_many_stacks(
@@ -91,7 +91,7 @@ def test_show_of_many_stacks(
     said = command("show", "many")
     assert (said.status, said.err) == (0, "")
     assert max(map(len, said.out.splitlines())) <= 80
-    generated(HERE / "golden_brief_many.txt", said.out)
+    generated(GOLDEN / "brief_many.txt", said.out)
 
 
 def test_no_figure_is_cut_where_the_terminal_is_narrow(
@@ -184,7 +184,7 @@ def test_show_says_what_could_not_be_read(
     (folder / "environment.json").unlink()
     said = command("show", "--wide", "golden")
     assert said.status == 0
-    generated(HERE / "golden_cut_short.txt", said.out)
+    generated(GOLDEN / "cut_short.txt", said.out)
 
 
 def test_show_brings_the_derived_files_up_to_date(folder: Path, command: Command) -> None:
@@ -265,7 +265,7 @@ def test_compare_with_itself(folder: Path, command: Command, generated: Generate
     said = command("compare", folder.name, folder.name)
     assert (said.status, said.err) == (0, "")
     assert "WARNING" not in said.out
-    generated(HERE / "golden_compare_same.txt", said.out)
+    generated(GOLDEN / "compare_same.txt", said.out)
 
 
 def test_a_long_comparison_lists_what_is_not_the_same(
@@ -315,7 +315,7 @@ def test_compare_warns_of_another_machine(
     said = command("compare", folder.name, other.name)
     assert said.status == 0
     assert max(map(len, said.out.splitlines())) <= 80
-    generated(HERE / "golden_compare_other.txt", said.out)
+    generated(GOLDEN / "compare_other.txt", said.out)
 
 
 def test_compare_needs_something_in_common(folder: Path, other: Path, command: Command) -> None:

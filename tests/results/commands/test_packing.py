@@ -16,7 +16,7 @@ from loopbench.results.report import markdown
 from loopbench.results.schema import HISTOGRAMS
 from tests.forked import Program
 from tests.results.examples import report_folder
-from tests.results.reports import made
+from tests.results.report.reports import made
 
 
 def test_a_packed_folder_makes_the_same_report(tmp_path: Path) -> None:

@@ -20,9 +20,9 @@ from loopbench.results.schema.json_forms import FORMS
 from loopbench.results.stats import summary, summary_table
 from loopbench.servers.__main__ import cli as servers
 from loopbench.servers.stacks import STACKS
+from tests.results.commands.json_forms import faults
 from tests.results.examples import golden
 from tests.results.examples.folders import put
-from tests.results.json_forms import faults
 from tests.results.regression import tables
 from tests.results.why import cost_folder
 

@@ -9,6 +9,7 @@ from loopbench.results.folder import folder
 from loopbench.results.report import write
 from loopbench.results.schema import PROBE_COST, Row
 from loopbench.results.stats import summary
+from tests.conftest import ROOT
 from tests.results.examples.folders import put
 
 ROWS: list[Row] = [
@@ -27,7 +28,7 @@ ROWS: list[Row] = [
 
 def test_the_cost_is_in_the_report_where_it_was_counted(tmp_path: Path) -> None:
     """Its share stands in the report of a folder that has the rows, and only there."""
-    reference = Path(__file__).resolve().parents[2] / "results" / "reference"
+    reference = ROOT / "results" / "reference"
     target = tmp_path / "run"
     target.mkdir()
     for name in ("runs.csv", "observations.csv", "plan.json"):
