@@ -25,7 +25,7 @@ from tests.results.regression.tables import (
     times,
 )
 
-HERE = Path(__file__).resolve().parent
+GOLDEN = Path(__file__).with_name("golden")
 Folder = Callable[..., Path]
 Generated = Callable[[Path, str], None]
 
@@ -95,8 +95,8 @@ def test_what_is_printed_and_written(
     assert said.status == {"same": 0, "changed": 1, "baseline": 2, "every": 0}[name]
     assert "\x1b" not in said.out
     assert max(map(len, said.out.splitlines())) <= 80
-    generated(HERE / f"golden_{name}.txt", said.out)
-    generated(HERE / f"golden_{name}.md", (path / "regression.md").read_text())
+    generated(GOLDEN / f"{name}.txt", said.out)
+    generated(GOLDEN / f"{name}.md", (path / "regression.md").read_text())
 
 
 @pytest.mark.parametrize(
