@@ -40,7 +40,7 @@ from loopbench.results.schema import Code
 from loopbench.servers.custom.traceback_text import last_traceback
 
 if TYPE_CHECKING:
-    from loopbench.results.stats.precision import Width
+    from loopbench.results.stats.summaries.precision import Width
 
 LOG_FILE = "log.txt"
 DEATHS_IN_A_ROW = 3

@@ -2,7 +2,8 @@
 
 Blocks are given where the interval is widest against what is asked for. Stopping at the width of an
 interval makes it cover the truth less often; the reading half knows of it by plan.json, asks for
-more Rounds before it gives an interval at all, and makes it wider (`results.stats.slices`).
+more Rounds before it gives an interval at all, and makes it wider
+(`results.stats.intervals.slices`).
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from loopbench.results.stats.precision import Width
+    from loopbench.results.stats.summaries.precision import Width
 
 GOAL = 0.02
 """Where only a time is given: how tight a ratio is before others need the time more."""
@@ -62,7 +63,7 @@ class Allowance:
 def known_widths(folder: Path) -> tuple[Width, ...]:
     """How tight the ratios are that were measured so far. Raises ResultsError."""
     # The statistics take a second to import, which nobody else's bench is to wait for.
-    from loopbench.results.stats.precision import widths
+    from loopbench.results.stats.summaries.precision import widths
 
     return widths(folder)
 

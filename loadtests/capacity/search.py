@@ -6,7 +6,7 @@ import math
 import random
 from dataclasses import dataclass, field
 
-from loopbench.results.stats.rate_limit import Crossing, Trial, bracketed, crossing
+from loopbench.results.stats.queueing.rate_limit import Crossing, Trial, bracketed, crossing
 
 STRIDE = 1.15
 """By how much the rate changes while all trials are on one side of the limit, and each time by the

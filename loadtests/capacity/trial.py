@@ -18,8 +18,14 @@ from loopbench.loadtests.scenarios.arrivals import Arrivals
 from loopbench.loadtests.scenarios.models import Closed, Load, Open
 from loopbench.results.schema import Row
 from loopbench.results.schema.warnings import GENERATOR_CPU_LIMIT, GENERATOR_LAG_LIMIT_MS
-from loopbench.results.stats.queues import ONE_THREAD, Queue, Span, Window, service_spans
-from loopbench.results.stats.rate_limit import Trial
+from loopbench.results.stats.queueing.queues import (
+    ONE_THREAD,
+    Queue,
+    Span,
+    Window,
+    service_spans,
+)
+from loopbench.results.stats.queueing.rate_limit import Trial
 from loopbench.servers.contract.http import Case
 
 CONNECTIONS = 100

@@ -25,8 +25,8 @@ from loopbench.loadtests.hosts.cpus import allowed_cpus, plan_cpus
 from loopbench.loadtests.selfcheck.seeds import one_thread
 from loopbench.loadtests.selfcheck.simulated import SHARE, WINDOW, Server, true_limit
 from loopbench.loadtests.selfcheck.verdict import Verdict
-from loopbench.results.stats.queues import ONE_THREAD, Queue
-from loopbench.results.stats.rate_limit import Crossing
+from loopbench.results.stats.queueing.queues import ONE_THREAD, Queue
+from loopbench.results.stats.queueing.rate_limit import Crossing
 from loopbench.servers.contract.http import TEXT, Case, Expected, get
 from loopbench.servers.supervision import own_modules
 

@@ -16,7 +16,7 @@ from loopbench.loadtests.scenarios.models import Scenario
 from loopbench.loadtests.scenarios.table import SCENARIOS
 from loopbench.loadtests.selfcheck.verdict import Verdict
 from loopbench.results.schema import Row
-from loopbench.results.stats import slices
+from loopbench.results.stats.intervals import slices
 from loopbench.servers.lifecycle.process import server_process
 from loopbench.servers.stacks import CORE
 

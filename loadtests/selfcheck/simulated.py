@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from loopbench.loadtests.capacity.search import Search
-from loopbench.results.stats.queues import Floats, Queue, Window, service_spans
-from loopbench.results.stats.rate_limit import Trial
+from loopbench.results.stats.queueing.queues import Floats, Queue, Window, service_spans
+from loopbench.results.stats.queueing.rate_limit import Trial
 
 SHARE = 0.01
 WINDOW = Window(limit_s=0.02, lead_in_s=0.2, window_s=1.0)

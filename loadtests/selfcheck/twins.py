@@ -24,7 +24,7 @@ from loopbench.loadtests.scenarios.models import Scenario
 from loopbench.loadtests.scenarios.table import SCENARIOS, SLICE_S
 from loopbench.loadtests.selfcheck.verdict import Verdict
 from loopbench.results.schema import SLICES, Row, TableWriter
-from loopbench.results.stats import slices
+from loopbench.results.stats.intervals import slices
 from loopbench.servers.lifecycle.process import server_process
 from loopbench.servers.stacks import CORE
 

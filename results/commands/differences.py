@@ -39,7 +39,7 @@ def compare(first: Path | ToolFile, second: Path | ToolFile, every: bool, as_jso
         file = first if isinstance(first, ToolFile) else second
         assert isinstance(file, ToolFile)
         raise click.UsageError(other_tools.refusal(file.path, file.tool))
-    from loopbench.results.stats import compare, compare_facts
+    from loopbench.results.stats.comparisons import compare, compare_facts
     from loopbench.results.terminal import compare as compare_table
     from loopbench.results.terminal import documents
 
@@ -76,8 +76,8 @@ def _compare_files(first: ToolFile, second: ToolFile, options: bool) -> None:
 @RUN
 def split(run: Path | None) -> None:
     """Tell server and framework apart, and what another loop or parser changes."""
-    from loopbench.results.stats import framework_split as splitting
-    from loopbench.results.stats import framework_split_text
+    from loopbench.results.stats.comparisons import framework_split as splitting
+    from loopbench.results.stats.comparisons import framework_split_text
 
     loaded = load(chosen(run))
     problems: list[tables.Problem] = []

@@ -75,7 +75,7 @@ def capacity(
 def _limits(path: Path, rps: float | None, *, as_json: bool) -> None:
     """What a search for limits found."""
     expect_address_space()
-    from loopbench.results.stats import limits
+    from loopbench.results.stats.queueing import limits
     from loopbench.results.terminal import documents
     from loopbench.results.terminal import limits as limits_text
 

@@ -16,7 +16,7 @@ from loopbench.results.folder import other_tools, tables, tool_figures
 from loopbench.results.folder.tool_figures import ToolFile
 
 if TYPE_CHECKING:
-    from loopbench.results.stats.summary import Summaries
+    from loopbench.results.stats.summaries.summary import Summaries
 
 # What takes long to import is imported by the command that needs it: completion must be quick.
 
@@ -98,7 +98,7 @@ def load(path: Path) -> folders.Folder:
 
 
 def summaries_of(loaded: folders.Folder, reference: str | None) -> Summaries:
-    from loopbench.results.stats import summary
+    from loopbench.results.stats.summaries import summary
 
     with names_of_the_user():
         return summary.summarise(loaded, reference)

@@ -15,7 +15,7 @@ from loopbench.results.schema.json_forms import AS_JSON, json_text
 from loopbench.results.terminal.console import show_on_console
 
 if TYPE_CHECKING:
-    from loopbench.results.stats.summary import Summaries
+    from loopbench.results.stats.summaries.summary import Summaries
 
 
 @click.command(short_help="Print the table of a run, and its Warnings.")
@@ -98,7 +98,7 @@ def report(run: Path | None, wanted: str | None) -> None:
 def _update(path: Path, summaries: Summaries) -> None:
     """Write the tables that are made from what was measured. Raises ResultsError."""
     from loopbench.results.folder import datapackage
-    from loopbench.results.stats import summary_table
+    from loopbench.results.stats.summaries import summary_table
 
     try:
         summary_table.write(path, summaries)

@@ -22,7 +22,7 @@ from loopbench.results.regression.layers.slices import SLOWER
 from loopbench.results.regression.layers.trimmed_t import Array, trimmed
 from loopbench.results.schema import ROOT, SLICES, Row, read_table
 from loopbench.results.schema.regression import TIME_ROUNDS, TIME_TURNS
-from loopbench.results.stats.slices import by_run, quantile_of, undisturbed
+from loopbench.results.stats.intervals.slices import by_run, quantile_of, undisturbed
 
 _TWIN = "twin"
 """What the name of the same stack ends in, the second time."""

@@ -23,7 +23,7 @@ from loopbench.results.folder.timelines import Track, tracks
 from loopbench.results.report.blocks import Key
 from loopbench.results.report.looks import Look, looks
 from loopbench.results.schema import Family, Row
-from loopbench.results.stats.summary import (
+from loopbench.results.stats.summaries.summary import (
     Cell,
     Ratio,
     Summaries,

@@ -10,7 +10,7 @@ from loopbench.results.report import outline
 from loopbench.results.report.blocks import Key, Made, Words
 from loopbench.results.report.questions import published, questions
 from loopbench.results.report.questions.questions import Answered
-from loopbench.results.stats.summary import Summaries
+from loopbench.results.stats.summaries.summary import Summaries
 from loopbench.results.terminal.table import heading
 
 

@@ -13,7 +13,7 @@ from loopbench.results.report.charts import style, svg
 from loopbench.results.report.data import Material
 from loopbench.results.report.sections import throughput
 from loopbench.results.schema.load_kinds import LoadKind
-from loopbench.results.stats.summary import Summaries
+from loopbench.results.stats.summaries.summary import Summaries
 
 _TITLE = 20.0
 _LEGEND = 24.0

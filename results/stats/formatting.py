@@ -7,9 +7,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from loopbench.results.schema.load_kinds import LoadKind
-from loopbench.results.stats.location import Interval
+from loopbench.results.stats.intervals.location import Interval
 from loopbench.results.stats.plain_text import plain as plain
-from loopbench.results.stats.summary import METRICS, Ratio, Summary
+from loopbench.results.stats.summaries.summary import METRICS, Ratio, Summary
 
 
 @dataclass(frozen=True, slots=True)

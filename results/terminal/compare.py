@@ -12,8 +12,8 @@ from rich.text import Text
 from loopbench.results.folder.folder import Folder
 from loopbench.results.folder.scenarios import facts_by_load, names_of
 from loopbench.results.stats import formatting
-from loopbench.results.stats.compare import BY_CHANCE, Comparison, Difference, Verdict
-from loopbench.results.stats.summary import Cell
+from loopbench.results.stats.comparisons.compare import BY_CHANCE, Comparison, Difference, Verdict
+from loopbench.results.stats.summaries.summary import Cell
 from loopbench.results.terminal.table import hanging, section, shown_path
 
 MOST_DIFFERENCES = 20

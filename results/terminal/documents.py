@@ -8,11 +8,11 @@ from dataclasses import asdict
 from loopbench.results.folder.folder import Folder
 from loopbench.results.schema import WARNING_SEPARATOR, Row, json_forms
 from loopbench.results.stats.capacity import Capacity
-from loopbench.results.stats.compare import Comparison, Difference
-from loopbench.results.stats.limits import Limit, Limits
-from loopbench.results.stats.location import Interval
-from loopbench.results.stats.summary import Cell, Summaries
-from loopbench.results.stats.summary_table import table_rows
+from loopbench.results.stats.comparisons.compare import Comparison, Difference
+from loopbench.results.stats.intervals.location import Interval
+from loopbench.results.stats.queueing.limits import Limit, Limits
+from loopbench.results.stats.summaries.summary import Cell, Summaries
+from loopbench.results.stats.summaries.summary_table import table_rows
 
 Document = dict[str, object]
 

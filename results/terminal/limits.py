@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from loopbench.results.stats import formatting
-from loopbench.results.stats.limits import GENERATOR, Limit, Limits
-from loopbench.results.stats.rate_limit import Reading, ratio
+from loopbench.results.stats.queueing.limits import GENERATOR, Limit, Limits
+from loopbench.results.stats.queueing.rate_limit import Reading, ratio
 
 LIKELY = 0.5
 """A kind of queue of less of the likelihood is one of several that fit."""

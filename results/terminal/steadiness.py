@@ -11,7 +11,7 @@ from loopbench.results.folder.folder import Folder
 from loopbench.results.schema import Row
 from loopbench.results.schema.load_kinds import LoadKind
 from loopbench.results.stats import formatting
-from loopbench.results.stats.summary import Summaries, load_models
+from loopbench.results.stats.summaries.summary import Summaries, load_models
 
 NARROW = 0.05
 """Half of an interval, as a share of its ratio, from which on nothing is said."""

@@ -23,7 +23,7 @@ from loopbench.results.report.data import gather
 from loopbench.results.report.series import findings
 from loopbench.results.schema import ROOT
 from loopbench.results.schema.load_kinds import LoadKind
-from loopbench.results.stats.summary import Summaries, summarise
+from loopbench.results.stats.summaries.summary import Summaries, summarise
 from loopbench.results.terminal import brief, brief_columns
 from loopbench.results.terminal.table import heading
 from tests.forked import Program, program

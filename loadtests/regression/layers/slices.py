@@ -32,7 +32,7 @@ from loopbench.loadtests.rows.run_rows import rows_of
 from loopbench.loadtests.scenarios.table import Closed, Load, Scenario
 from loopbench.results.schema import ROOT, Row, Value
 from loopbench.results.schema.regression import TIME_TURNS
-from loopbench.results.stats.slices import quantile_of, undisturbed
+from loopbench.results.stats.intervals.slices import quantile_of, undisturbed
 from loopbench.servers.contract.cases import CASES as CONTRACT
 from loopbench.servers.contract.http import Case
 from loopbench.servers.lifecycle.process import ServerProcess, server_process

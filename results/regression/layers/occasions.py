@@ -41,7 +41,7 @@ from loopbench.results.regression.layers.timing import absentees, failures, show
 from loopbench.results.regression.layers.trimmed_t import student
 from loopbench.results.schema import Column, Kind, Row, SchemaError, Table
 from loopbench.results.schema.regression import Layer
-from loopbench.results.stats.location import locate
+from loopbench.results.stats.intervals.location import locate
 
 MIN_OCCASIONS = 3
 

@@ -18,7 +18,7 @@ import numpy as np
 from loopbench.results.regression.layers.trimmed_t import Array
 from loopbench.results.schema import WARNING_SEPARATOR, Row
 from loopbench.results.schema.warnings import wording
-from loopbench.results.stats.location import locate
+from loopbench.results.stats.intervals.location import locate
 
 Cell = tuple[str, str]
 """Stack, and case with its users, as `async-32`."""

@@ -1,11 +1,11 @@
 """A 20 %-trimmed t-test of paired differences against zero, for one row of them or for many.
 
-The method is that of `results.stats.location` (Yuen; Tukey and McLaughlin for one sample): the mean
-of what is left after the lowest and the highest fifth are cut off (rounded down), the standard
-error from the winsorised squares, Student's t with h - 1 degrees of freedom, h values being
-left. scipy has it for two samples only (`scipy.stats.ttest_ind(..., trim=0.2)`): against a
-sample of zeros that one gives the same numbers, which a test checks. Here it is written for
-arrays, so that the check and its simulation (`results.regression.simulate`) run the same code.
+The method is that of `results.stats.intervals.location` (Yuen; Tukey and McLaughlin for one
+sample): the mean of what is left after the lowest and the highest fifth are cut off (rounded down),
+the standard error from the winsorised squares, Student's t with h - 1 degrees of freedom, h values
+being left. scipy has it for two samples only (`scipy.stats.ttest_ind(..., trim=0.2)`): against a
+sample of zeros that one gives the same numbers, which a test checks. Here it is written for arrays,
+so that the check and its simulation (`results.regression.simulate`) run the same code.
 
 Sources: J. W. Tukey, D. H. McLaughlin, "Less vulnerable confidence and significance procedures
 for location based on a single sample: trimming/winsorization 1", Sankhya A 25 (1963) 331-352;

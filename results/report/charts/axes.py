@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from loopbench.results.stats.location import Interval
+from loopbench.results.stats.intervals.location import Interval
 
 _NARROW = 0.75
 """Powers of ten: a shorter logarithmic axis has too few round numbers of one digit."""

@@ -19,7 +19,7 @@ from loopbench.results.report.charts.svg import (
     text,
 )
 from loopbench.results.report.looks import Look
-from loopbench.results.stats.location import Interval
+from loopbench.results.stats.intervals.location import Interval
 from loopbench.results.stats.plain_text import plain
 
 LEFT, RIGHT = 10.0, 14.0

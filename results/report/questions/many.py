@@ -11,9 +11,10 @@ from loopbench.results.report.questions.reply import MOST_NAMED, Figure, Reply
 from loopbench.results.report.sections.throughput import THROUGHPUT
 from loopbench.results.report.series import findings
 from loopbench.results.schema.load_kinds import LoadKind
-from loopbench.results.stats import formatting, framework_split_text
-from loopbench.results.stats.framework_split import Split
-from loopbench.results.stats.summary import Ratio
+from loopbench.results.stats import formatting
+from loopbench.results.stats.comparisons import framework_split_text
+from loopbench.results.stats.comparisons.framework_split import Split
+from loopbench.results.stats.summaries.summary import Ratio
 
 
 def faster(found: Sequence[findings.Difference]) -> Reply:

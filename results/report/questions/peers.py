@@ -16,8 +16,9 @@ from loopbench.results.report.questions.reply import (
     times,
 )
 from loopbench.results.report.sections import framework_split
-from loopbench.results.stats import formatting, framework_split_text
-from loopbench.results.stats.framework_split import Split
+from loopbench.results.stats import formatting
+from loopbench.results.stats.comparisons import framework_split_text
+from loopbench.results.stats.comparisons.framework_split import Split
 
 
 def _peers(material: Material, differ: str, same: tuple[str, ...]) -> list[tuple[str, str]]:

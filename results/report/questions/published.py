@@ -16,7 +16,7 @@ from loopbench.results.report import data as materials
 from loopbench.results.report.questions.questions import QUESTIONS, Published
 from loopbench.results.report.questions.reply import Reply
 from loopbench.results.schema import ANSWERS, Row, TableWriter
-from loopbench.results.stats.summary import summarise
+from loopbench.results.stats.summaries.summary import summarise
 
 FOLDER = Path(__file__).parents[2] / "reference"
 """Where the committed runs are, and answers.csv, which is part of the package."""

@@ -12,8 +12,15 @@ from loopbench.results.report.charts.bars import Group, Whole, stacked
 from loopbench.results.report.data import Material
 from loopbench.results.report.looks import PARTS, Look
 from loopbench.results.report.series import readings
-from loopbench.results.stats import formatting, framework_split_text
-from loopbench.results.stats.framework_split import FRAMEWORK, Counted, Split, counted, splits
+from loopbench.results.stats import formatting
+from loopbench.results.stats.comparisons import framework_split_text
+from loopbench.results.stats.comparisons.framework_split import (
+    FRAMEWORK,
+    Counted,
+    Split,
+    counted,
+    splits,
+)
 
 NAMES = ("server: bare ASGI on it", "framework: what it adds")
 _NAMES = 3

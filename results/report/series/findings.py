@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from loopbench.results.folder.scenarios import Where
 from loopbench.results.report.data import Material
 from loopbench.results.stats import formatting
-from loopbench.results.stats.location import Interval
-from loopbench.results.stats.summary import Ratio, Summary
+from loopbench.results.stats.intervals.location import Interval
+from loopbench.results.stats.summaries.summary import Ratio, Summary
 
 
 class Standing(enum.Enum):

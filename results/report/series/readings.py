@@ -11,8 +11,8 @@ from loopbench.results.report.charts.lines import LEAST_POINTS, Course
 from loopbench.results.report.data import Material
 from loopbench.results.schema import Family
 from loopbench.results.stats import formatting
-from loopbench.results.stats.location import Interval, locate
-from loopbench.results.stats.summary import METRICS, Cell, Ratio, Sample, Summary
+from loopbench.results.stats.intervals.location import Interval, locate
+from loopbench.results.stats.summaries.summary import METRICS, Cell, Ratio, Sample, Summary
 from loopbench.results.terminal.notes import marks
 
 NOTHING = "–"

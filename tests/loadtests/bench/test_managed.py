@@ -14,7 +14,7 @@ from loopbench.results.report.blocks import Table
 from loopbench.results.report.data import gather
 from loopbench.results.report.sections.processes import parts
 from loopbench.results.schema import OBSERVATIONS, THREADS, Code, read_table
-from loopbench.results.stats.summary import summarise
+from loopbench.results.stats.summaries.summary import summarise
 from loopbench.results.terminal.table import heading
 from loopbench.servers.managers.table import available
 from loopbench.servers.stacks import STACKS

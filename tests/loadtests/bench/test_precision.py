@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from loopbench.loadtests.bench.precision import Allowance, choose, unsettled, worst
-from loopbench.results.stats.precision import Width
+from loopbench.results.stats.summaries.precision import Width
 
 
 def width(scenario: str, reach: float | None, n: int = 5) -> Width:

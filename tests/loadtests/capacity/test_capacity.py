@@ -15,7 +15,7 @@ from loopbench.loadtests.capacity.trial import PROBE_S, PROBE_USERS, arrivals, c
 from loopbench.loadtests.distributed.generator_process import generator_process
 from loopbench.loadtests.selfcheck import capacity
 from loopbench.results.schema import TRIAL_SERVICES, TRIALS, read_table
-from loopbench.results.stats.queues import ONE_THREAD, QUEUES
+from loopbench.results.stats.queueing.queues import ONE_THREAD, QUEUES
 from loopbench.servers.contract.cases import CASES
 from loopbench.servers.lifecycle.process import server_process
 from loopbench.servers.settings import Settings

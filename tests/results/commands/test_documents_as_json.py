@@ -17,7 +17,7 @@ from loopbench.results.__main__ import cli
 from loopbench.results.folder.folder import load
 from loopbench.results.schema import BEHAVIOUR, FINDINGS, ROOT, TRIALS, WARNING_SEPARATOR, Row
 from loopbench.results.schema.json_forms import FORMS
-from loopbench.results.stats import summary, summary_table
+from loopbench.results.stats.summaries import summary, summary_table
 from loopbench.servers.__main__ import cli as servers
 from loopbench.servers.stacks import STACKS
 from tests.results.commands.json_forms import faults

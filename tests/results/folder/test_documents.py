@@ -15,7 +15,7 @@ from loopbench.results.errors import ResultsError
 from loopbench.results.folder import datapackage
 from loopbench.results.folder.folder import load
 from loopbench.results.schema import DERIVED, TABLES
-from loopbench.results.stats import summary, summary_table
+from loopbench.results.stats.summaries import summary, summary_table
 from loopbench.results.terminal import dictionary
 from tests.results.examples import golden
 

@@ -12,7 +12,7 @@ from loopbench.results.folder.folder import load
 from loopbench.results.report.blocks import Panel, Plot, Table
 from loopbench.results.report.charts import svg
 from loopbench.results.report.document import Document, document
-from loopbench.results.stats.summary import summarise
+from loopbench.results.stats.summaries.summary import summarise
 
 
 def made(folder: Path) -> Document:

@@ -11,7 +11,7 @@ from loopbench.results.report.document import document
 from loopbench.results.report.questions import published
 from loopbench.results.report.questions.questions import QUESTIONS
 from loopbench.results.schema import ANSWERS, ENVIRONMENT_FILE, read_table
-from loopbench.results.stats.summary import summarise
+from loopbench.results.stats.summaries.summary import summarise
 from tests.results.examples import golden
 
 pytestmark = pytest.mark.published

@@ -14,7 +14,7 @@ from loopbench.results.folder import folder as folders
 from loopbench.results.folder.tables import Problem, optional_rows
 from loopbench.results.report.blocks import Plot, Table
 from loopbench.results.schema import Row, Value
-from loopbench.results.stats.summary import summarise
+from loopbench.results.stats.summaries.summary import summarise
 from tests.results.examples import moving_folder, report_folder, websocket_folder
 from tests.results.examples.folders import put
 from tests.results.report.reports import made

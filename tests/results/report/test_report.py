@@ -16,7 +16,7 @@ from loopbench.results.report.blocks import Code, Link, Text, Words
 from loopbench.results.report.outline import SECTIONS
 from loopbench.results.report.questions.questions import QUESTIONS
 from loopbench.results.schema import BEHAVIOUR, RUNS, TABLES, Row
-from loopbench.results.stats.summary import summarise
+from loopbench.results.stats.summaries.summary import summarise
 from tests.conftest import ROOT
 from tests.results.examples import report_folder
 from tests.results.examples.folders import put

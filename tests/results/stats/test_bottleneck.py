@@ -16,7 +16,7 @@ from loopbench.results.report.sections import bottleneck as section
 from loopbench.results.schema import Row, TableWriter
 from loopbench.results.stats import bottleneck
 from loopbench.results.stats.bottleneck import Seen, Verdict, Word, verdict
-from loopbench.results.stats.summary import summarise
+from loopbench.results.stats.summaries.summary import summarise
 from loopbench.results.terminal import table
 
 IDLE = Seen(

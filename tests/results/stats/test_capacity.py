@@ -10,7 +10,7 @@ import pytest
 from loopbench.results.folder import folder as folders
 from loopbench.results.schema import RUNS, Row
 from loopbench.results.stats.capacity import Capacity, capacities, checks
-from loopbench.results.stats.summary import summarise
+from loopbench.results.stats.summaries.summary import summarise
 from loopbench.results.terminal.console import folded
 from tests.forked import Program
 from tests.results.examples.folders import put

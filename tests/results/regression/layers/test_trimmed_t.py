@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from loopbench.results.regression.layers.trimmed_t import holm, student, trimmed
-from loopbench.results.stats.location import locate
+from loopbench.results.stats.intervals.location import locate
 
 
 @pytest.mark.parametrize("n", [3, 4, 5, 9, 12, 24, 30])
@@ -29,7 +29,7 @@ def test_the_p_values_are_those_of_scipy(n: int) -> None:
 
 @pytest.mark.parametrize("n", [3, 5, 24])
 def test_it_is_the_method_of_the_rest_of_the_suite(n: int) -> None:
-    """Mean, standard error and 95 % interval are those of `results.stats.location`."""
+    """Mean, standard error and 95 % interval are those of `results.stats.intervals.location`."""
     values = np.random.default_rng(n).normal(1, 0.1, n)
     found, located = trimmed(values), locate(values)
     assert (float(found.mean), float(found.error)) == pytest.approx((located.mean, located.error))

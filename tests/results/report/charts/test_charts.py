@@ -19,7 +19,7 @@ from loopbench.results.report.charts.axes import Scale
 from loopbench.results.report.data import Curve
 from loopbench.results.report.looks import PALETTE, Look, looks
 from loopbench.results.schema import HISTOGRAMS, RUNS, TIMELINE, Row
-from loopbench.results.stats.location import Interval
+from loopbench.results.stats.intervals.location import Interval
 from tests.results.examples import report_folder
 from tests.results.examples.folders import put
 from tests.results.report.reports import along, made, of_class, panels, picture, points

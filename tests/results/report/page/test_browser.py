@@ -12,7 +12,7 @@ import pytest
 
 from loopbench.results.folder.folder import load
 from loopbench.results.report import write
-from loopbench.results.stats.summary import summarise
+from loopbench.results.stats.summaries.summary import summarise
 from tests.conftest import none_left
 from tests.results.examples import report_folder
 from tests.results.report.page import chromium

@@ -11,7 +11,7 @@ import pytest
 from loopbench.results.folder.folder import load
 from loopbench.results.report import markdown
 from loopbench.results.schema import RUNS, Row
-from loopbench.results.stats.summary import summarise
+from loopbench.results.stats.summaries.summary import summarise
 from loopbench.results.terminal import table as terminal
 from tests.results.examples import moving_folder, report_folder
 from tests.results.examples.folders import put

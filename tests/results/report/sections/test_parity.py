@@ -13,7 +13,7 @@ from loopbench.results.report.blocks import Code, Link, Part, Table, Text
 from loopbench.results.report.data import Material, gather
 from loopbench.results.report.sections import environment as surroundings
 from loopbench.results.report.sections import warnings
-from loopbench.results.stats.summary import summarise
+from loopbench.results.stats.summaries.summary import summarise
 from tests.results.examples import report_folder
 
 KNOWN = {

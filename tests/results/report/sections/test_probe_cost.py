@@ -8,7 +8,7 @@ from pathlib import Path
 from loopbench.results.folder import folder
 from loopbench.results.report import write
 from loopbench.results.schema import PROBE_COST, Row
-from loopbench.results.stats import summary
+from loopbench.results.stats.summaries import summary
 from tests.conftest import ROOT
 from tests.results.examples.folders import put
 

@@ -12,7 +12,7 @@ from rich.console import Console
 from loopbench.results.folder.folder import load
 from loopbench.results.report import markdown
 from loopbench.results.schema import RUNS
-from loopbench.results.stats.summary import summarise
+from loopbench.results.stats.summaries.summary import summarise
 from loopbench.results.terminal import table as terminal
 from tests.results.examples import websocket_folder
 from tests.results.examples.folders import put

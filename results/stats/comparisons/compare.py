@@ -1,0 +1,232 @@
+"""Two results folders against each other: ratio, interval and verdict, a Cell and metric.
+
+The Rounds of two folders are no pairs, so the logarithms of their values are
+compared by Yuen's test for unequal variances
+(`results.stats.intervals.location`): the difference of the trimmed means, its
+standard error from both winsorised variances, and Welch's degrees of freedom.
+This is the interval of `scipy.stats.ttest_ind(b, a, trim=0.2,
+equal_var=False)`.
+
+The interval knows only the differences between the Rounds of a folder. Two
+occasions differ by more than that (heat, neighbours, the hour), so small
+differences between folders are to be confirmed side by side.
+"""
+
+from __future__ import annotations
+
+import enum
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from loopbench.results.folder.folder import Folder, leaves
+from loopbench.results.grouping import grouped
+from loopbench.results.schema import ENVIRONMENT_FILE
+from loopbench.results.schema.reading_warnings import MIN_ROUNDS
+from loopbench.results.stats import formatting
+from loopbench.results.stats.intervals.location import (
+    CONFIDENCE,
+    Interval,
+    Location,
+    locate,
+    quantile,
+    raised,
+)
+from loopbench.results.stats.summaries.summary import (
+    METRICS,
+    Cell,
+    Sample,
+    Summaries,
+    Summary,
+    load_models,
+)
+
+BY_CHANCE = round(1 / (1 - CONFIDENCE))
+"""One verdict in so many says "different" where nothing differs."""
+
+
+class Verdict(enum.StrEnum):
+    """What a Comparison says of the second folder."""
+
+    FASTER = "faster"
+    SLOWER = "slower"
+    LESS = "less"
+    MORE = "more"
+    SAME = "~"
+    CANNOT_TELL = "cannot tell"
+
+
+_RISE_AND_FALL: Mapping[str, tuple[Verdict, Verdict]] = {
+    "1/s": (Verdict.FASTER, Verdict.SLOWER),
+    "ms": (Verdict.SLOWER, Verdict.FASTER),
+    "s": (Verdict.SLOWER, Verdict.FASTER),
+}
+"""What a rise and a fall are called, by unit; other units: more and less."""
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """One metric of one Cell in two folders. ratio: second over first.
+
+    reason: why it cannot be told, or what to keep in mind; blank where there
+    is nothing to say.
+    """
+
+    cell: Cell
+    metric: str
+    before: float | None
+    after: float | None
+    ratio: float | None
+    interval: Interval | None
+    verdict: Verdict
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """Something that was not the same on the two occasions. `None`: not known there."""
+
+    what: str
+    before: str | None
+    after: str | None
+
+
+def compare(
+    first: Folder, before: Summaries, second: Folder, after: Summaries, *, every: bool = False
+) -> tuple[Comparison, ...]:
+    """Compare what `show` shows of each Cell that both have; every metric with `every`."""
+    models = {**load_models(second), **load_models(first)}
+    return tuple(
+        compared
+        for cell in before.cells
+        if cell in after.cells
+        for metric in (METRICS if every else _shown(models[cell[1:]]))
+        if (compared := _compare(cell, metric, before, after)) is not None
+    )
+
+
+def only_in_one(before: Summaries, after: Summaries) -> dict[str, tuple[Cell, ...]]:
+    """The Cells that cannot be compared since the other folder lacks them."""
+    return {
+        "first": tuple(cell for cell in before.cells if cell not in after.cells),
+        "second": tuple(cell for cell in after.cells if cell not in before.cells),
+    }
+
+
+def _shown(models: tuple[str, ...]) -> list[str]:
+    return [shown.metric for shown in formatting.shown_for(models)]
+
+
+def _compare(cell: Cell, metric: str, before: Summaries, after: Summaries) -> Comparison | None:
+    one, other = before.get(cell, metric), after.get(cell, metric)
+    if one is None and other is None:
+        return None
+    if one is None or other is None:
+        where = "second" if one is None else "first"
+        reason = f"only the {where} has it"
+        known = (one.centre if one else None, other.centre if other else None)
+        return Comparison(cell, metric, *known, None, None, Verdict.CANNOT_TELL, reason)
+    ratio, interval = unpaired_ratio(one.sample, other.sample)
+    reason = _disqualified(one, other) or _no_interval(one, other, interval)
+    verdict = Verdict.CANNOT_TELL
+    if not reason and interval is not None and ratio is not None:
+        verdict = _verdict(metric, ratio, interval)
+    return Comparison(cell, metric, one.centre, other.centre, ratio, interval, verdict, reason)
+
+
+def unpaired_ratio(first: Sample, second: Sample) -> tuple[float | None, Interval | None]:
+    """Second over first, with its 95 % interval; None where a value is zero, or Rounds too few."""
+    values = (*first.values.values(), *second.values.values())
+    if any(value <= 0 for value in values):
+        return None, None
+    one, other = (
+        locate(math.log(value) for value in sample.values.values()) for sample in (first, second)
+    )
+    return math.exp(other.centre - one.centre), raised(_welch(one, other))
+
+
+def _welch(one: Location, other: Location) -> Interval | None:
+    if not one.freedom or not other.freedom:
+        return None
+    middle = other.mean - one.mean
+    squares = one.error**2 + other.error**2
+    if squares == 0:
+        return Interval(middle, middle)
+    freedom = squares**2 / (one.error**4 / one.freedom + other.error**4 / other.freedom)
+    reach = quantile(freedom) * math.sqrt(squares)
+    return Interval(middle - reach, middle + reach)
+
+
+def _verdict(metric: str, ratio: float, interval: Interval) -> Verdict:
+    return Verdict.SAME if 1.0 in interval else word_for(METRICS[metric].unit, ratio)
+
+
+def word_for(unit: str, ratio: float) -> Verdict:
+    """What a ratio of figures in this unit is called that is not 1."""
+    rise, fall = _RISE_AND_FALL.get(unit, (Verdict.MORE, Verdict.LESS))
+    return rise if ratio > 1 else fall
+
+
+def _disqualified(one: Summary, other: Summary) -> str:
+    """Warnings in more Rounds than the method trims away."""
+    sides = {"first": one, "second": other}
+    found = grouped((code, side) for side in sides for code in sides[side].disqualifying)
+    return "; ".join(f"{code} in the {' and '.join(where)}" for code, where in found.items())
+
+
+def _no_interval(one: Summary, other: Summary, interval: Interval | None) -> str:
+    if interval is not None:
+        return ""
+    fewest = min(one.n, other.n)
+    if fewest < MIN_ROUNDS:
+        return f"too few Rounds: {one.n} and {other.n}, {MIN_ROUNDS} needed"
+    return "a zero has no ratio"
+
+
+_IGNORED = re.compile(
+    r"^(schema_version|command|seed|left_out|parity\.differences)\b"
+    r"|\b(pids?|ports?|url|hostname|started_at|uptime\w*|load_average|\w*available\w*)$"
+)
+"""Keys of environment.json that differ from occasion to occasion, change no figure, or follow from
+others: the differences between stacks, from the settings of each."""
+
+_PLANNED = ("duration_s", "warmup_s", "probe", "processes", "manager")
+"""Of plan.json: what changes the figures."""
+
+
+def differences(first: Folder, second: Folder) -> tuple[Difference, ...]:
+    """What was not the same on the two occasions: machine, Python, packages, settings.
+
+    A stack that one folder lacks is no difference. A key that one folder does
+    not know is: nobody can say that it was the same.
+    """
+    if not first.environment or not second.environment:
+        known = ["known" if folder.environment else None for folder in (first, second)]
+        return (Difference(ENVIRONMENT_FILE, *known),)
+    one, other = (_facts(folder) for folder in (first, second))
+    both = _stacks(first) & _stacks(second)
+    keys = [
+        key
+        for key in {**one, **other}
+        if not (key[0] == "stacks" and len(key) > 1 and key[1] not in both)
+    ]
+    return tuple(
+        Difference(".".join(key), one.get(key), other.get(key))
+        for key in keys
+        if one.get(key) != other.get(key)
+    )
+
+
+def _stacks(folder: Folder) -> set[str]:
+    stacks = folder.environment.get("stacks")
+    return set(stacks) if isinstance(stacks, dict) else set()
+
+
+def _facts(folder: Folder) -> dict[tuple[str, ...], str]:
+    plan = {key: folder.plan.raw[key] for key in _PLANNED if key in folder.plan.raw}
+    return {
+        key: value
+        for key, value in leaves({**folder.environment, "plan": plan})
+        if not _IGNORED.search(".".join(key))
+    }

@@ -1,0 +1,202 @@
+"""What a framework, a loop and a parser cost: stacks that differ in one trait, subtracted.
+
+Which stacks pair is read from environment.json, where each server said what it
+consists of. CPU time is subtracted within a Round, since the Runs of a Round
+share the state of the machine; the differences, one a Round, are summarised as
+every Sample is (`results.stats.intervals.location`). Instruction counts are no
+Samples: a count carries the range of its repeats, and a difference the sum of
+both ranges.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, fields
+from itertools import permutations
+
+from loopbench.results.folder.folder import Folder, facts_of
+from loopbench.results.folder.scenarios import first_loads
+from loopbench.results.folder.tables import Problem, optional_rows
+from loopbench.results.schema import COUNTS, Row
+from loopbench.results.stats.intervals.location import Interval, locate
+from loopbench.results.stats.summaries.summary import (
+    Cell,
+    Ratio,
+    Sample,
+    Summaries,
+    loads,
+    paired_ratio,
+)
+
+CPU = "cpu_us_per_request"
+
+FRAMEWORK, LOOP, PARSER = "framework", "loop", "parser"
+
+BASES: Mapping[str, str] = {FRAMEWORK: "ASGI", LOOP: "asyncio", PARSER: "h11"}
+"""The traits that are told apart, each with its value on the side that is subtracted: an
+application without a framework, the standard library's loop, the parser in Python."""
+
+Facts = Mapping[str, Mapping[str, object]]
+"""What each server said of itself, by stack: `stacks` of environment.json."""
+
+
+@dataclass(frozen=True, slots=True)
+class Traits:
+    """What a stack consists of. parser: blank where the server's name does not tell one."""
+
+    framework: str
+    server: str
+    parser: str
+    loop: str
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """Two stacks that differ in one trait, `kind`. base: the one that is subtracted."""
+
+    kind: str
+    base: str
+    other: str
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """CPU time a request of a Pair in one scenario, in us, over the Rounds that have both.
+
+    base, other: centres over those Rounds. difference: the centre of other minus base within
+    a Round. interval: its 95 % interval; None where the Rounds are too few.
+    ratio: other over base. codes: Warnings that touch either side.
+    """
+
+    pair: Pair
+    scenario: str
+    load: str
+    name: str
+    n: int
+    base: float
+    other: float
+    difference: float
+    interval: Interval | None
+    ratio: Ratio | None
+    codes: tuple[str, ...]
+
+    @property
+    def significant(self) -> bool | None:
+        """Whether the interval leaves out 0; None without an interval."""
+        return None if self.interval is None else 0.0 not in self.interval
+
+    @property
+    def cells(self) -> tuple[Cell, Cell]:
+        """Where base and other were measured."""
+        where = (self.scenario, self.load)
+        return (self.pair.base, *where), (self.pair.other, *where)
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """Instructions a request of a Pair in one case. reach: how far the difference may be off,
+    the ranges of both sides' counts together."""
+
+    pair: Pair
+    case: str
+    base: float
+    other: float
+    reach: float
+
+    @property
+    def difference(self) -> float:
+        """Other minus base."""
+        return self.other - self.base
+
+
+def pairs(facts: Facts) -> tuple[Pair, ...]:
+    """All that can be subtracted, by kind and then in the order of `facts`."""
+    known = {stack: found for stack, told in facts.items() if (found := _traits(told))}
+    return tuple(
+        Pair(kind, base, other)
+        for kind, value in BASES.items()
+        for base, other in permutations(known, 2)
+        if getattr(known[base], kind) == value and _differ(known[base], known[other]) == [kind]
+    )
+
+
+def _traits(told: Mapping[str, object]) -> Traits | None:
+    """None where the facts do not say, and where no loop serves."""
+    framework, server, loop = told.get("framework"), told.get("server"), told.get("loop")
+    kind = loop.get("class") if isinstance(loop, Mapping) else None
+    if not (isinstance(framework, str) and isinstance(server, str) and isinstance(kind, str)):
+        return None
+    name, _, parser = server.partition("/")
+    return Traits(framework, name, parser, kind.split(".")[0])
+
+
+def _differ(one: Traits, other: Traits) -> list[str]:
+    names = [field.name for field in fields(Traits)]
+    return [name for name in names if getattr(one, name) != getattr(other, name)]
+
+
+def of_folder(
+    folder: Folder, summaries: Summaries, problems: list[Problem]
+) -> tuple[tuple[Split, ...], tuple[Counted, ...]]:
+    """Everything of a folder that can be told apart. Raises ResultsError where counts.csv is
+    there and cannot be opened."""
+    facts = facts_of(folder)
+    counts = optional_rows(folder.path, COUNTS, problems)
+    found = tuple(splits(facts, summaries, first_loads(loads(folder))))
+    return found, tuple(counted(facts, counts))
+
+
+def splits(
+    facts: Facts, summaries: Summaries, wheres: Iterable[tuple[str, str]]
+) -> Iterator[Split]:
+    """Every Pair in every scenario and load where both sides have a Round in common."""
+    found = pairs(facts)
+    for where in wheres:
+        for pair in found:
+            split = _split(pair, where, summaries)
+            if split is not None:
+                yield split
+
+
+def _split(pair: Pair, where: tuple[str, str], summaries: Summaries) -> Split | None:
+    base = summaries.get((pair.base, *where), CPU)
+    other = summaries.get((pair.other, *where), CPU)
+    if base is None or other is None:
+        return None
+    before, after = base.sample.values, other.sample.values
+    shared = sorted(before.keys() & after.keys())
+    if not shared:
+        return None
+    located = locate(after[number] - before[number] for number in shared)
+    codes = dict.fromkeys(warning.code for side in (base, other) for warning in side.warnings)
+    return Split(
+        pair,
+        *where,
+        name=summaries.names[where],
+        n=located.n,
+        base=_centre(base.sample, shared),
+        other=_centre(other.sample, shared),
+        difference=located.centre,
+        interval=located.interval,
+        ratio=paired_ratio(other.sample, base.sample),
+        codes=tuple(codes),
+    )
+
+
+def _centre(sample: Sample, rounds: Iterable[int]) -> float:
+    return locate(sample.values[number] for number in rounds).centre
+
+
+def counted(facts: Facts, counts: Iterable[Row]) -> Iterator[Counted]:
+    """Every Pair in every case that was counted for both sides."""
+    by: dict[str, dict[str, tuple[float, float]]] = {}
+    for row in counts:
+        value, spread = row["instructions"], row["spread"]
+        if isinstance(value, float) and isinstance(spread, float):
+            by.setdefault(str(row["case"]), {})[str(row["stack"])] = value, value * spread
+    found = pairs(facts)
+    for case, told in by.items():
+        for pair in found:
+            if pair.base in told and pair.other in told:
+                (base, before), (other, after) = told[pair.base], told[pair.other]
+                yield Counted(pair, case, base, other, before + after)

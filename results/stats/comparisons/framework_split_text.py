@@ -1,0 +1,170 @@
+"""Splits in words and figures, the same on the terminal and in the report."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from loopbench.results.stats import formatting
+from loopbench.results.stats.comparisons.framework_split import (
+    FRAMEWORK,
+    LOOP,
+    PARSER,
+    Counted,
+    Split,
+)
+from loopbench.results.stats.intervals.location import Interval
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A kind of Pair in words. base, other: what the two sides are called in a table."""
+
+    title: str
+    base: str
+    other: str
+    difference: str
+    share: str = ""
+
+
+TOLD: dict[str, Told] = {
+    FRAMEWORK: Told(
+        "Server and framework",
+        "bare ASGI on the server",
+        "with the framework",
+        "the framework's",
+        "of the whole",
+    ),
+    LOOP: Told("Another event loop", "asyncio's loop", "the other loop", "difference"),
+    PARSER: Told("Another HTTP parser", "h11", "the other parser", "difference"),
+}
+
+Cells = tuple[str, ...]
+
+
+def header(kind: str) -> Cells:
+    """Of a table of `row`s."""
+    told = TOLD[kind]
+    return (
+        "scenario", "stack", "less", f"{told.base}, µs", f"{told.other}, µs",
+        f"{told.difference}, µs [95 %]", told.share, "ratio [95 %]", "n",
+    )  # fmt: skip
+
+
+def row(split: Split) -> Cells:
+    """CPU time a request, both sides and the difference within a Round."""
+    return (
+        split.name,
+        split.pair.other,
+        split.pair.base,
+        formatting.digits(split.base),
+        formatting.digits(split.other),
+        difference(split),
+        share(split),
+        "" if split.ratio is None else formatting.ratio(split.ratio, interval=True),
+        str(split.n),
+    )
+
+
+def share(found: Split | Counted) -> str:
+    """The framework's part of the whole; of other pairs there is no whole."""
+    if found.pair.kind != FRAMEWORK or not found.other:
+        return ""
+    return f"{found.difference / found.other:.0%}"
+
+
+def difference(split: Split) -> str:
+    """With its interval; `~` before it where that contains 0, `?` where there is none."""
+    centre = formatting.digits(split.difference)
+    if split.interval is None:
+        return f"{centre} ?"
+    return f"{'' if split.significant else '~ '}{centre} [{_between(split.interval)}]"
+
+
+def _between(interval: Interval) -> str:
+    return f"{formatting.digits(interval.low)} to {formatting.digits(interval.high)}"
+
+
+def counted_header(kind: str) -> Cells:
+    """Of a table of `counted_row`s."""
+    told = TOLD[kind]
+    return (
+        "case", "stack", "less", told.base, told.other, told.difference, "±", told.share
+    )  # fmt: skip
+
+
+def counted_row(counted: Counted) -> Cells:
+    """Instructions a request, both sides and the difference."""
+    return (
+        counted.case,
+        counted.pair.other,
+        counted.pair.base,
+        formatting.digits(counted.base),
+        formatting.digits(counted.other),
+        formatting.digits(counted.difference),
+        formatting.digits(counted.reach),
+        share(counted),
+    )
+
+
+MEANING = (
+    "Differences are taken within a Round. `~`: the 95 % interval contains 0, the difference may "
+    "be chance; `?`: too few Rounds for an interval. Of instructions, ± is the range of both "
+    "sides' counts together."
+)
+
+
+def lines(splits: Sequence[Split], counts: Sequence[Counted]) -> Iterator[str]:
+    """The tables of a terminal."""
+    for kind, told in TOLD.items():
+        timed = [split for split in splits if split.pair.kind == kind]
+        if timed:
+            yield from _timed(kind, timed)
+            yield ""
+        found = [one for one in counts if one.pair.kind == kind]
+        if found:
+            yield f"{told.title}: instructions a request"
+            yield from _aligned((counted_header(kind), *map(counted_row, found)))
+            yield ""
+    yield from textwrap.wrap(MEANING.replace("`", ""), WIDTH)
+    codes = dict.fromkeys(code for split in splits for code in split.codes)
+    if codes:
+        yield f"Warnings on either side: {', '.join(codes)}; `python -m results show` explains them"
+
+
+def _timed(kind: str, splits: Sequence[Split]) -> Iterator[str]:
+    """What is the same in every row, scenario and Rounds, stands in the title."""
+    names, rounds = {split.name for split in splits}, {split.n for split in splits}
+    title = f"{TOLD[kind].title}: CPU time a request"
+    title += f" in {splits[0].name}" if len(names) == 1 else ""
+    title += f", {splits[0].n} Rounds" if len(rounds) == 1 else ""
+    yield title
+    first = 1 if len(names) == 1 else 0
+    last = -1 if len(rounds) == 1 else None
+    rows = (header(kind), *map(row, splits))
+    yield from _aligned([cells[first:last] for cells in rows], _NAMES - first)
+
+
+_NAMES = 3
+WIDTH = 98
+
+
+def _aligned(rows: Iterable[Cells], names: int = _NAMES) -> Iterator[str]:
+    """The first row in lines, since titles are longer than what is below them."""
+    header, *figures = rows
+    columns = list(zip(*figures, strict=True))
+    wrapped = [
+        textwrap.wrap(title, max(1, *map(len, (*title.split(), *column))), break_on_hyphens=False)
+        for title, column in zip(header, columns, strict=True)
+    ]
+    depth = max(map(len, wrapped))
+    titles = zip(*([*[""] * (depth - len(some)), *some] for some in wrapped), strict=True)
+    every = [*titles, *figures]
+    widths = [max(map(len, column)) for column in zip(*every, strict=True)]
+    for cells in every:
+        padded = (
+            cell.ljust(width) if place < names else cell.rjust(width)
+            for place, (cell, width) in enumerate(zip(cells, widths, strict=True))
+        )
+        yield f"  {'  '.join(padded)}".rstrip()

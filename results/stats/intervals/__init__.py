@@ -1,0 +1,1 @@
+"""Centres and intervals of values, and ratios from Slices."""

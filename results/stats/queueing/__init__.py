@@ -1,0 +1,1 @@
+"""The limit of an arrival rate, by models of queues."""

@@ -1,0 +1,169 @@
+"""The limits that a folder of `make capacity` holds: of each stack, from its trials."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from loopbench.results.errors import ResultsError
+from loopbench.results.folder.tables import Problem, optional_rows, rows
+from loopbench.results.grouping import grouped
+from loopbench.results.schema import TRIAL_SERVICES, TRIALS, Row
+from loopbench.results.stats.queueing.queues import ONE_THREAD, Queue, Span, Window
+from loopbench.results.stats.queueing.rate_limit import CLIFF_SLOPE, Crossing, Trial, crossing
+
+BESIDE = 3
+"""So many trials on either side of the limit tell what the response times are there."""
+
+GENERATOR = "the load generator could not offer a higher rate"
+TOO_FEW = "too few trials"
+NOWHERE = "it did not hold at any rate that was offered"
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """The trials next to the limit on one side: medians of their rates and p99 response times."""
+
+    rate_rps: float
+    p99_ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """One stack. crossing: None where the trials are all on one side; reason: then why.
+
+    held_rps, not_held_rps: the highest rate of a trial that held, the lowest of one that did not.
+    below, above: the trials beside the limit. limited_rps: the rates of trials in which the
+    generator was in the way, which count for nothing.
+    """
+
+    stack: str
+    crossing: Crossing | None
+    held_rps: float | None
+    not_held_rps: float | None
+    trials: int
+    below: Side | None
+    above: Side | None
+    limited_rps: tuple[float, ...]
+    reason: str
+
+    @property
+    def cliff(self) -> bool:
+        """Whether response times jump at the limit, so that nothing warns of it."""
+        return self.crossing is not None and self.crossing.slope > CLIFF_SLOPE
+
+    def processes(self, wanted_rps: float) -> int | None:
+        """How many processes of this limit a rate needs, by the lower end of its interval."""
+        if self.crossing is None or self.crossing.interval is None:
+            return None
+        return math.ceil(wanted_rps / self.crossing.interval.low)
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """An objective, and the limit of each stack: the highest first."""
+
+    percent: float
+    limit_ms: float
+    case: str
+    stacks: tuple[Limit, ...]
+
+
+def of_folder(path: Path, problems: list[Problem]) -> Limits:
+    """Raises ResultsError where no trial can be read."""
+    found = list(rows(path, TRIALS, problems))
+    if not found:
+        raise ResultsError(f"{path}: {TRIALS.filename} holds no trial")
+    first = found[0]
+    by = grouped((str(row["stack"]), row) for row in found)
+    share = _number(first, "allowed_share")
+    spans = _spans(path, problems)
+    stacks = sorted(
+        (_limit(stack, trials, share, spans) for stack, trials in by.items()),
+        key=lambda one: -(one.crossing.rate_rps if one.crossing else one.held_rps or 0.0),
+    )
+    return Limits(
+        round((1 - share) * 100, 6), _number(first, "limit_ms"), str(first["case"]), tuple(stacks)
+    )
+
+
+def _number(row: Row, column: str) -> float:
+    value = row[column]
+    if not isinstance(value, int | float):
+        raise ResultsError(f"{TRIALS.filename}: a trial has no {column}: measure the limits again")
+    return float(value)
+
+
+Spans = Mapping[tuple[str, int], Mapping[Queue, Span]]
+"""Of a stack and a Turn."""
+
+
+def _spans(path: Path, problems: list[Problem]) -> Spans:
+    """None in a folder from before there were other queues than one thread."""
+    found: dict[tuple[str, int], dict[Queue, Span]] = {}
+    for row in optional_rows(path, TRIAL_SERVICES, problems):
+        wait = 0.0 if row["wait_share"] is None else _number(row, "wait_share")
+        queue = Queue(int(_number(row, "threads")), _number(row, "variation"), wait)
+        trial = found.setdefault((str(row["stack"]), int(_number(row, "turn"))), {})
+        trial[queue] = Span(*_services(row), _number(row, "luck"))
+    return found
+
+
+def _services(row: Row) -> tuple[float, float]:
+    """The shortest and the longest, in seconds."""
+    least, most = row["service_least_us"], row["service_most_us"]
+    return (
+        0.0 if least is None else _number(row, "service_least_us") * 1e-6,
+        math.inf if most is None else _number(row, "service_most_us") * 1e-6,
+    )
+
+
+def _trial(row: Row, spans: Spans) -> Trial:
+    key = (str(row["stack"]), int(_number(row, "turn")))
+    offered, slow = int(_number(row, "offered")), int(_number(row, "slow"))
+    return Trial(
+        _number(row, "arrival_rate_rps"),
+        offered,
+        slow,
+        spans[key] if key in spans else {ONE_THREAD: Span(*_services(row))},
+        Window(_number(row, "limit_ms") / 1e3, _number(row, "lead_in_s"), _number(row, "seconds")),
+    )
+
+
+def _limit(stack: str, every: Sequence[Row], share: float, spans: Spans) -> Limit:
+    usable = [row for row in every if not row["generator_limited"]]
+    trials = [_trial(row, spans) for row in usable]
+    held = [one.rate_rps for one in trials if one.slow <= share * one.offered]
+    not_held = [one.rate_rps for one in trials if one.slow > share * one.offered]
+    limited = [_number(row, "arrival_rate_rps") for row in every if row["generator_limited"]]
+    found = crossing(trials, share)
+    reason = ""
+    if found is None:
+        reason = NOWHERE if not_held and not held else GENERATOR if limited else TOO_FEW
+    return Limit(
+        stack,
+        found,
+        max(held, default=None),
+        min(not_held, default=None),
+        len(every),
+        None if found is None else _side(usable, found.rate_rps, below=True),
+        None if found is None else _side(usable, found.rate_rps, below=False),
+        tuple(sorted(limited)),
+        reason,
+    )
+
+
+def _side(trials: Sequence[Row], rate_rps: float, *, below: bool) -> Side | None:
+    known = [
+        (_number(row, "arrival_rate_rps"), _number(row, "response_time_p99_ms"))
+        for row in trials
+        if row["response_time_p99_ms"] is not None
+    ]
+    side = [one for one in known if (one[0] < rate_rps) == below]
+    near = sorted(side, key=lambda one: abs(one[0] - rate_rps))[:BESIDE]
+    if not near:
+        return None
+    return Side(*(statistics.median(values) for values in zip(*near, strict=True)))

@@ -1,0 +1,272 @@
+"""Kinds of queues that a server may be, and the services that a trial tells of each of them.
+
+A queue has threads, and requests wait in the order of arrival for the first that is free. A request
+holds its thread for a time, the service: the same for all requests, or drawn for each from a gamma
+distribution with a given coefficient of variation (1: exponential). A load begins with an empty
+queue. Beside one thread a request may wait for a constant time in which it holds nothing, such as a
+handler that awaits something and computes before or after it.
+
+The arrivals of a trial are known, and how bursts fall decides far more about the number of late
+requests than the server does. `service_spans` takes that luck out of a trial: for each kind of
+queue, the services with which it would have had as many late, given the same arrivals.
+
+Replays. With equal services requests i, i + c, i + 2c, … are served by the same of c threads, so
+that c threads are c queues, each with every c-th arrival. Services that differ are drawn, DRAWS
+times a trial; how the spans differ from draw to draw is the luck that remains. Several threads are
+then replayed as one that is as fast as all of them, behind which a request takes its own service;
+requests wait less there by `head_start`. Against a simulation of the threads themselves a limit
+moves by less than 1 % by that (tests/results/stats/queueing/test_queues.py).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cache, cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+
+MOST_DRAWS, FEWEST_DRAWS, DRAWN = 4, 2, 16_000
+"""So many draws of the services of a trial; of many arrivals fewer, DRAWN services in all, since
+their luck is small and the time of a replay is not."""
+
+_TOLERANCE = 0.01
+"""A replay has as many late where its number differs by no more than this share. The likelihoods of
+two kinds of queue are comparable because that event is the same for both."""
+
+_GRAIN = 1e-3
+"""Services, as logarithms, are not told apart more closely: clocks are no better. Where the number
+of late ones leaps over the one that was seen, the span is the part of this that belongs to it."""
+
+_LEAST_USED, _MOST_USED = 0.05, 5.0
+_LONGEST = 4.0
+_HALVINGS = 12
+
+_DOUBLINGS, _KEPT_ENOUGH = 8, 0.1
+_NEARLY_FULL = 0.95
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """What is counted of a load: the arrivals of window_s, from lead_in_s on.
+
+    limit_s: an arrival whose response takes longer is late.
+    """
+
+    limit_s: float
+    lead_in_s: float
+    window_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Queue:
+    """threads: that serve one queue. variation: standard deviation of a request's service, over
+    the mean. wait: for which a request waits beside the queue, as a share of the limit of the
+    objective."""
+
+    threads: int
+    variation: float = 0.0
+    wait: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """The shortest and the longest mean service with which a queue has as many late, in seconds: 0
+    where none was late, infinite where all were.
+
+    luck: standard deviation of its logarithm by the services drawn; 0 where they are equal.
+    """
+
+    least_s: float
+    most_s: float
+    luck: float = 0.0
+
+
+ONE_THREAD = Queue(1)
+QUEUES = (
+    *(Queue(threads) for threads in (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64)),
+    *(
+        Queue(threads, spread)
+        for spread in (0.3, 0.6, 1.0, 1.7)
+        for threads in (1, 2, 3, 4, 6, 8, 12, 16, 24)
+    ),
+    *(Queue(1, spread, eighths / 8) for spread in (0.0, 0.3, 0.6, 1.0) for eighths in range(1, 8)),
+)
+"""Between two of these a server is near either: 5 threads of 10 ms near 4 or 6."""
+
+_FASTER = 0.02
+"""A trial in which a larger share of the requests took less than a kind's wait shows that the
+server is none of it."""
+
+
+@cache
+def head_start(queue: Queue) -> float:
+    """By how many services a request waits less than at one thread that is as fast as all of them.
+
+    From the exponential tails of both: the probability of waiting is C (Erlang) in place of the
+    utilisation, and the tail's exponent the same (S. Asmussen, Applied Probability and Queues,
+    2003). It hardly depends on the utilisation, and is that of a nearly full queue.
+    """
+    offered = _NEARLY_FULL * queue.threads
+    blocked = 1.0
+    for number in range(1, queue.threads + 1):
+        blocked = offered * blocked / (number + offered * blocked)
+    waiting = blocked / (1 - _NEARLY_FULL * (1 - blocked))
+    free = queue.threads * (1 - _NEARLY_FULL)
+    return math.log(_NEARLY_FULL / waiting) / free * (1 + queue.variation**2) / 2
+
+
+def replay(
+    queue: Queue, arrivals_s: Floats, sizes: Floats | None = None
+) -> Callable[[float], Floats]:
+    """Response times for a mean service in seconds: of each arrival, until it has been served.
+
+    arrivals_s: ascending. sizes: of each request's service, over the mean; None: all are 1.
+    """
+    return _equal(queue, arrivals_s) if sizes is None else _varied(queue, arrivals_s, sizes)
+
+
+def _equal(queue: Queue, arrivals_s: Floats) -> Callable[[float], Floats]:
+    length = len(arrivals_s)
+    padded = np.full(-(-length // queue.threads) * queue.threads, 1e300)
+    padded[:length] = arrivals_s
+    lanes = padded.reshape(-1, queue.threads)
+    numbers = np.arange(len(lanes))[:, None]
+
+    def times(service_s: float) -> Floats:
+        # The n-th of a lane ends at the largest, over all k before it, of arrival k and n - k
+        # services.
+        begun = np.maximum.accumulate(lanes - service_s * numbers, axis=0)
+        ends: Floats = service_s * (numbers + 1) + begun - lanes
+        return ends.ravel()[:length]
+
+    return times
+
+
+def _varied(queue: Queue, arrivals_s: Floats, sizes: Floats) -> Callable[[float], Floats]:
+    before = (np.cumsum(sizes) - sizes) / queue.threads
+    ahead = head_start(queue)
+
+    def times(service_s: float) -> Floats:
+        busy = service_s * before
+        waits = busy + np.maximum.accumulate(arrivals_s - busy) - arrivals_s
+        if ahead:
+            waits = np.maximum(waits - ahead * service_s, 0.0)
+        response: Floats = waits + service_s * sizes
+        return response
+
+    return times
+
+
+def service_spans(
+    arrivals_s: Floats, window: Window, late: Callable[[float], int]
+) -> dict[Queue, Span]:
+    """Of each kind of queue, what as many late ones tell of its mean service.
+
+    arrivals_s: ascending.
+    late: how many of the arrivals in the window took longer than so many seconds. Where nearly all
+    exceed the limit of the window, the server could not keep up, and how late they were tells its
+    service well: the limit is doubled until a tenth of the arrivals keep it. Where none is late the
+    spans stay open: a shorter limit would meet what a request takes beside its queue. Kinds whose
+    requests would wait for longer than these did are left out.
+    """
+    before = int(np.searchsorted(arrivals_s, window.lead_in_s))
+    offered = len(arrivals_s) - before
+    limits = [window.limit_s * 2**number for number in range(_DOUBLINGS)]
+    enough = (limit for limit in limits if late(limit) <= (1 - _KEPT_ENOUGH) * offered)
+    limit_s = next(enough, limits[0])
+    if not late(limit_s):
+        limit_s = limits[0]
+    trial = _Counted(arrivals_s, before, window, limit_s, late(limit_s), offered)
+    waits = sorted({queue.wait for queue in QUEUES})
+    fast = _FASTER * offered
+    possible = {wait for wait in waits if not wait or offered - late(wait * window.limit_s) <= fast}
+    return {queue: trial.span(queue) for queue in QUEUES if queue.wait in possible}
+
+
+@dataclass(frozen=True)
+class _Counted:
+    """A trial: `late` of its `offered` arrivals, all but the first `before`, exceeded limit_s."""
+
+    arrivals_s: Floats
+    before: int
+    window: Window
+    limit_s: float
+    late: int
+    offered: int
+
+    @cached_property
+    def _sizes(self) -> Mapping[float, Floats]:
+        """Services of each variation, as shares of the mean: the same for every number of threads,
+        and of two trials never the same."""
+        length = len(self.arrivals_s)
+        draws = min(MOST_DRAWS, max(FEWEST_DRAWS, DRAWN // max(1, length)))
+        random = np.random.default_rng([length, int(self.arrivals_s.sum() * 1e6)])
+        return {
+            variation: random.gamma(variation**-2, variation**2, (draws, length))
+            for variation in sorted({queue.variation for queue in QUEUES} - {0.0})
+        }
+
+    def span(self, queue: Queue) -> Span:
+        """What the trial tells of such a queue."""
+        if not queue.variation:
+            least, most = self._found(queue, None)
+            return Span(math.exp(least), math.exp(most))
+        logs = np.array([self._found(queue, sizes) for sizes in self._sizes[queue.variation]])
+        ends = np.where(np.isfinite(logs), logs, logs[:, ::-1])
+        known = ends.mean(axis=1)
+        luck = float(known.std(ddof=1)) if np.isfinite(known).all() else 0.0
+        least, most = np.exp(logs.mean(axis=0)).tolist()
+        return Span(least, most, luck)
+
+    def _found(self, queue: Queue, sizes: Floats | None) -> tuple[float, float]:
+        """Both ends of the span, as logarithms."""
+        times = replay(queue, self.arrivals_s, sizes)
+        limit_s = self.limit_s - queue.wait * self.window.limit_s
+        seen: dict[float, int] = {}
+
+        def count(log_s: float) -> int:
+            if log_s not in seen:
+                counted = times(math.exp(log_s))[self.before :]
+                seen[log_s] = int(np.count_nonzero(counted > limit_s))
+            return seen[log_s]
+
+        few = math.ceil((1 - _TOLERANCE) * self.late)
+        many = math.floor((1 + _TOLERANCE) * self.late)
+        length_s = self.window.lead_in_s + self.window.window_s
+        alone_s = queue.threads * length_s / max(1, len(self.arrivals_s))
+        low = math.log(_LEAST_USED * min(limit_s, alone_s))
+        # Equal services above the limit make all of them late.
+        longest_s = limit_s * (_LONGEST if queue.variation else 1 + _GRAIN)
+        high = math.log(min(longest_s, _MOST_USED * alone_s))
+        least, most, below, above = -math.inf, math.inf, 0, self.offered
+        if few > 0:
+            least, below, above = _first(count, few, low, high)
+        if many < count(high):
+            most, _, above = _first(count, many + 1, low, high)
+        wanted = many - few + 1
+        if most - least < _GRAIN:
+            most = max(most, least + _GRAIN * wanted / max(above - below, wanted))
+        return least, most
+
+
+def _first(
+    count: Callable[[float], int], wanted: int, low: float, high: float
+) -> tuple[float, int, int]:
+    """The shortest service, as a logarithm, with which the count reaches what is wanted, and the
+    counts just below and above it; the longest of all where no service reaches it."""
+    below, above = 0, count(high)
+    if above < wanted:
+        return high, above, above
+    for _ in range(_HALVINGS):
+        middle = (low + high) / 2
+        found = count(middle)
+        if found >= wanted:
+            high, above = middle, found
+        else:
+            low, below = middle, found
+    return (low + high) / 2, below, above

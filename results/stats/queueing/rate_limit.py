@@ -1,0 +1,234 @@
+"""The highest arrival rate at which a response-time objective holds, from trials at many rates.
+
+An objective such as "p99 below 20 ms" allows a share of the requests, here 1 %, to be late. The
+share of late requests rises with the rate, and the limit is the rate at which it crosses the
+allowed one, on the average over the states that the machine is in and over all arrivals. Trials
+are made at rates on both sides of it.
+
+Model. The server is taken for one of 76 kinds of queues (queues.py): so many threads, and
+services that are equal or differ from request to request; or one thread beside which a request
+waits for a constant time. A trial in which requests took less than that excludes the kind. Each
+trial tells of each kind the span of services with which the arrivals of this trial, which are
+known, make as many requests late. The logarithms of the services of a server are taken to be
+normal, the same at every rate, with a standard deviation that is the state of the machine, or
+whatever else differs from trial to trial. The limit of a kind is the rate at which the share of a
+queue, averaged over that normal distribution, is the allowed one. The kinds are averaged by the
+likelihood of the trials (queue_fit.py). Trials where the server is full tell its service, those
+around the limit how it gets there: both together tell one kind from another.
+
+Check. Of the right kind the service is the same at every rate. Where services drift with the rate
+by more than DRIFT_ERRORS standard errors, the limit that follows from the trials beside it differs
+from that of all of them; the difference is added to the error.
+
+Interval. Student's t with three degrees of freedom fewer than trials; WIDENED makes up for the
+trials being placed, and the search ended, by what was seen. MODEL_ERROR is what the closed form, or
+a server between two kinds, may be off by. In 7 whole simulated searches each, to 4 % or 48 trials,
+of servers whose services varied by 3 % from trial to trial, the interval, with half a per cent for
+the truth, which is simulated, held the limit in all but one (of 2 ms; half of it 3.7 %) of 112:
+services of 0.2 ms (3.9 %), exponential ones (13 %), 0.2 and 4 ms mixed (11 %); waits of 7 and 10 ms
+beside 2 ms of computing, of 13 ms beside 1 ms and of 10 ms beside 0.3 ms (3.9 %), of 5 ms beside
+exponential services of 1 ms (6 %), of 10 ms between two times 1 ms of computing (5.2 %); six
+threads of 10 ms (3.9 %), of 8 ms with a variation of 0.3 (4.0 %) and of 3 ms, exponentially
+(4.5 %), six that wait for 10 ms each and compute for 0.5 ms under one lock, and 16 of 10 ms
+(3.9 %); a pause of 8 ms every 500 requests (3.9 %). The mean of the limits was off by at most 1.6 %
+where half of the interval was below 6 %, and by 0.5 to 3.9 % elsewhere.
+
+A server may also hold every rate up to one and break down there. A queue fits that badly: its share
+of late requests rises over many rates, services drift, and still the trials are parted sharply at
+one. The limit is then said to be between the two trials beside the leap.
+
+What else was tried, on simulated servers (tests/results/stats/queueing/test_rate_limit.py) of 500
+and 5,000 services a second, with 48 trials:
+- An isotonic fit of the shares: 2 % too high, standard deviation 4 %, since it takes what it knows
+  from the few trials beside the crossing.
+- Logistic regression of the shares over the rate, with the dispersion of the trials: its interval
+  reached 4 to 13 % far, and where the service varied by 10 % from trial to trial it reached 20 %
+  and still held the truth in 85 of 100 sittings. Of 500 services a second 4.2 % was its floor, even
+  with every trial at the limit: so much do the arrivals of 48 seconds differ.
+- A queue at one thread alone, with services that may fall with the rate: six threads in place of
+  one came out 6 % too low, with an interval of 5 % that held the truth in 3 of 16 searches;
+  exponential services 18 % too low.
+- The closed form of a queue in place of its simulation: it differs by less than 1 % of the rate,
+  and takes a thousandth of the time.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from loopbench.results.stats.intervals.location import Interval, quantile
+from loopbench.results.stats.queueing.queue_fit import fit
+from loopbench.results.stats.queueing.queues import Queue, Span, Window
+
+WINDOW = 0.9
+"""Trials further from the limit, in the rate's logarithm, take no part."""
+
+WIDENED = 1.2
+MODEL_ERROR = 1e-2
+"""Standard error of the model, as a share of the rate: of the closed form, and of a server that is
+between two kinds of queues."""
+
+DRIFT_ERRORS, SURE_DRIFT_ERRORS = 2.0, 3.5
+"""A drift of fewer of its standard errors may be luck; one of so many is none."""
+
+FEWEST_TRIALS = 10
+"""Fewer near the limit give no interval."""
+
+CLIFF_SLOPE = 60.0
+"""Above it the share of late requests grows tenfold within 4 % of the rate."""
+
+LEAP, FEWEST_LEAPS = 10, 8
+"""By so much the share must leap, and so many trials be on either side, to be taken for one."""
+
+LEAPS_WITHIN = 0.5
+"""Of the way in which the share of the most likely queue grows by LEAP: it does not part held rates
+from missed ones so sharply."""
+
+_MOST_ERROR = 3.0
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """One rate that was offered. slow: of the requests offered.
+
+    spans: of each kind of queue, the services with which it would have had as many slow.
+    """
+
+    rate_rps: float
+    offered: int
+    slow: int
+    spans: Mapping[Queue, Span]
+    window: Window
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """The queue that is most like the server.
+
+    service_s: for which a request holds one of its threads, in the mean. wait_s: for which it waits
+    beside them, holding none. deviation: by which that
+    differs from trial to trial, as a share. likelihood: of this kind, as a share of that of all
+    kinds. drifts: whether its services move with the rate, so that the server is none of the kinds.
+    """
+
+    queue: Queue
+    service_s: float
+    wait_s: float
+    deviation: float
+    likelihood: float
+    drifts: bool
+
+    @property
+    def full_rps(self) -> float:
+        """The rate at which all threads are busy all the time."""
+        return self.queue.threads / self.service_s
+
+
+@dataclass(frozen=True, slots=True)
+class Crossing:
+    """Where the share of slow requests crosses the allowed one.
+
+    rate_rps: the limit. error: standard error of its logarithm, widened, with that of the model.
+    slope: of the odds of being slow over the rate there, both as logarithms. trials: how many took
+    part. reading: as what queue they were read; None where the share leaps.
+    """
+
+    rate_rps: float
+    error: float
+    slope: float
+    trials: int
+    reading: Reading | None
+
+    @property
+    def interval(self) -> Interval | None:
+        """The 95 % interval of the limit; None of too few trials."""
+        if self.trials < FEWEST_TRIALS:
+            return None
+        half = quantile(self.trials - 3) * self.error
+        return Interval(self.rate_rps * math.exp(-half), self.rate_rps * math.exp(half))
+
+    @property
+    def half_width(self) -> float | None:
+        """Half of the interval as a share of the limit; None without one."""
+        interval = self.interval
+        return None if interval is None else math.log(interval.high / interval.low) / 2
+
+
+def ratio(one: Crossing, other: Crossing) -> tuple[float, Interval | None]:
+    """One limit over another, with its interval; trials of both are taken as independent, though
+    the same minutes disturb both, so that it is rather too wide."""
+    centre = one.rate_rps / other.rate_rps
+    if one.interval is None or other.interval is None:
+        return centre, None
+    freedom = min(one.trials, other.trials) - 3
+    half = quantile(freedom) * math.hypot(one.error, other.error)
+    return centre, Interval(centre * math.exp(-half), centre * math.exp(half))
+
+
+def bracketed(trials: Iterable[Trial], share: float) -> bool:
+    """Whether there are trials on both sides of the limit."""
+    held = {trial.slow <= share * trial.offered for trial in trials if trial.offered}
+    return held == {True, False}
+
+
+def crossing(trials: Sequence[Trial], share: float) -> Crossing | None:
+    """The limit for an allowed share of slow requests; None where all trials are on one side."""
+    usable = [trial for trial in trials if trial.offered]
+    if len(usable) < 3 or not bracketed(usable, share):
+        return None
+    found = _fit(usable, share)
+    if found.reading is not None and found.reading.drifts:
+        leap = _leap(usable, share, LEAPS_WITHIN * math.log(LEAP) / found.slope)
+        if leap is not None:
+            return leap
+    near = [trial for trial in usable if abs(math.log(trial.rate_rps / found.rate_rps)) <= WINDOW]
+    if 3 <= len(near) < len(usable) and bracketed(near, share):
+        return _fit(near, share)
+    return found
+
+
+def _leap(trials: Sequence[Trial], share: float, within: float) -> Crossing | None:
+    """The limit of a server that holds every rate up to one, and leaps there to LEAP of the allowed
+    share and more: no queue does. It is between two trials, whose rates' logarithms differ by less
+    than `within`; as a standard error counts half of that. None where the trials do not look like
+    that, or are few on a side."""
+    held = [one for one in trials if one.slow <= share * one.offered]
+    missed = [one for one in trials if one.slow > share * one.offered]
+    last = max(held, key=lambda one: one.rate_rps)
+    first = min(missed, key=lambda one: one.rate_rps)
+    leaps = all(one.slow >= LEAP * share * one.offered for one in missed)
+    distance = math.log(first.rate_rps / last.rate_rps)
+    if not 0 < distance < within or not leaps or min(len(held), len(missed)) < FEWEST_LEAPS:
+        return None
+    odds = [math.log((one.slow + 0.5) / (one.offered - one.slow + 0.5)) for one in (last, first)]
+    return Crossing(
+        math.sqrt(last.rate_rps * first.rate_rps),
+        distance / 2,
+        (odds[1] - odds[0]) / distance,
+        len(trials),
+        None,
+    )
+
+
+def _fit(trials: Sequence[Trial], allowed: float) -> Crossing:
+    """By the queues that the server may be."""
+    found = fit(trials, allowed)
+    errors = abs(found.drift) / found.drift_error
+    moved = found.drift * (found.log_rate - found.drift_from) if errors > DRIFT_ERRORS else 0.0
+    error = min(_MOST_ERROR, math.hypot(WIDENED * found.error, MODEL_ERROR, moved))
+    return Crossing(
+        math.exp(found.log_rate),
+        error,
+        found.slope,
+        len(trials),
+        Reading(
+            found.queue,
+            found.service_s,
+            found.queue.wait * trials[0].window.limit_s,
+            found.deviation,
+            found.likelihood,
+            errors > SURE_DRIFT_ERRORS,
+        ),
+    )

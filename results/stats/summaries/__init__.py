@@ -1,0 +1,1 @@
+"""Samples to Summaries, with their Warnings, and how narrow ratios are."""

@@ -1,0 +1,154 @@
+"""Server and framework told apart, on a folder whose differences are known."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from loopbench.results.folder import folder as folders
+from loopbench.results.folder.tables import Problem
+from loopbench.results.report import html, markdown
+from loopbench.results.report.blocks import Plot, Table
+from loopbench.results.report.data import gather
+from loopbench.results.report.document import document
+from loopbench.results.report.sections import framework_split as section
+from loopbench.results.stats.comparisons import framework_split
+from loopbench.results.stats.comparisons.framework_split import Counted, Pair, Split
+from loopbench.results.stats.summaries.summary import summarise
+from tests.conftest import ROOT
+from tests.results.examples import split_folder
+
+GOLDEN = Path(__file__).parent / "golden_split.txt"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return split_folder.write(tmp_path / "run")
+
+
+def _of(path: Path) -> tuple[tuple[Split, ...], tuple[Counted, ...]]:
+    loaded = folders.load(path)
+    problems: list[Problem] = []
+    found = framework_split.of_folder(loaded, summarise(loaded), problems)
+    assert problems == []
+    return found
+
+
+def test_stacks_pair_that_differ_in_one_trait(folder: Path) -> None:
+    """By what the servers said of themselves; never across two traits, nor where no loop serves."""
+    assert framework_split.pairs(folders.facts_of(folders.load(folder))) == (
+        Pair("framework", "bare-h", "full-h"),
+        Pair("loop", "full-h", "full-h-fast"),
+        Pair("parser", "full-u", "full-u-c"),
+    )
+
+
+def test_differences_are_taken_within_a_round(folder: Path) -> None:
+    """150 µs in the second Round, half and twice of it in the others: median 150, mean 175; the
+    interval is Student's of 75, 150 and 300 with 2 degrees of freedom."""
+    timed, _ = _of(folder)
+    framework, loop, parser = timed
+    assert (framework.base, framework.other, framework.difference) == (100.0, 250.0, 150.0)
+    assert framework.n == 3
+    interval = framework.interval
+    assert interval is not None
+    assert interval.low == pytest.approx(175 - 4.302653 * 66.14378, rel=1e-6)
+    assert interval.high == pytest.approx(175 + 4.302653 * 66.14378, rel=1e-6)
+    assert framework.significant is False
+    ratio = framework.ratio
+    assert ratio is not None
+    assert ratio.centre == pytest.approx(2.5)
+    assert ratio.significant is True
+    assert (loop.difference, parser.difference) == (-50.0, -120.0)
+
+
+def test_counts_carry_the_range_of_both_sides(folder: Path) -> None:
+    """No pairs of Rounds there: the difference may be off by both ranges together."""
+    _, (framework, loop) = _of(folder)
+    assert framework.difference == 800_000
+    assert framework.reach == pytest.approx(80 + 160)
+    assert (loop.pair.base, loop.pair.other, loop.difference) == ("full-h", "full-h-fast", -100_000)
+
+
+def test_without_a_partner_there_is_no_section(tmp_path: Path) -> None:
+    """Neither rows nor an empty table; the command says what to measure."""
+    lonely = {name: split_folder.STACKS[name] for name in ("own", "threads", "full-u")}
+    path = split_folder.write(tmp_path / "lonely", lonely)
+    assert _of(path) == ((), ())
+    loaded = folders.load(path)
+    assert list(section.parts(gather(loaded, summarise(loaded)))) == []
+    done = _command(path)
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: no two stacks of this run differ")
+
+
+def test_a_single_round_has_a_difference_and_no_interval(folder: Path) -> None:
+    """It is marked as such."""
+    loaded = folders.load(folder)
+    one = folders.Folder(
+        loaded.path,
+        tuple(run for run in loaded.runs if run.round == 2),
+        loaded.failures,
+        loaded.plan,
+        loaded.environment,
+        loaded.problems,
+    )
+    (framework, *_), _ = framework_split.of_folder(one, summarise(one), [])
+    assert (framework.difference, framework.interval, framework.significant) == (150.0, None, None)
+    assert "too-few-rounds" in framework.codes
+
+
+def test_the_report_has_the_picture_and_its_numbers(folder: Path) -> None:
+    """A bar of two parts for a framework, tables for the rest, instructions of each."""
+    loaded = folders.load(folder)
+    plot, *rest = section.parts(gather(loaded, summarise(loaded)))
+    assert isinstance(plot, Plot)
+    assert [key.text for key in plot.keys] == list(section.NAMES)
+    assert plot.table.rows == (
+        (
+            "async-32", "full-h", "bare-h", "100", "250", "~ 150 [-110 to 460]", "60%",
+            "2.50x [2.50–2.50]", "3",
+        ),
+    )  # fmt: skip
+    assert [part.title for part in rest if isinstance(part, Table)] == [
+        "Server and framework: instructions a request",
+        "Another event loop: CPU time a request",
+        "Another event loop: instructions a request",
+        "Another HTTP parser: CPU time a request",
+    ]
+
+
+def test_the_command_prints_the_tables(folder: Path) -> None:
+    """Exactly these."""
+    done = _command(folder)
+    assert done.stderr == ""
+    assert done.stdout == GOLDEN.read_text(encoding="utf-8")
+
+
+def _command(folder: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "results", "split", str(folder)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
+
+
+def test_many_stacks_are_answered_in_a_table(folder: Path) -> None:
+    """A clause with the ends of the range, and a row a stack, on the page and in Markdown."""
+    loaded = folders.load(folder)
+    report = document(loaded, summarise(loaded))
+    cores = report.questions[13]
+    assert cores.table is not None
+    assert cores.table.header == ("stack", "cores")
+    assert ("full-h", "2.50") in cores.table.rows
+    assert len(cores.table.rows) == 7
+    assert str(cores.line[0]).startswith("0.300 cores (own) to 3.00 cores (full-u): ")
+    assert cores.details == ()
+    assert "   | full-h | 2.50 |" in markdown.render(report).splitlines()
+    assert "Cores for 10,000 requests/s of async-32" in html.render(report)

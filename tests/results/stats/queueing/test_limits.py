@@ -1,0 +1,86 @@
+"""The limits of a folder: its tables are enough to say what the search itself knew."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from loopbench.loadtests.capacity.trial import services
+from loopbench.loadtests.selfcheck.simulated import SHARE, WINDOW, Server
+from loopbench.results.__main__ import cli
+from loopbench.results.schema import ENVIRONMENT_FILE, TRIAL_SERVICES, TRIALS, Row, TableWriter
+from loopbench.results.stats.queueing.limits import of_folder
+from loopbench.results.stats.queueing.queues import ONE_THREAD, Queue
+from loopbench.results.stats.queueing.rate_limit import Trial
+from loopbench.results.terminal import limits as limits_text
+
+
+@pytest.fixture(scope="module")
+def trials() -> list[Trial]:
+    """Of six threads, one of which a request holds for 10 ms."""
+    return Server(1e-2, 0.005, 5, Queue(6)).sitting(1, 16).trials
+
+
+@pytest.fixture
+def folder(tmp_path: Path, trials: list[Trial]) -> Path:
+    """As a search writes it."""
+    (tmp_path / ENVIRONMENT_FILE).write_text("{}")
+    with TableWriter(tmp_path, TRIALS) as writer, TableWriter(tmp_path, TRIAL_SERVICES) as more:
+        for turn, trial in enumerate(trials, start=1):
+            place: Row = {"stack": "pool", "turn": turn}
+            alone = trial.spans[ONE_THREAD]
+            cells: Row = {
+                "position": 1,
+                "case": "held",
+                "arrival_rate_rps": trial.rate_rps,
+                "limit_ms": WINDOW.limit_s * 1e3,
+                "allowed_share": SHARE,
+                "lead_in_s": WINDOW.lead_in_s,
+                "seconds": WINDOW.window_s,
+                "offered": trial.offered,
+                "slow": trial.slow,
+                "service_least_us": alone.least_s * 1e6 if trial.slow else None,
+                "service_most_us": alone.most_s * 1e6 if trial.slow < trial.offered else None,
+                "generator_limited": False,
+            }
+            writer.append([{**place, **cells}])
+            more.append([{**place, **each} for each in services(trial.spans)])
+    return tmp_path
+
+
+def test_a_folder_says_as_what_queue_its_trials_were_read(folder: Path) -> None:
+    """In words, and in the JSON document."""
+    shown = CliRunner().invoke(cli, ["capacity", str(folder)])
+    assert "behaves like 6 threads, one of which a request holds for " in shown.output
+    document = json.loads(CliRunner().invoke(cli, ["capacity", str(folder), "--json"]).output)
+    (stack,) = document["stacks"]
+    assert (stack["queue_threads"], stack["queue_variation"], stack["queue_fits"]) == (6, 0, True)
+    assert abs(stack["queue_service_ms"] - 10) < 0.3
+    assert stack["queue_likelihood"] > 0.9
+
+
+def test_a_folder_without_other_queues_is_read_as_one_thread(folder: Path) -> None:
+    """One of before there were any: its rows hold the services of one thread."""
+    (folder / TRIAL_SERVICES.filename).unlink()
+    (limit,) = of_folder(folder, []).stacks
+    assert limit.crossing is not None and limit.crossing.reading is not None
+    assert limit.crossing.reading.queue == ONE_THREAD
+
+
+def test_that_no_queue_fits_is_said(folder: Path) -> None:
+    """And that the interval is wider for it; where several fit as well, that, too."""
+    found = of_folder(folder, [])
+    (limit,) = found.stacks
+    assert limit.crossing is not None and limit.crossing.reading is not None
+    for change, words in (
+        ({"drifts": True}, "no kind of queue fits, so that the interval is wider"),
+        ({"likelihood": 0.3}, "other queues fit nearly as well"),
+    ):
+        reading = replace(limit.crossing.reading, **change)
+        changed = replace(limit, crossing=replace(limit.crossing, reading=reading))
+        text = "\n".join(limits_text.lines(replace(found, stacks=(changed,)), None))
+        assert words in text

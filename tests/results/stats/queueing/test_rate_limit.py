@@ -1,0 +1,148 @@
+"""The limit of a simulated server, whose true limit is known, is found, and covered."""
+
+from __future__ import annotations
+
+import math
+from functools import partial
+
+import numpy as np
+import pytest
+
+from loopbench.loadtests.capacity.search import PATIENCE, Search
+from loopbench.loadtests.selfcheck.simulated import SHARE, WINDOW, Server, true_limit
+from loopbench.results.stats.queueing.queues import ONE_THREAD, Queue, Span, service_spans
+from loopbench.results.stats.queueing.rate_limit import Crossing, Trial, crossing, ratio
+
+NONE_SLOW = Span(0.0, 1e-3)
+ALL_SLOW = Span(2e-3, math.inf)
+TRUTHS = 100_000
+
+
+def trial(rate_rps: float, slow: int = 0) -> Trial:
+    """Of 1,000 requests, none or all of which are slow."""
+    spans = {ONE_THREAD: ALL_SLOW if slow else NONE_SLOW}
+    return Trial(rate_rps, 1000, slow, spans, WINDOW)
+
+
+@pytest.mark.parametrize(
+    ("server", "within"),
+    [
+        (Server(2e-3, 0.0, 11), 0.03),
+        (Server(2e-3, 0.1, 11), 0.25),
+        (Server(2e-4, 0.02, 11), 0.05),
+        (Server(2e-3, 0.03, 11, Queue(1, 1.0)), 0.8),
+        (Server(1e-2, 0.03, 11, Queue(6)), 0.1),
+        (Server(9e-3, 0.03, 11, Queue(5)), 0.1),
+        (Server(2e-3, 0.03, 11, Queue(1, wait=0.5)), 0.1),
+        (Server(2e-3, 0.03, 11, Queue(1, wait=0.3)), 0.1),
+    ],
+)
+def test_the_interval_holds_the_limit_of_a_queue(server: Server, within: float) -> None:
+    """And it is narrow; also of five threads, or a wait of 6 ms, which are none of the kinds that
+    are tried.
+    `selfcheck capacity` has many more sittings."""
+    found = server.sitting(0, 24).limit()
+    assert found is not None and found.interval is not None and found.half_width is not None
+    true = true_limit(server, TRUTHS)
+    # The truth itself is simulated, and known to 1 %.
+    assert found.interval.low < true * 1.01 and found.interval.high > true * 0.99
+    assert found.half_width < within
+
+
+@pytest.mark.parametrize(
+    ("queue", "service_s"),
+    [(Queue(1), 2e-3), (Queue(2), 4e-3), (Queue(6), 1e-2), (Queue(1, wait=0.5), 2e-3)],
+)
+def test_the_queue_is_told_from_the_trials(queue: Queue, service_s: float) -> None:
+    """How many threads, how long a request holds one, and how long it waits beside them."""
+    found = Server(service_s, 0.005, 5, queue).sitting(1, 24).limit()
+    assert found is not None and found.reading is not None
+    assert found.reading.queue == queue
+    assert found.reading.wait_s == queue.wait * WINDOW.limit_s
+    assert abs(found.reading.service_s / service_s - 1) < 0.03
+    assert not found.reading.drifts
+
+
+def test_a_server_that_is_no_queue_has_a_wide_interval() -> None:
+    """One whose services grow fourfold over the rates that are tried: the interval is wider than
+    that of a queue from as many trials."""
+    steady, drifting = (_limit_of(growth) for growth in (0.0, 2.0))
+    assert steady.reading is not None and not steady.reading.drifts
+    assert steady.half_width is not None and drifting.half_width is not None
+    assert drifting.half_width > 2 * steady.half_width
+
+
+def _limit_of(growth: float) -> Crossing:
+    """Of a server of 2 ms, if services grow by this power of the rate."""
+    trials = []
+    for number, rate_rps in enumerate(np.geomspace(300, 600, 30)):
+        service_s = 2e-3 * (rate_rps / 450) ** growth
+        trials.append(Server(float(service_s), 0.01, number).trial(float(rate_rps)))
+    found = crossing(trials, SHARE)
+    assert found is not None
+    return found
+
+
+def test_a_cliff_is_found_between_two_rates() -> None:
+    """A server that holds 1,000 a second and nothing above: the limit is between the trials
+    beside it, and the curve is steep."""
+    search = Search(SHARE, 500.0, "cliff")
+    random = np.random.default_rng(1)
+    for _ in range(30):
+        rate = search.next_rps()
+        assert rate is not None
+        arrivals_s = np.sort(random.uniform(0, 1.2, random.poisson(rate * 1.2)))
+        offered = int((arrivals_s >= WINDOW.lead_in_s).sum())
+        slow = 0 if rate <= 1000 else round(0.9 * offered)
+        spans = service_spans(arrivals_s, WINDOW, partial(_as_many, slow))
+        search.add(Trial(rate, offered, slow, spans, WINDOW))
+    found = search.limit()
+    assert found is not None and found.interval is not None
+    assert 980 < found.rate_rps < 1020
+    assert found.slope > 60
+
+
+def _as_many(slow: int, _limit_s: float) -> int:
+    return slow
+
+
+@pytest.mark.parametrize(("slow", "ends_rps"), [(0, 500_000), (1000, 1)])
+def test_a_search_that_meets_no_limit_ends(slow: int, ends_rps: float) -> None:
+    """It goes up, or down, by longer and longer strides, and ends at the bounds."""
+    search = Search(SHARE, 1000.0, "none")
+    count = 0
+    while (rate := search.next_rps()) is not None:
+        search.add(trial(rate, slow))
+        count += 1
+        assert count < 20
+    assert search.limit() is None
+    last = search.trials[-1].rate_rps
+    assert max(last / ends_rps, ends_rps / last) < 4
+
+
+def test_a_rate_that_the_generator_could_not_offer_is_not_offered_again() -> None:
+    """It is tried three times; then the search ends there, without a limit."""
+    search = Search(SHARE, 1000.0, "generator")
+    search.add(trial(1000.0))
+    rate = search.next_rps()
+    assert rate is not None and rate > 1000
+    for _ in range(PATIENCE):
+        assert search.next_rps() == rate
+        search.not_offered(rate)
+    assert search.next_rps() is None
+    assert search.limit() is None
+
+
+def test_the_ratio_of_two_limits_is_wider_than_either() -> None:
+    """Its interval holds the ratio of the true ones."""
+    one = crossing(Server(2e-3, 0.05, 1).sitting(1, 16).trials, SHARE)
+    other = crossing(Server(4e-3, 0.05, 2).sitting(2, 16).trials, SHARE)
+    assert one is not None and other is not None
+    centre, interval = ratio(one, other)
+    assert interval is not None
+    assert centre == one.rate_rps / other.rate_rps
+    true = true_limit(Server(2e-3, 0.05, 1), TRUTHS) / true_limit(Server(4e-3, 0.05, 2), TRUTHS)
+    assert true in interval
+    half = math.log(interval.high / interval.low) / 2
+    assert one.half_width is not None and other.half_width is not None
+    assert half > max(one.half_width, other.half_width)
