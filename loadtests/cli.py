@@ -18,7 +18,7 @@ from loopbench.command_line import carry_out, expect_address_space, fail, interr
 from loopbench.loadtests import configuration
 from loopbench.loadtests.bench.bench import Outcome, run_bench
 from loopbench.loadtests.bench.environment import shown_command
-from loopbench.loadtests.bench.initial import init
+from loopbench.loadtests.bench.init.initial import init
 from loopbench.loadtests.bench.plan import MOST_ROUNDS
 from loopbench.loadtests.bench.specification import SLICED_S, Bench
 from loopbench.loadtests.bench.starters import CHILDREN, OWN, WAYS

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from loopbench.loadtests.bench import preflight
-from loopbench.loadtests.bench.block import BlockPlan, Contender, measure_in_slices
+from loopbench.loadtests.bench.loads.block import BlockPlan, Contender, measure_in_slices
+from loopbench.loadtests.bench.loads.run import measure
 from loopbench.loadtests.bench.plan import (
     MOST_ROUNDS,
     PlannedBlock,
@@ -23,7 +24,6 @@ from loopbench.loadtests.bench.plan import (
 )
 from loopbench.loadtests.bench.precision import GOAL, Allowance, choose, known_widths, unsettled
 from loopbench.loadtests.bench.progress import Reporter, first_figures, reporting
-from loopbench.loadtests.bench.run import measure
 from loopbench.loadtests.bench.specification import Bench
 from loopbench.loadtests.bench.starters import WAYS
 from loopbench.loadtests.distributed.fleet import fleet_process

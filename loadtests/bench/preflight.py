@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from loopbench.loadtests.bench import environment, verify
+from loopbench.loadtests.bench import environment
+from loopbench.loadtests.bench.checks import verify
 from loopbench.loadtests.bench.progress import Reporter
 from loopbench.loadtests.bench.specification import Bench
 from loopbench.loadtests.bench.starters import WAYS

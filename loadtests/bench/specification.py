@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from loopbench.loadtests.bench.resting import resting_times_s
+from loopbench.loadtests.bench.loads.resting import resting_times_s
 from loopbench.loadtests.bench.starters import CHILDREN
 from loopbench.loadtests.distributed.fleet import Fleet
 from loopbench.loadtests.hosts.server_location import HERE, Place

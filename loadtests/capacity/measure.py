@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from loopbench.loadtests.bench import environment, verify
+from loopbench.loadtests.bench import environment
+from loopbench.loadtests.bench.checks import verify
 from loopbench.loadtests.bench.starters import CHILDREN, WAYS
 from loopbench.loadtests.capacity.objective import Objective
 from loopbench.loadtests.capacity.search import Search

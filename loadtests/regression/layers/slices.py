@@ -1,7 +1,7 @@
 """Layer 3: loads of both sides in Slices, both alive, in fresh processes every Round.
 
-It is `loadtests.bench.block` with two sides in place of stacks. A stack's cases are loaded one
-after another in the same processes, since most of a short Block is the start of its servers.
+It is `loadtests.bench.loads.block` with two sides in place of stacks. A stack's cases are loaded
+one after another in the same processes, since most of a short Block is the start of its servers.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from loopbench.loadtests.bench.block import BlockPlan, Contender, load_in_turn, start_all
-from loopbench.loadtests.bench.block import Entrant as Loaded
+from loopbench.loadtests.bench.loads.block import BlockPlan, Contender, load_in_turn, start_all
+from loopbench.loadtests.bench.loads.block import Entrant as Loaded
 from loopbench.loadtests.bench.plan import MOST_ROUNDS
 from loopbench.loadtests.distributed.generator_process import Generator
 from loopbench.loadtests.errors import HarnessError

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from loopbench.loadtests.bench.run import measure
+from loopbench.loadtests.bench.loads.run import measure
 from loopbench.loadtests.distributed.generator_process import Generator
 from loopbench.loadtests.errors import HarnessError
 from loopbench.loadtests.hosts.cpus import allowed_cpus, plan_cpus

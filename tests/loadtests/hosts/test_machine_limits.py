@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from loopbench.loadtests.bench.own_failures import expect_own_resources
+from loopbench.loadtests.bench.checks.own_failures import expect_own_resources
 from loopbench.loadtests.errors import GeneratorDied, HarnessError
 from loopbench.loadtests.hosts.open_files import A_USER, BESIDE_USERS, expect_enough
 from loopbench.loadtests.messages.reports import Failure

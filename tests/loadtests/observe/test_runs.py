@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from loopbench.loadtests.bench import run as measure
-from loopbench.loadtests.bench.resting import LEAST_S
+from loopbench.loadtests.bench.loads import run as measure
+from loopbench.loadtests.bench.loads.resting import LEAST_S
 from loopbench.loadtests.distributed.generator_process import Generator
 from loopbench.loadtests.hosts.cpus import CpuPlan
 from loopbench.loadtests.observe import observer

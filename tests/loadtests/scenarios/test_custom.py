@@ -14,10 +14,10 @@ from pathlib import Path
 
 import pytest
 
-from loopbench.loadtests.bench import pages
 from loopbench.loadtests.bench.environment import shown_command
-from loopbench.loadtests.bench.initial import _counted, _next, _pages, _text
-from loopbench.loadtests.bench.pages import Page
+from loopbench.loadtests.bench.init import pages
+from loopbench.loadtests.bench.init.initial import _counted, _next, _pages, _text
+from loopbench.loadtests.bench.init.pages import Page
 from loopbench.loadtests.errors import HarnessError
 from loopbench.loadtests.scenarios.custom import prepare
 from loopbench.loadtests.scenarios.learning import learn

@@ -17,8 +17,8 @@ from typing import Any
 import psycopg
 import pytest
 
-from loopbench.loadtests.bench.run import measure
-from loopbench.loadtests.bench.verify import problems
+from loopbench.loadtests.bench.checks.verify import problems
+from loopbench.loadtests.bench.loads.run import measure
 from loopbench.loadtests.distributed.generator_process import Generator, generator_process
 from loopbench.loadtests.hosts.cpus import CpuPlan
 from loopbench.loadtests.messages.generator import At, WindowOpened

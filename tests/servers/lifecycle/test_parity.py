@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from loopbench.loadtests.bench import verify
+from loopbench.loadtests.bench.checks import verify
 from loopbench.servers.installed import available
 from loopbench.servers.lifecycle.parity import (
     PARITY_EXCEPTIONS,

@@ -11,7 +11,7 @@ from urllib.request import urlopen
 
 import pytest
 
-from loopbench.loadtests.bench import verify
+from loopbench.loadtests.bench.checks import verify
 from loopbench.servers.custom.look import look_at
 from loopbench.servers.custom.stacks import rows
 from loopbench.servers.errors import StartupFailed

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from loopbench.loadtests.bench import verify
+from loopbench.loadtests.bench.checks import verify
 from loopbench.servers.contract.large_cases import case_of
 from loopbench.servers.lifecycle.process import ServerProcess, server_process
 from loopbench.servers.probe.readings import Observe, Reset

@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from loopbench.loadtests.bench import verify
+from loopbench.loadtests.bench.checks import verify
 from loopbench.results.schema import Dispatch
 from loopbench.servers.contract.cases import CASES
 from loopbench.servers.contract.http import Case

@@ -13,8 +13,8 @@ from typing import Any
 import psutil
 import pytest
 
-from loopbench.loadtests.bench.run import measure
-from loopbench.loadtests.bench.upstream import upstream_process
+from loopbench.loadtests.bench.loads.run import measure
+from loopbench.loadtests.bench.loads.upstream import upstream_process
 from loopbench.loadtests.distributed.generator_process import Generator, generator_process
 from loopbench.loadtests.hosts.cpus import CpuPlan, allowed_cpus, plan_cpus
 from loopbench.loadtests.hosts.server_location import Place

@@ -8,12 +8,12 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from loopbench.loadtests.bench import verify
-from loopbench.loadtests.bench.calibration import calibrate
-from loopbench.loadtests.bench.own_failures import expect_own_resources
-from loopbench.loadtests.bench.resting import load_at_rest, resting_spec
+from loopbench.loadtests.bench.checks import verify
+from loopbench.loadtests.bench.checks.own_failures import expect_own_resources
+from loopbench.loadtests.bench.loads.calibration import calibrate
+from loopbench.loadtests.bench.loads.resting import load_at_rest, resting_spec
+from loopbench.loadtests.bench.loads.upstream import told, upstream_process
 from loopbench.loadtests.bench.starters import CHILDREN, WAYS
-from loopbench.loadtests.bench.upstream import told, upstream_process
 from loopbench.loadtests.distributed.generator_process import Loader
 from loopbench.loadtests.errors import GeneratorDied
 from loopbench.loadtests.hosts.cpus import CpuPlan

@@ -5,7 +5,7 @@ from __future__ import annotations
 import http.client
 from collections.abc import Iterable
 
-from loopbench.loadtests.bench.own_failures import expect_servers_fault
+from loopbench.loadtests.bench.checks.own_failures import expect_servers_fault
 from loopbench.servers.contract import websocket_client
 from loopbench.servers.contract.asking import Unbounded, ask
 from loopbench.servers.contract.http import Case

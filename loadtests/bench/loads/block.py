@@ -17,11 +17,11 @@ from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
-from loopbench.loadtests.bench import verify
-from loopbench.loadtests.bench.calibration import calibrate
-from loopbench.loadtests.bench.own_failures import expect_own_resources
+from loopbench.loadtests.bench.checks import verify
+from loopbench.loadtests.bench.checks.own_failures import expect_own_resources
+from loopbench.loadtests.bench.loads.calibration import calibrate
+from loopbench.loadtests.bench.loads.run import DRAIN_S, after_the_load, how_it_died
 from loopbench.loadtests.bench.plan import arrivals_seed, turns
-from loopbench.loadtests.bench.run import DRAIN_S, after_the_load, how_it_died
 from loopbench.loadtests.distributed.generator_process import Generator
 from loopbench.loadtests.errors import GeneratorDied
 from loopbench.loadtests.hosts.cpus import CpuPlan

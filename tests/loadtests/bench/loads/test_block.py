@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from loopbench.loadtests.bench.block import BlockPlan, Contender, measure_in_slices
+from loopbench.loadtests.bench.loads.block import BlockPlan, Contender, measure_in_slices
 from loopbench.loadtests.bench.plan import arrivals_seed
 from loopbench.loadtests.distributed.generator_process import Generator, generator_process
 from loopbench.loadtests.hosts.cpus import CpuPlan

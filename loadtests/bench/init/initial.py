@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from loopbench.loadtests.bench.pages import Page, asked
+from loopbench.loadtests.bench.init.pages import Page, asked
 from loopbench.loadtests.configuration import FILE
 from loopbench.loadtests.errors import HarnessError
 from loopbench.loadtests.scenarios.custom_options import argument

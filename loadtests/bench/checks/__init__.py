@@ -1,0 +1,1 @@
+"""Whether answers are right, and whose a failure is."""

@@ -1,0 +1,1 @@
+"""`loopbench init`: a configuration for a person's application."""

@@ -1,0 +1,1 @@
+"""The load on live servers: in Blocks of Slices, and in whole Runs."""
