@@ -8,8 +8,9 @@ from pathlib import Path
 
 from loopbench.results.errors import ResultsError
 from loopbench.results.folder.folder import Folder
-from loopbench.results.report import html, markdown
+from loopbench.results.report import markdown
 from loopbench.results.report.document import Document, document
+from loopbench.results.report.page import html
 from loopbench.results.stats.summaries.summary import Summaries
 
 FORMATS: Mapping[str, Callable[[Document], str]] = {"html": html.render, "md": markdown.render}

@@ -121,9 +121,9 @@ def test_the_wheel_holds_every_module_under_one_name(wheel: Path) -> None:
     assert {
         "loopbench/__main__.py",
         "loopbench/results/README.md",
-        "loopbench/results/report/page.html",
-        "loopbench/results/report/page.css",
-        "loopbench/results/report/page.js",
+        "loopbench/results/report/page/page.html",
+        "loopbench/results/report/page/page.css",
+        "loopbench/results/report/page/page.js",
         "loopbench/results/report/charts/picture.css",
     } <= names
     (points,) = (name for name in names if name.endswith("/entry_points.txt"))

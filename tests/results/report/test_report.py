@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 
 from loopbench.results.folder.folder import load
-from loopbench.results.report import html, markdown, write
+from loopbench.results.report import markdown, write
 from loopbench.results.report.blocks import Code, Link, Text, Words
 from loopbench.results.report.outline import SECTIONS
+from loopbench.results.report.page import html
 from loopbench.results.report.questions.questions import QUESTIONS
 from loopbench.results.schema import BEHAVIOUR, RUNS, TABLES, Row
 from loopbench.results.stats.summaries.summary import summarise

@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 from markdown_it import MarkdownIt
 
-from loopbench.results.report import html, markdown
+from loopbench.results.report import markdown
 from loopbench.results.report.blocks import Bullets, Code
 from loopbench.results.report.document import Document
+from loopbench.results.report.page import html
 from loopbench.results.schema import FAILURES, HISTOGRAMS, RUNS, Row
 from tests.results.examples import report_folder
 from tests.results.examples.folders import put

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from loopbench.results.report import html
 from loopbench.results.report.blocks import Text
+from loopbench.results.report.page import html
 from tests.conftest import ROOT
 from tests.results.examples import report_folder
 from tests.results.report.page.contrast import contrast
@@ -103,7 +103,7 @@ def test_the_largest_published_run_is_below_a_megabyte() -> None:
 
 def test_the_script_is_small_and_whole(page: str) -> None:
     """A few hundred lines, in a file of its own, that ends up in the page as it is."""
-    script = (ROOT / "results" / "report" / "page.js").read_text(encoding="utf-8")
+    script = (ROOT / "results" / "report" / "page" / "page.js").read_text(encoding="utf-8")
     assert _between(page, "script") == script
     assert script.count("\n") < 500
     assert not re.search(

@@ -10,10 +10,11 @@ import pytest
 
 from loopbench.results.folder import folder as folders
 from loopbench.results.folder.tables import Problem
-from loopbench.results.report import html, markdown
+from loopbench.results.report import markdown
 from loopbench.results.report.blocks import Plot, Table
 from loopbench.results.report.data import gather
 from loopbench.results.report.document import document
+from loopbench.results.report.page import html
 from loopbench.results.report.sections import framework_split as section
 from loopbench.results.stats.comparisons import framework_split
 from loopbench.results.stats.comparisons.framework_split import Counted, Pair, Split
