@@ -26,8 +26,8 @@ from loopbench.results.schema.load_kinds import LoadKind
 from loopbench.results.stats.summaries.summary import Summaries, summarise
 from loopbench.results.terminal import brief, brief_columns
 from loopbench.results.terminal.table import heading
+from tests.documents import between, fenced
 from tests.forked import Program, program
-from tests.marked import between, fenced
 
 REFERENCE = ROOT / "results" / "reference"
 PUBLISHED = REFERENCE / "bench"

@@ -12,6 +12,7 @@ import pytest
 
 from tests.conftest import ROOT
 from tests.house.order import LONGEST, longest_first
+from tests.house.quick import QUICK
 from tests.house.skips import ALLOWED, forbidden
 
 TESTS = """
@@ -139,6 +140,11 @@ def test_the_longest_files_come_first() -> None:
     found = ("tests/test_b.py", second, "tests/test_a.py", first, second)
     tests = [OneTest(ROOT / file, str(number)) for number, file in enumerate(found)]
     assert [test.name for test in longest_first(tests, ROOT)] == ["3", "1", "4", "0", "2"]
+
+
+def test_the_quick_files_are_there() -> None:
+    """A file that was moved is not left out of `make test-quick` unseen."""
+    assert {name for name in QUICK if not (ROOT / name).is_file()} == set()
 
 
 def run(

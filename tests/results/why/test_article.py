@@ -15,7 +15,7 @@ from loopbench.results.why.costs import Costs, read
 from loopbench.results.why.groups import differences
 from loopbench.results.why.phases import CONTEXT, LOOP, READING, ROUTING, THREADS, WRITING
 from loopbench.results.why.sentences import of_equality
-from tests.marked import between, fenced
+from tests.documents import between, fenced
 
 ARTICLE = ROOT / "docs" / "why.md"
 ROWS = ROOT / "results" / "costs"
