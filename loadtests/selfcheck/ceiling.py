@@ -10,8 +10,8 @@ from collections.abc import Callable
 from loopbench.loadtests.errors import HarnessError
 from loopbench.loadtests.scenarios.table import Closed, Load
 from loopbench.loadtests.selfcheck.loading import Bed, Loaded, bed, offer, utilisation
-from loopbench.loadtests.selfcheck.stock_report import StockReport
 from loopbench.loadtests.selfcheck.verdict import Verdict
+from loopbench.loadtests.selfcheck.witnesses.stock_report import StockReport
 from loopbench.servers.contract.cases import CASES
 from loopbench.servers.supervision import own_modules
 from loopbench.servers.supervision.messages import from_json
@@ -59,11 +59,11 @@ def check(say: Callable[[str], None]) -> list[Verdict]:
 def stock(
     on: Bed, module: str, users: int, warmup_s: float, measured_s: float
 ) -> tuple[StockReport, float]:
-    """What the Locust of `loadtests.selfcheck.MODULE` did, and how busy the server was."""
+    """What the Locust of `selfcheck.witnesses.MODULE` did, and how busy the server was."""
     cpu = min(on.cpus.generator) if on.cpus.generator else -1
     arguments = [on.server.url, str(users), str(warmup_s), str(measured_s), str(cpu)]
     with subprocess.Popen(
-        own_modules.command(f"loadtests.selfcheck.{module}", *arguments),
+        own_modules.command(f"loadtests.selfcheck.witnesses.{module}", *arguments),
         env=own_modules.environment(),
         stdout=subprocess.PIPE,
         text=True,

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from loopbench.loadtests.rows.histogram import Histogram
 from loopbench.loadtests.scenarios.table import Closed, Load
-from loopbench.loadtests.selfcheck.capture import capturing, segments, service_times_ns
 from loopbench.loadtests.selfcheck.loading import bed, offer
 from loopbench.loadtests.selfcheck.verdict import Verdict
+from loopbench.loadtests.selfcheck.witnesses.capture import capturing, segments, service_times_ns
 from loopbench.servers.contract.cases import CASES
 
 TURNS = 3

@@ -22,8 +22,8 @@ from loopbench.loadtests.hosts.cpus import bindable_cpus, plan_cpus
 from loopbench.loadtests.messages.generator import WindowClosed, WindowOpened
 from loopbench.loadtests.messages.specs import SessionSpec
 from loopbench.loadtests.scenarios.table import Closed, Load, Open
-from loopbench.loadtests.selfcheck import strace
 from loopbench.loadtests.selfcheck.verdict import Verdict
+from loopbench.loadtests.selfcheck.witnesses import strace
 from loopbench.servers.contract.cases import CASES
 from loopbench.servers.contract.http import Case, get, written
 from loopbench.servers.lifecycle.process import ServerProcess, server_process

@@ -13,8 +13,13 @@ import pytest
 from loopbench.loadtests.errors import HarnessError
 from loopbench.loadtests.scenarios.arrivals import Arrivals
 from loopbench.loadtests.selfcheck import observer, omission
-from loopbench.loadtests.selfcheck.capture import Segment, capturing, segments, service_times_ns
 from loopbench.loadtests.selfcheck.verdict import Verdict
+from loopbench.loadtests.selfcheck.witnesses.capture import (
+    Segment,
+    capturing,
+    segments,
+    service_times_ns,
+)
 from loopbench.results.stats.intervals.slices import BlockEstimate
 from tests.loadtests.generator.counting import counting_server
 from tests.servers.processes import ROOT

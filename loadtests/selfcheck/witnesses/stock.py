@@ -1,7 +1,8 @@
-"""A stock Locust `FastHttpUser`, for comparison: `python -m loopbench.loadtests.selfcheck.stock`.
+"""A stock Locust `FastHttpUser`, for comparison.
 
-Arguments: URL, users, warm-up in seconds, window in seconds, CPU (or -1).
-Prints one line as the window opens, and a StockReport as JSON as it closes.
+Called as `python -m loopbench.loadtests.selfcheck.witnesses.stock`, with URL, users, warm-up in
+seconds, window in seconds, CPU (or -1). Prints one line as the window opens, and a StockReport as
+JSON as it closes.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ import gevent
 from locust import FastHttpUser, User, constant, task
 from locust.env import Environment
 
-from loopbench.loadtests.selfcheck.stock_report import StockReport
+from loopbench.loadtests.selfcheck.witnesses.stock_report import StockReport
 from loopbench.servers.supervision.messages import to_json
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from locust import User, constant, task
 from websocket import create_connection
 
-from loopbench.loadtests.selfcheck import stock
+from loopbench.loadtests.selfcheck.witnesses import stock
 
 
 class StockSocketUser(User):

@@ -1,0 +1,1 @@
+"""What the instrument is held against: a capture of packets, strace, and stock Locust users."""
