@@ -2,25 +2,20 @@
 
 from collections.abc import Sequence
 
-import h2.config
 import h2.connection
 import h2.events
 
 from loopbench.loadtests.behaviour.framework.raw_client import NoAnswer, Wire, head
 
 Client = h2.connection.H2Connection
+"""It has not begun to speak when it is made."""
 
 
 def connected() -> Client:
     """A client that knows already that the server speaks HTTP/2; nothing is sent yet."""
-    client = upgrading()
+    client = Client()
     client.initiate_connection()
     return client
-
-
-def upgrading() -> Client:
-    """A client that has not begun to speak."""
-    return Client(h2.config.H2Configuration(header_encoding=None))
 
 
 def ask(client: Client, target: str) -> None:

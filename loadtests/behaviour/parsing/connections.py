@@ -27,22 +27,25 @@ ON_AIOHTTP, ON_QUART = PLAIN[AIOHTTP], PLAIN[QUART]
 SECOND = "second request"
 HALF = b"GET / HTTP/1.1\r\nHost: local"
 EVERY_S = 0.25
-DRIPS_S = 4.0
-DRIPPING = f"a byte every {EVERY_S:g} s"
 
 
-def _given_up(wire: Wire, began: float, patience_s: float) -> Answer:
-    try:
-        said = wire.rest(patience_s)
-    except NoAnswer:
-        return Answer(f"open after {patience_s:g} s", "no answer, and it was not closed")
-    took_s = time.perf_counter() - began
-    status = said.split(b" ")[1].decode() if said else "without an answer"
-    told = f"closed after {took_s:.2f} s, {said!r}"
-    return Answer(f"closed after {took_s:.0f} s, {status}", told)
+def _closes(wire: Wire, patience_s: float, drips: bool) -> tuple[float, bytes] | None:
+    """Seconds until the server closes, and what it says then; None where it does not in time.
+
+    drips: a byte is sent every EVERY_S meanwhile.
+    """
+    began = time.perf_counter()
+    while (left_s := began + patience_s - time.perf_counter()) > 0:
+        try:
+            said = wire.rest(EVERY_S if drips else left_s)
+            return time.perf_counter() - began, said
+        except NoAnswer:
+            with suppress(ConnectionError):
+                wire.send(b"x" * drips)
+    return None
 
 
-half_sent = partial(experiment, "half-sent-head")
+half_sent, dripping = partial(experiment, "half-sent-head"), f"a byte every {EVERY_S:g} s"
 
 
 @half_sent(AIOHTTP, DEFAULT, ON_AIOHTTP, 30.0, bound_s=50, waits=True)
@@ -51,32 +54,28 @@ half_sent = partial(experiment, "half-sent-head")
 @half_sent(QUART, DEFAULT, ON_QUART)
 @half_sent(QUART, "keep_alive_timeout=1", ON_QUART, keep_alive_timeout=1)
 @half_sent(QUART, f"keep_alive_timeout=1, {SECOND}", ON_QUART, again=True, keep_alive_timeout=1)
+@half_sent(AIOHTTP, f"keepalive_timeout=1, {dripping}", ON_AIOHTTP, drips=True, keepalive_timeout=1)
+@half_sent(QUART, f"keep_alive_timeout=1, {dripping}", ON_QUART, drips=True, keep_alive_timeout=1)
 def ask_half(
-    application: Build, patience_s: float = 10.0, again: bool = False, **options: Any
+    application: Build,
+    patience_s: float = 10.0,
+    again: bool = False,
+    drips: bool = False,
+    **options: Any,
 ) -> Answer:
-    """again: a whole request goes before, on the same connection."""
+    """again: a whole request goes before, on the same connection. drips: more of the head comes,
+    a byte at a time, for longer than the timeout."""
     with serve(application(), **options) as server, Wire(server.port) as wire:
         if again:
             wire.ask("GET", "/")
         wire.send(HALF)
-        return _given_up(wire, time.perf_counter(), patience_s)
-
-
-@half_sent(AIOHTTP, f"keepalive_timeout=1, {DRIPPING}", ON_AIOHTTP, keepalive_timeout=1)
-@half_sent(QUART, f"keep_alive_timeout=1, {DRIPPING}", ON_QUART, keep_alive_timeout=1)
-def ask_dripping(application: Build, **options: Any) -> Answer:
-    """A byte of a header at a time, for longer than the timeout."""
-    with serve(application(), **options) as server, Wire(server.port) as wire:
-        began = time.perf_counter()
-        wire.send(HALF)
-        with suppress(ConnectionError):
-            while time.perf_counter() - began < DRIPS_S:
-                with suppress(NoAnswer):
-                    if not wire.some(EVERY_S):
-                        return _given_up(wire, began, 0.1)
-                wire.send(b"x")
-            return Answer(f"open after {DRIPS_S:g} s", f"a byte came every {EVERY_S:g} s")
-        return _given_up(wire, began, 0.1)
+        closed = _closes(wire, patience_s, drips)
+    if closed is None:
+        return Answer(f"open after {patience_s:g} s", "no answer, and it was not closed")
+    took_s, said = closed
+    status = said.split(b" ")[1].decode() if said else "without an answer"
+    told = f"closed after {took_s:.2f} s, {said!r}"
+    return Answer(f"closed after {took_s:.0f} s, {status}", told)
 
 
 LONG_S = 80.0
@@ -190,36 +189,27 @@ def ask_old(application: Build, request: tuple[str, ...]) -> Answer:
     return Answer(f"{reply.status}, {fate}", told)
 
 
-def _spoken(wire: Wire, client: http2_client.Client, received: bytes) -> Answer:
-    """The answer on the first stream, of which that has been received, or one of HTTP/1."""
-    if received.startswith(b"HTTP/1"):
-        line = received.split(b"\r\n")[0].decode()
-        return Answer(f"{line.split()[1]} over HTTP/1", f"the answer began {line!r}")
-    ((status, body),) = http2_client.finish(wire, client, 1, received)
-    return Answer(f"{status} over HTTP/2", f"status {status} and {body!r} on stream 1")
-
-
-@experiments("http2-cleartext", PLAIN, ("prior knowledge",))
-def ask_knowing(application: Build, _: str) -> Answer:
-    client = http2_client.connected()
-    http2_client.ask(client, "/")
+@experiments("http2-cleartext", PLAIN, {"prior knowledge": False, "Upgrade: h2c": True})
+def ask_http2(application: Build, upgrades: bool) -> Answer:
+    """Speak HTTP/2 at once, or ask over HTTP/1 for leave to."""
+    client = http2_client.Client()
     with serve(application()) as server, Wire(server.port) as wire:
-        wire.send(client.data_to_send())
-        return _spoken(wire, client, wire.some())
-
-
-@experiments("http2-cleartext", PLAIN, ("Upgrade: h2c",))
-def ask_upgrade(application: Build, upgrade: str) -> Answer:
-    client = http2_client.upgrading()
-    settings = client.initiate_upgrade_connection() or b""
-    lines = ("Connection: Upgrade, HTTP2-Settings", upgrade)
-    with serve(application()) as server, Wire(server.port) as wire:
-        wire.send(head("GET", "/", *lines, f"HTTP2-Settings: {settings.decode()}"))
-        first = wire.head()
-        if first.split()[1] == b"101":
+        if upgrades:
+            settings = f"HTTP2-Settings: {(client.initiate_upgrade_connection() or b'').decode()}"
+            asked = ("Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c", settings)
+            wire.send(head("GET", "/", *asked))
+            received = wire.head()
+        else:
+            client.initiate_connection()
+            http2_client.ask(client, "/")
+        if not upgrades or received.split()[1] == b"101":
             wire.send(client.data_to_send())
-            first = wire.some()
-        return _spoken(wire, client, first)
+            received = wire.some()
+        if received.startswith(b"HTTP/1"):
+            line = received.split(b"\r\n")[0].decode()
+            return Answer(f"{line.split()[1]} over HTTP/1", f"the answer began {line!r}")
+        ((status, body),) = http2_client.finish(wire, client, 1, received)
+    return Answer(f"{status} over HTTP/2", f"status {status} and {body!r} on stream 1")
 
 
 SLOW_S = 0.5
