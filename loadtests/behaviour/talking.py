@@ -16,22 +16,7 @@ from loopbench.loadtests.behaviour.framework.raw_client import (
 )
 from loopbench.loadtests.behaviour.framework.servers import App, Live, serve
 
-__all__ = [
-    "Leaving",
-    "NoAnswer",
-    "Reply",
-    "Wire",
-    "as_seen",
-    "get",
-    "head",
-    "noting",
-    "received",
-    "reply_of",
-    "requesting",
-    "seen",
-    "shake_hands",
-    "upgraded",
-]
+__all__ = ["Leaving", "NoAnswer", "Reply", "Wire", "get", "head"]  # of the client, handed on
 
 seen = Seen()
 """What the application reports. One for all, since each experiment has a process of its own."""

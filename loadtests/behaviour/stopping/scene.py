@@ -14,18 +14,9 @@ from quart import Quart, request, websocket
 
 from loopbench.loadtests.behaviour import applications as apps
 from loopbench.loadtests.behaviour.asking import DEFAULT, Answer, experiment, experiments
+from loopbench.loadtests.behaviour.framework.raw_client import Leaving, NoAnswer, Wire, get
 from loopbench.loadtests.behaviour.serving import AIOHTTP, QUART, App, Build, serve
-from loopbench.loadtests.behaviour.talking import (
-    Leaving,
-    NoAnswer,
-    Wire,
-    as_seen,
-    get,
-    noting,
-    received,
-    seen,
-    shake_hands,
-)
+from loopbench.loadtests.behaviour.talking import as_seen, noting, received, seen, shake_hands
 
 SHORT_S = 1.5
 """A request that ends inside every grace time that is asked about, but one of 1 s."""
@@ -177,10 +168,6 @@ class Stopped:
         return f"{took}; the client {self.client}"
 
 
-Situation = Callable[[Wire], object]
-"""Brings a connection into the state that the stop then meets."""
-
-
 def ask_wait(wire: Wire, path: str = "/wait") -> None:
     """A request is under way."""
     wire.request("GET", path)
@@ -188,12 +175,14 @@ def ask_wait(wire: Wire, path: str = "/wait") -> None:
 
 
 def stop_in(
-    application: Build, situation: Situation, wait_s: float, grace_s: float, **options: float
+    application: Build,
+    situation: Callable[[Wire], object],
+    wait_s: float,
+    grace_s: float,
+    **options: float,
 ) -> Stopped:
-    """Bring about the situation, stop the server, and read what the client gets.
-
-    options: of the server.
-    """
+    """Bring the connection into the situation that the stop then meets, stop the server, and read
+    what the client gets. options: of the server."""
     with serve(application(wait_s), **options) as server, Wire(server.port) as wire:
         situation(wire)
         began = time.perf_counter()
@@ -220,7 +209,7 @@ options of the server."""
 
 def stops(
     question: str,
-    situation: Situation,
+    situation: Callable[[Wire], object],
     answer: str,
     *,
     wait_s: float = SHORT_S,
@@ -280,15 +269,6 @@ stops("work-in-thread", ask_thread, "{0.when}, {0.thread}", wait_s=6.0)
 stops("cleanup-order", ask_wait, "{0.clean_up}", graces=(0.5,))
 
 
-def _meanwhile(port: int) -> str:
-    try:
-        return f"answered with {get(port, '/', 1.0).status}"
-    except ConnectionRefusedError:
-        return "refused"
-    except (NoAnswer, ConnectionError) as error:
-        return f"accepted and then dropped ({type(error).__name__})"
-
-
 @experiments("new-connections", {stack: application for stack, (application, _) in STACKS.items()})
 def ask_meanwhile(application: Build) -> Answer:
     """Connect while a request of 1.5 s keeps the stop waiting, and bind the port afterwards."""
@@ -296,7 +276,12 @@ def ask_meanwhile(application: Build) -> Answer:
         ask_wait(wire)
         server.begin_stop()
         seen.wait("never", 0.3)  # a moment in the middle of the stop
-        meanwhile = _meanwhile(server.port)
+        try:
+            meanwhile = f"answered with {get(server.port, '/', 1.0).status}"
+        except ConnectionRefusedError:
+            meanwhile = "refused"
+        except (NoAnswer, ConnectionError) as error:
+            meanwhile = f"accepted and then dropped ({type(error).__name__})"
         if "finished" in seen:
             raise TimeoutError("the request had ended before the new connection came")
         server.stopped(20.0)
