@@ -1,29 +1,21 @@
 """What layers change: bodies, errors, headers, paths and WebSockets; and how they are made."""
 
-from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 from aiohttp import web
-from quart import Quart, abort, jsonify, request, websocket
+from quart import abort, jsonify, request, websocket
 from quart.typing import ResponseReturnValue
 from werkzeug.exceptions import NotFound
 
 from loopbench.loadtests.behaviour.applications import Handler, asynchronous
 from loopbench.loadtests.behaviour.asking import Answer, variants
 from loopbench.loadtests.behaviour.framework.events import kinds, warned
+from loopbench.loadtests.behaviour.framework.raw_client import NoAnswer, Wire, get
 from loopbench.loadtests.behaviour.order import layers as order
 from loopbench.loadtests.behaviour.order.layers import NEW, OLD, Layers, asgi, layers, middlewares
 from loopbench.loadtests.behaviour.serving import AIOHTTP, QUART, Build, serve
-from loopbench.loadtests.behaviour.talking import (
-    NoAnswer,
-    Wire,
-    get,
-    reply_of,
-    seen,
-    shake_hands,
-    upgraded,
-)
+from loopbench.loadtests.behaviour.talking import reply_of, seen, shake_hands, upgraded
 
 
 @web.middleware
@@ -159,7 +151,7 @@ TAGGING: Layers = {
     },
     QUART: {
         "after_request": lambda app: app.after_request(hook(NAME)),
-        "ASGI middleware": asgi(lambda inner: Asgi(inner, NAME)),
+        "ASGI middleware": asgi(partial(Asgi, name=NAME)),
     },
 }
 
@@ -197,13 +189,6 @@ class Tag:
 
 
 NAMES = ("X-One", "X-Two")
-
-
-def asgi_class(app: Quart) -> None:
-    for name in NAMES:
-        app.asgi_app = Asgi(app.asgi_app, name)  # type: ignore[method-assign]
-
-
 FACTORIES: Layers = {
     AIOHTTP: {
         "factory": middlewares(*map(factory, NAMES)),
@@ -213,7 +198,7 @@ FACTORIES: Layers = {
     },
     QUART: {
         "after_request(factory(…))": lambda app: [app.after_request(hook(n)) for n in NAMES],
-        "ASGI class": asgi_class,
+        "ASGI class": lambda app: [asgi(partial(Asgi, name=name))(app) for name in NAMES],
     },
 }
 
@@ -282,7 +267,7 @@ async def forbid(request: web.Request, handler: Handler) -> web.StreamResponse:
     raise web.HTTPForbidden
 
 
-async def accept_and_refuse() -> tuple[str, int]:
+async def accept_first() -> tuple[str, int]:
     await websocket.accept()
     return "no", 403
 
@@ -301,20 +286,15 @@ def refuse_in_asgi(inner: Any) -> Any:
     return refuse
 
 
-refuse = asynchronous(lambda: ("no", 403))
-
-
-def before_websocket(refuse: Callable[[], Any]) -> order.Layer:
-    return lambda app: app.before_websocket(refuse)
-
+refuse, aborting = asynchronous(lambda: ("no", 403)), asynchronous(lambda: abort(403))
 
 REFUSING: Layers = {
     AIOHTTP: {"middleware raises HTTPForbidden": middlewares(forbid)},
     QUART: {
         "before_request returns 403": lambda app: app.before_request(refuse),
-        "before_websocket returns 403": before_websocket(refuse),
-        "before_websocket aborts with 403": before_websocket(asynchronous(lambda: abort(403))),
-        "before_websocket returns 403 after accept": before_websocket(accept_and_refuse),
+        "before_websocket returns 403": lambda app: app.before_websocket(refuse),
+        "before_websocket aborts with 403": lambda app: app.before_websocket(aborting),
+        "before_websocket returns 403 after accept": lambda app: app.before_websocket(accept_first),
         "ASGI middleware closes": refuse_in_asgi,
     },
 }

@@ -126,13 +126,15 @@ def asgi(middleware: Callable[[Any], Any]) -> Layer:
     return install
 
 
+def report(event: str, words: object = "") -> None:
+    """Report an event, with these words in place of {}; nothing where it is blank."""
+    if event:
+        seen(event.format(words))
+
+
 def around(before: str = "", after: str = "", raised: str = "", over: str = "") -> Any:
     """A middleware that reports these: before the handler, after it, where it raises, and in
     either case; {} stands for the status of the answer, or for what is raised."""
-
-    def report(event: str, words: object = "") -> None:
-        if event:
-            seen(event.format(words))
 
     @web.middleware
     async def watching(request: web.Request, handler: apps.Handler) -> web.StreamResponse:
@@ -157,29 +159,33 @@ def errorhandler(app: Quart) -> None:
         return "sorry", error.code or 500 if isinstance(error, HTTPException) else 500
 
 
-@asgi
-def asgi_middleware(inner: Any) -> Any:
-    async def watching(scope: Any, receive: Any, send: Any) -> None:
-        if scope["type"] == "lifespan":
-            await inner(scope, receive, send)
-            return
+def asgi_around(before: str, after: str, raised: str = "", sent: str = "") -> Layer:
+    """ASGI middleware that reports the same of requests and WebSockets; sent: as an answer begins,
+    where {} stands for its status, or for `accept`."""
 
-        async def sending(message: Any) -> None:
-            if message["type"].endswith(".start"):
-                seen(f"send, {message['status']}")
-            elif message["type"] == "websocket.accept":
-                seen("send, accept")
-            await send(message)
+    @asgi
+    def layer(inner: Any) -> Any:
+        async def watching(scope: Any, receive: Any, send: Any) -> None:
+            if scope["type"] == "lifespan":
+                await inner(scope, receive, send)
+                return
 
-        seen("before")
-        try:
-            await inner(scope, receive, sending)
-        except Exception as error:
-            seen(f"{type(error).__name__} raised")
-            raise
-        seen("after")
+            async def sending(message: Any) -> None:
+                if message["type"].endswith((".start", ".accept")):
+                    report(sent, message.get("status", "accept"))
+                await send(message)
 
-    return watching
+            report(before)
+            try:
+                await inner(scope, receive, sending)
+            except Exception as error:
+                report(raised, type(error).__name__)
+                raise
+            report(after)
+
+        return watching
+
+    return layer
 
 
 def told(reply: Reply) -> str:
@@ -228,7 +234,7 @@ LAYERS: Layers = {
         "after_request": hooks("after_request", status),
         "teardown_request": hooks("teardown_request", raised),
         "errorhandler(Exception)": errorhandler,
-        "ASGI middleware": asgi_middleware,
+        "ASGI middleware": asgi_around("before", "after", "{} raised", "send, {}"),
     },
 }
 OF_WEBSOCKETS = {

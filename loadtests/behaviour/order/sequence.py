@@ -10,18 +10,11 @@ from quart import Blueprint, Quart, after_this_request, request_finished, reques
 
 from loopbench.loadtests.behaviour.applications import Handler, aiohttp_answering, quart_answering
 from loopbench.loadtests.behaviour.asking import Answer, experiment, experiments, variants
+from loopbench.loadtests.behaviour.framework.raw_client import Leaving, NoAnswer, Wire, get
 from loopbench.loadtests.behaviour.order import layers as order
-from loopbench.loadtests.behaviour.order.layers import STOP_S, Layers, around, asgi, layers, talked
+from loopbench.loadtests.behaviour.order.layers import STOP_S, Layers, around, asgi_around, talked
 from loopbench.loadtests.behaviour.serving import AIOHTTP, QUART, Build, serve
-from loopbench.loadtests.behaviour.talking import (
-    Leaving,
-    NoAnswer,
-    Wire,
-    as_seen,
-    get,
-    noting,
-    seen,
-)
+from loopbench.loadtests.behaviour.talking import as_seen, noting, seen
 
 BOTH = ("first", "second")
 WRAPPERS = ("first wrapper", "second wrapper")
@@ -45,20 +38,8 @@ def hooks(app: Quart | Blueprint, names: tuple[str, ...] = BOTH) -> None:
 
 def asgi_middlewares(app: Quart, names: tuple[str, ...] = WRAPPERS) -> None:
     """Each wraps what was there before it."""
-
-    def named(inner: Any, name: str) -> Any:
-        async def layer(scope: Any, receive: Any, send: Any) -> None:
-            if scope["type"] != "http":
-                await inner(scope, receive, send)
-                return
-            seen(f"{name} in")
-            await inner(scope, receive, send)
-            seen(f"{name} out")
-
-        return layer
-
     for name in names:
-        asgi(partial(named, name=name))(app)
+        asgi_around(f"{name} in", f"{name} out")(app)
 
 
 def hooks_and_asgi(app: Quart) -> None:
@@ -186,8 +167,8 @@ REFUSING: Layers = {
 }
 
 
-@variants("middleware-order", layers(TWO_LAYERS))
-@variants("early-return", layers(REFUSING))
+@variants("middleware-order", order.layers(TWO_LAYERS))
+@variants("early-return", order.layers(REFUSING))
 @experiment("nested-app-order", AIOHTTP, "add_subapp, a route", subapps, "/inner/")
 @experiment("nested-app-order", AIOHTTP, "add_subapp, no route", subapps, "/inner/missing")
 @experiment("nested-app-order", QUART, "Blueprint, a route", blueprints, "/inner/")
@@ -249,7 +230,7 @@ def _status(port: int) -> str:
         return f"no answer: {error}"
 
 
-@variants("exception-in-after", layers(RAISING))
+@variants("exception-in-after", order.layers(RAISING))
 def ask_raising(application: Build) -> Answer:
     came = talked(application, _status)
     ran = [event for event in dict.fromkeys(seen.events) if event.startswith("the ")]
