@@ -8,12 +8,12 @@ from quart import abort, jsonify, request, websocket
 from quart.typing import ResponseReturnValue
 from werkzeug.exceptions import NotFound
 
-from loopbench.loadtests.behaviour.applications import Handler, asynchronous
+from loopbench.loadtests.behaviour.applications import Adds, Handler, asynchronous
 from loopbench.loadtests.behaviour.asking import Answer, variants
 from loopbench.loadtests.behaviour.framework.events import kinds, warned
 from loopbench.loadtests.behaviour.framework.raw_client import NoAnswer, Wire, get
 from loopbench.loadtests.behaviour.order import layers as order
-from loopbench.loadtests.behaviour.order.layers import NEW, OLD, Layers, asgi, layers, middlewares
+from loopbench.loadtests.behaviour.order.layers import NEW, OLD, asgi, layers, middlewares
 from loopbench.loadtests.behaviour.serving import AIOHTTP, QUART, Build, serve
 from loopbench.loadtests.behaviour.talking import reply_of, seen, shake_hands, upgraded
 
@@ -63,7 +63,7 @@ async def every_404(response: Any) -> Any:
     return changed
 
 
-NOT_FOUND_AS_JSON: Layers = {
+NOT_FOUND_AS_JSON: Adds = {
     AIOHTTP: {
         "as in the tutorials": middlewares(of_the_tutorials),
         "status=404": middlewares(with_status),
@@ -143,7 +143,7 @@ async def tag_exceptions_too(request: web.Request, handler: Handler) -> web.Stre
         raise
 
 
-TAGGING: Layers = {
+TAGGING: Adds = {
     AIOHTTP: {
         "on_response_prepare": lambda app: app.on_response_prepare.append(hook(NAME)),
         "middleware": middlewares(factory(NAME)),
@@ -189,7 +189,7 @@ class Tag:
 
 
 NAMES = ("X-One", "X-Two")
-FACTORIES: Layers = {
+FACTORIES: Adds = {
     AIOHTTP: {
         "factory": middlewares(*map(factory, NAMES)),
         "factory, without @web.middleware": middlewares(*map(undecorated, NAMES)),
@@ -241,7 +241,7 @@ def rewrite_in_asgi(inner: Any) -> Any:
     return rewrite
 
 
-REWRITING: Layers = {
+REWRITING: Adds = {
     AIOHTTP: {
         "middleware, request.clone(rel_url=…)": middlewares(clone),
         "middleware redirects": middlewares(redirect),
@@ -288,7 +288,7 @@ def refuse_in_asgi(inner: Any) -> Any:
 
 refuse, aborting = asynchronous(lambda: ("no", 403)), asynchronous(lambda: abort(403))
 
-REFUSING: Layers = {
+REFUSING: Adds = {
     AIOHTTP: {"middleware raises HTTPForbidden": middlewares(forbid)},
     QUART: {
         "before_request returns 403": lambda app: app.before_request(refuse),

@@ -14,16 +14,10 @@ from werkzeug.exceptions import HTTPException
 from loopbench.loadtests.behaviour import applications as apps
 from loopbench.loadtests.behaviour.asking import Answer, experiment
 from loopbench.loadtests.behaviour.serving import AIOHTTP, QUART, Apps, Build, Work, serve
-from loopbench.loadtests.behaviour.talking import Reply, get, noting, seen, upgraded
+from loopbench.loadtests.behaviour.talking import NoAnswer, Reply, get, noting, seen, upgraded
 
 Layer = Callable[[Any], object]
 """Puts itself around the handlers of an application, and reports."""
-
-Layers = dict[str, dict[str, Layer]]
-"""Stack, setting, and the layer."""
-
-Talk = Callable[[int], str]
-"""Sends something to the application at that port, and says what came back."""
 
 STOP_S = 15.0
 OLD, NEW = "/old", "/new"
@@ -107,7 +101,7 @@ def quart_app() -> Quart:
 APPS: Apps = {AIOHTTP: aiohttp_app, QUART: quart_app}
 
 
-def layers(table: Layers) -> dict[str, dict[str, Build]]:
+def layers(table: apps.Adds) -> dict[str, dict[str, Build]]:
     """The table for `variants`, with an application for each layer."""
     return apps.adding(table, APPS)
 
@@ -193,17 +187,6 @@ def told(reply: Reply) -> str:
     return f"{reply.status} with {reply.text[:60].splitlines()[0] if reply.body else 'no body'!r}"
 
 
-def websocket_talk(port: int) -> str:
-    head, frames = upgraded(port)
-    said = "and said hello" if b"hello" in frames else "without a word"
-    return f"{head.split(b' ')[1].decode()} {said}"
-
-
-def fetch(target: str) -> Talk:
-    """GET target."""
-    return lambda port: told(get(port, target))
-
-
 def raised(error: BaseException | None) -> str:
     """What a teardown is given, in words."""
     return type(error).__name__ if error else "no exception"
@@ -222,7 +205,7 @@ def hooks(kind: str, words: Callable[[Any], object] = str) -> Layer:
     return lambda app: getattr(app, kind)(noting(event, words))
 
 
-LAYERS: Layers = {
+LAYERS: apps.Adds = {
     AIOHTTP: {
         "middleware": middlewares(around("before", "after, {}", "{} raised")),
         "on_response_prepare": lambda app: app.on_response_prepare.append(
@@ -237,35 +220,46 @@ LAYERS: Layers = {
         "ASGI middleware": asgi_around("before", "after", "{} raised", "send, {}"),
     },
 }
-OF_WEBSOCKETS = {
-    "before_websocket": hooks("before_websocket"),
-    "after_websocket": hooks("after_websocket", status),
+WEBSOCKET_LAYERS: apps.Adds = {
+    **LAYERS,
+    QUART: {
+        **LAYERS[QUART],
+        "before_websocket": hooks("before_websocket"),
+        "after_websocket": hooks("after_websocket", status),
+    },
 }
-WEBSOCKET_LAYERS = {**LAYERS, QUART: LAYERS[QUART] | OF_WEBSOCKETS}
 
 
-def talked(application: Build, talk: Talk) -> str:
-    """Talk to the application, and stop it: what came back."""
+def talked(application: Build, target: str = "/") -> str:
+    """GET the target, or open the WebSocket of /ws, and stop the application: what came back."""
     with serve(application()) as server:
-        came_back = talk(server.port)
+        try:
+            if target == "/ws":
+                head, frames = upgraded(server.port)
+                said = "and said hello" if b"hello" in frames else "without a word"
+                came_back = f"{head.split(b' ')[1].decode()} {said}"
+            else:
+                came_back = told(get(server.port, target))
+        except NoAnswer as error:
+            came_back = f"no answer: {error}"
         server.stop(STOP_S)
     return came_back
 
 
-def ask_who_sees(application: Build, name: str, talk: Talk) -> Answer:
+def ask_who_sees(application: Build, name: str, target: str) -> Answer:
     """What the layer of that name sees when the application is talked to."""
-    came_back = talked(application, talk)
+    came_back = talked(application, target)
     events = "; ".join(seen.events)
     answer = events if set(seen.events) - _OF_HANDLERS else f"{name} sees nothing"
     return Answer(answer, f"in order: {events or 'nothing'}; got {came_back}")
 
 
-for question, table, talk in (
-    ("who-sees-404", LAYERS, fetch("/missing")),
-    ("who-sees-500", LAYERS, fetch("/raise")),
-    ("who-sees-streams", LAYERS, fetch("/stream")),
-    ("who-sees-websocket-handshake", WEBSOCKET_LAYERS, websocket_talk),
+for question, table, target in (
+    ("who-sees-404", LAYERS, "/missing"),
+    ("who-sees-500", LAYERS, "/raise"),
+    ("who-sees-streams", LAYERS, "/stream"),
+    ("who-sees-websocket-handshake", WEBSOCKET_LAYERS, "/ws"),
 ):
     for stack, rows in layers(table).items():
         for name, make in rows.items():
-            experiment(question, stack, name, make, name, talk)(ask_who_sees)
+            experiment(question, stack, name, make, name, target)(ask_who_sees)

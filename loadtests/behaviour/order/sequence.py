@@ -8,11 +8,16 @@ from typing import Any
 from aiohttp import web
 from quart import Blueprint, Quart, after_this_request, request_finished, request_started
 
-from loopbench.loadtests.behaviour.applications import Handler, aiohttp_answering, quart_answering
+from loopbench.loadtests.behaviour.applications import (
+    Adds,
+    Handler,
+    aiohttp_answering,
+    quart_answering,
+)
 from loopbench.loadtests.behaviour.asking import Answer, experiment, experiments, variants
-from loopbench.loadtests.behaviour.framework.raw_client import Leaving, NoAnswer, Wire, get
+from loopbench.loadtests.behaviour.framework.raw_client import Leaving, Wire
 from loopbench.loadtests.behaviour.order import layers as order
-from loopbench.loadtests.behaviour.order.layers import STOP_S, Layers, around, asgi_around, talked
+from loopbench.loadtests.behaviour.order.layers import STOP_S, around, asgi_around, talked
 from loopbench.loadtests.behaviour.serving import AIOHTTP, QUART, Build, serve
 from loopbench.loadtests.behaviour.talking import as_seen, noting, seen
 
@@ -47,7 +52,7 @@ def hooks_and_asgi(app: Quart) -> None:
     asgi_middlewares(app, ("ASGI middleware",))
 
 
-TWO_LAYERS: Layers = {
+TWO_LAYERS: Adds = {
     AIOHTTP: {"middlewares=[first, second]": middlewares},
     QUART: {
         "before_request, after_request": hooks,
@@ -158,7 +163,7 @@ def quart_refusing(app: Quart) -> None:
     app.teardown_request(noting("teardown"))
 
 
-REFUSING: Layers = {
+REFUSING: Adds = {
     AIOHTTP: {
         "middleware returns a response": aiohttp_refusing,
         "middleware raises HTTPForbidden": partial(aiohttp_refusing, raises=True),
@@ -174,7 +179,7 @@ REFUSING: Layers = {
 @experiment("nested-app-order", QUART, "Blueprint, a route", blueprints, "/inner/")
 @experiment("nested-app-order", QUART, "Blueprint, no route", blueprints, "/inner/missing")
 def ask_order(application: Build, target: str = "/") -> Answer:
-    came_back = talked(application, order.fetch(target))
+    came_back = talked(application, target)
     return Answer(", ".join(seen.events), f"{len(seen.events)} events; got {came_back}")
 
 
@@ -217,24 +222,18 @@ def in_teardown(app: Quart) -> None:
     app.teardown_request(broken)
 
 
-RAISING: Layers = {
+RAISING: Adds = {
     AIOHTTP: {"middleware": in_middleware, "on_response_prepare": in_signal},
     QUART: {"after_request": in_after_request, "teardown_request": in_teardown},
 }
 
 
-def _status(port: int) -> str:
-    try:
-        return f"{get(port, '/').status}"
-    except NoAnswer as error:
-        return f"no answer: {error}"
-
-
 @variants("exception-in-after", order.layers(RAISING))
 def ask_raising(application: Build) -> Answer:
-    came = talked(application, _status)
+    came = talked(application)
     ran = [event for event in dict.fromkeys(seen.events) if event.startswith("the ")]
-    return as_seen(", ".join((came.partition(":")[0], *ran)), f"the client got {came}")
+    status = "no answer" if came.startswith("no answer") else came[:3]
+    return as_seen(", ".join((status, *ran)), f"the client got {came}")
 
 
 WORK_S = 0.5
