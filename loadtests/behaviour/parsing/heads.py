@@ -38,35 +38,31 @@ def ask_bad_line(application: Build, request: bytes) -> Answer:
 
 
 CHUNKS = b"3\r\nabc\r\n0\r\n\r\n"
+
+
+def post(body: bytes, *lines: str) -> bytes:
+    """A POST with these headers."""
+    return head("POST", "/", *lines) + body
+
+
 CONTRADICTIONS = {
-    "Content-Length twice, equal": (b"abc", "Content-Length: 3", "Content-Length: 3"),
-    "Content-Length: 3, 3": (b"abc", "Content-Length: 3, 3"),
-    "Content-Length twice, different": (b"abcd", "Content-Length: 3", "Content-Length: 4"),
-    "Content-Length and chunked": (CHUNKS, "Content-Length: 3", "Transfer-Encoding: chunked"),
-    "Content-Length: +3": (b"abc", "Content-Length: +3"),
-    "Transfer-Encoding: gzip, chunked": (CHUNKS, "Transfer-Encoding: gzip, chunked"),
-    "a blank before the colon": (b"abc", "Content-Length : 3"),
+    "Content-Length twice, equal": post(b"abc", "Content-Length: 3", "Content-Length: 3"),
+    "Content-Length: 3, 3": post(b"abc", "Content-Length: 3, 3"),
+    "Content-Length twice, different": post(b"abcd", "Content-Length: 3", "Content-Length: 4"),
+    "Content-Length and chunked": post(CHUNKS, "Content-Length: 3", "Transfer-Encoding: chunked"),
+    "Content-Length: +3": post(b"abc", "Content-Length: +3"),
+    "Transfer-Encoding: gzip, chunked": post(CHUNKS, "Transfer-Encoding: gzip, chunked"),
+    "a blank before the colon": post(b"abc", "Content-Length : 3"),
 }
-
-
-@experiments("request-length", PLAIN, CONTRADICTIONS)
-def ask_length(application: Build, request: tuple[Any, ...]) -> Answer:
-    body, *lines = request
-    return outcome(application, head("POST", "/", *lines) + body)
-
-
-POST = b"POST / HTTP/1.1\r\nHost: localhost\r\n"
-CHUNKED = POST + b"Transfer-Encoding: chunked\r\n\r\n"
+CHUNKED = post(b"", "Transfer-Encoding: chunked")
 FRAMINGS = {
-    "Content-Length: -1": POST + b"Content-Length: -1\r\n\r\n",
-    "Content-Length without a value": POST + b"Content-Length:\r\n\r\n",
-    "Content-Length: 0x3": POST + b"Content-Length: 0x3\r\n\r\nabc",
-    "Content-Length: 1_0": POST + b"Content-Length: 1_0\r\n\r\n0123456789",
-    "Transfer-Encoding: identity": POST + b"Transfer-Encoding: identity\r\n\r\n",
-    "Transfer-Encoding: chunked, chunked": POST
-    + b"Transfer-Encoding: chunked, chunked\r\n\r\n"
-    + CHUNKS,
-    "Transfer-Encoding: xchunked": POST + b"Transfer-Encoding: xchunked\r\n\r\n" + CHUNKS,
+    "Content-Length: -1": post(b"", "Content-Length: -1"),
+    "Content-Length without a value": post(b"", "Content-Length:"),
+    "Content-Length: 0x3": post(b"abc", "Content-Length: 0x3"),
+    "Content-Length: 1_0": post(b"0123456789", "Content-Length: 1_0"),
+    "Transfer-Encoding: identity": post(b"", "Transfer-Encoding: identity"),
+    "Transfer-Encoding: chunked, chunked": post(CHUNKS, "Transfer-Encoding: chunked, chunked"),
+    "Transfer-Encoding: xchunked": post(CHUNKS, "Transfer-Encoding: xchunked"),
     "Transfer-Encoding: chunked in HTTP/1.0": CHUNKED.replace(b"HTTP/1.1", b"HTTP/1.0") + CHUNKS,
     "a chunk of size +3": CHUNKED + b"+3\r\nabc\r\n0\r\n\r\n",
     "a chunk of size 0x3": CHUNKED + b"0x3\r\nabc\r\n0\r\n\r\n",
@@ -97,8 +93,6 @@ FRAMINGS = {
 """Shapes that RFC 9110 and RFC 9112 forbid or leave to the reader: a proxy in front that reads
 one of them in another way can be led to see two requests where the server sees one."""
 
-experiments("framing", PLAIN, FRAMINGS)(outcome)
-
 
 def header_of(size: int) -> bytes:
     """A head with one header of so many bytes."""
@@ -111,6 +105,7 @@ LONG_TARGETS = {
     f"{size:,} bytes": head("GET", f"/?a={'x' * (size - 4)}") for size in (8000, 9000, 70000)
 }
 HEADS, TARGETS = ("oversized-head", LONG_HEADS), ("oversized-target", LONG_TARGETS)
+ALL = (("request-length", CONTRADICTIONS), ("framing", FRAMINGS), HEADS, TARGETS)
 RAISED = (
     (HEADS, AIOHTTP, "a header of 40,000 bytes", "max_field_size", 65536),
     (HEADS, AIOHTTP, "200 headers", "max_headers", 300),
@@ -119,8 +114,8 @@ RAISED = (
 )
 """What is too long, and the limit of the server that is raised for it."""
 
-for question, long in (HEADS, TARGETS):
-    experiments(question, PLAIN, long)(outcome)
+for question, requests in ALL:
+    experiments(question, PLAIN, requests)(outcome)
 for (question, long), stack, setting, limit, value in RAISED:
     raised: dict[str, Any] = {limit: value}
     named = f"{setting}, {limit}={value}"
@@ -128,8 +123,7 @@ for (question, long), stack, setting, limit, value in RAISED:
 IN_TWO = "a header of 40,000 bytes in two pieces"
 MORE_IN_TWO = f"{IN_TWO}, h11_max_incomplete_size=65536"
 HELD: dict[str, Any] = {"h11_max_incomplete_size": 65536}
-WHOLE = header_of(40_000)
-HALVES = WHOLE[: len(WHOLE) // 2], WHOLE[len(WHOLE) // 2 :]
+HALVES = header_of(40_000)[:20_000], header_of(40_000)[20_000:]
 
 experiments("oversized-head", PLAIN, {IN_TWO: HALVES[0]}, HALVES[1])(outcome)
 experiment("oversized-head", QUART, MORE_IN_TWO, PLAIN[QUART], *HALVES, **HELD)(outcome)

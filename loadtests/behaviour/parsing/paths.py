@@ -11,22 +11,22 @@ from quart import Blueprint, Quart, request
 
 from loopbench.loadtests.behaviour.applications import aiohttp_app, asynchronous, quart_answering
 from loopbench.loadtests.behaviour.asking import Answer, Variants, experiment, experiments, variants
-from loopbench.loadtests.behaviour.parsing.scene import PLAIN, exchanged, outcome, reply_to
+from loopbench.loadtests.behaviour.parsing.scene import (
+    PLAIN,
+    aiohttp_reader,
+    exchanged,
+    outcome,
+    reply_to,
+)
 from loopbench.loadtests.behaviour.serving import AIOHTTP, ANSWERING, QUART, App, Apps, Build
 from loopbench.loadtests.behaviour.talking import as_seen, head, seen
 
-
-def aiohttp_route(path: str, **options: Any) -> web.Application:
-    """GET path answers with the parameters of the path. options: of the Application."""
-
-    async def handler(request: web.Request) -> web.Response:
-        return web.json_response(dict(request.match_info))
-
-    return aiohttp_app(web.get(path, handler), **options)
+aiohttp_route = partial(aiohttp_reader, lambda request: dict(request.match_info))
+"""GET of the path that it is given answers with the parameters of the path."""
 
 
 def quart_route(path: str, merge_slashes: bool = True, **options: Any) -> Quart:
-    """GET path answers with the parameters of the path. options: of the route."""
+    """The same. options: of the route."""
     app = Quart(__name__)
     app.url_map.merge_slashes = merge_slashes
 

@@ -142,17 +142,17 @@ async def found(value: Any) -> Any:
 
 
 def aiohttp_reader(
-    read: Callable[[web.Request], Any] = aiohttp_length, **options: Any
+    read: Callable[[web.Request], Any] = aiohttp_length, path: str = "/", **options: Any
 ) -> web.Application:
-    """GET and POST / answer what `read` finds in the request: text and bytes as they are, else as
-    JSON. options: of the Application."""
+    """GET and POST of the path answer what `read` finds in the request: text and bytes as they are,
+    else as JSON. options: of the Application."""
 
     async def handler(request: web.Request) -> web.Response:
         value = await found(read(request))
         plain = isinstance(value, str | bytes)
         return web.Response(body=value) if plain else web.json_response(value)
 
-    return aiohttp_app(web.get("/", handler), web.post("/", handler), **options)
+    return aiohttp_app(web.get(path, handler), web.post(path, handler), **options)
 
 
 def quart_reader(read: Callable[[], Any] = quart_length, **config: Any) -> Quart:
