@@ -65,9 +65,7 @@ class Seen:
     def wait(self, event: str, bound_s: float = 10.0) -> bool:
         """Wait until `event` has happened, at most so long; whether it has."""
         with self._condition:
-            return self._condition.wait_for(
-                lambda: any(name == event for name, _ in self._events), bound_s
-            )
+            return self._condition.wait_for(lambda: event in self, bound_s)
 
     def expect(self, event: str, otherwise: str) -> None:
         """Wait for it. Raises TimeoutError, with these words, where it does not happen."""

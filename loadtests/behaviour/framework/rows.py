@@ -32,6 +32,7 @@ def row_of(asked: Asked, outcome: Outcome) -> Row:
     said = answer.answer if answer else NOT_ANSWERED
     told = answer is not None and not said.startswith(CANNOT_TELL)
     verdict = claim.verdict(said) if claim and told else None
+    packages = PACKAGES[experiment.stack]
     return {
         "question": asked.name,
         "topic": TOPICS[asked.topic],
@@ -45,13 +46,9 @@ def row_of(asked: Asked, outcome: Outcome) -> Row:
         "follows": question.advice(said) if told else None,
         "varies": answer.varies if answer else False,
         "took_s": outcome.took_s,
-        "versions": _versions(experiment.stack),
+        "versions": ", ".join(f"{name} {metadata.version(name)}" for name in packages),
         "python": PYTHON,
     }
-
-
-def _versions(stack: str) -> str:
-    return ", ".join(f"{name} {metadata.version(name)}" for name in PACKAGES[stack])
 
 
 def _key(row: Row) -> tuple[Value, ...]:

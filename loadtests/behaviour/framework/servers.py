@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
 from concurrent.futures import Future
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from functools import partial
 from typing import Any, TypeVar
 
@@ -95,19 +95,7 @@ class Live:
 
 
 @contextmanager
-def _live(serve: Serve) -> Iterator[Live]:
-    server = Live(serve)
-    try:
-        yield server
-    finally:
-        server.begin_stop()
-        # One that does not stop in this time, or stops with an error, may be what the
-        # experiment is about. The process of the experiment ends it.
-        with suppress(Exception):
-            server.stopped(ABANDON_S)
-
-
-def serve(app: App, **options: Any) -> AbstractContextManager[Live]:
+def serve(app: App, **options: Any) -> Iterator[Live]:
     """Run an application on its framework's server.
 
     options: of `web.AppRunner` for an aiohttp application, such as handler_cancellation=True;
@@ -116,7 +104,15 @@ def serve(app: App, **options: Any) -> AbstractContextManager[Live]:
     Raises what the application's start-up raises.
     """
     run = _aiohttp if isinstance(app, web.Application) else _hypercorn
-    return _live(partial(run, app, options))
+    server = Live(partial(run, app, options))
+    try:
+        yield server
+    finally:
+        server.begin_stop()
+        # One that does not stop in this time, or stops with an error, may be what the
+        # experiment is about. The process of the experiment ends it.
+        with suppress(Exception):
+            server.stopped(ABANDON_S)
 
 
 async def _aiohttp(

@@ -11,17 +11,11 @@ from quart import Blueprint, Quart, request
 
 from loopbench.loadtests.behaviour.applications import aiohttp_app, asynchronous, quart_answering
 from loopbench.loadtests.behaviour.asking import Answer, Variants, experiment, experiments, variants
-from loopbench.loadtests.behaviour.parsing.scene import (
-    PLAIN,
-    aiohttp_reader,
-    exchanged,
-    outcome,
-    reply_to,
-)
+from loopbench.loadtests.behaviour.parsing.scene import PLAIN, exchanged, outcome
 from loopbench.loadtests.behaviour.serving import AIOHTTP, ANSWERING, QUART, App, Apps, Build
-from loopbench.loadtests.behaviour.talking import as_seen, head, seen
+from loopbench.loadtests.behaviour.talking import as_seen, head, reply_of, seen
 
-aiohttp_route = partial(aiohttp_reader, lambda request: dict(request.match_info))
+aiohttp_route = partial(PLAIN[AIOHTTP], lambda request: dict(request.match_info))
 """GET of the path that it is given answers with the parameters of the path."""
 
 
@@ -37,7 +31,7 @@ def quart_route(path: str, merge_slashes: bool = True, **options: Any) -> Quart:
     return app
 
 
-def aiohttp_merging(path: str) -> web.Application:
+def aiohttp_merging(path: str) -> App:
     merge = web.normalize_path_middleware(append_slash=False, merge_slashes=True)
     return aiohttp_route(path, middlewares=[merge])
 
@@ -74,7 +68,7 @@ ENCODED, NAMED = ("/files/a%2Fb", "/files/a%252Fb"), "route {}, GET {}"
 @variants("percent-encoded-slash", FILES, each=ENCODED, named=NAMED)
 def ask_path(application: Build, target: str) -> Answer:
     """GET target: the status, and the parameters or the place that it is sent to."""
-    reply = reply_to(application(), head("GET", target))
+    reply = reply_of(application(), target)
     if reply.status == 200:
         found = json.loads(reply.body).items()
         values = ", ".join(f"{name} is {value!r}" for name, value in found)
@@ -86,7 +80,7 @@ def ask_path(application: Build, target: str) -> Answer:
     return Answer(text, f"GET {target[:60]} gave {reply.status}{place}")
 
 
-def aiohttp_normalizing(path: str) -> web.Application:
+def aiohttp_normalizing(path: str) -> App:
     append = path.endswith("/")
     normalize = web.normalize_path_middleware(append_slash=append, remove_slash=not append)
     return aiohttp_route(path, middlewares=[normalize])

@@ -20,7 +20,7 @@ from loopbench.loadtests.behaviour.parsing.scene import (
     reply_to,
 )
 from loopbench.loadtests.behaviour.serving import AIOHTTP, QUART, Build
-from loopbench.loadtests.behaviour.talking import Reply, head
+from loopbench.loadtests.behaviour.talking import Reply, head, reply_of
 
 QUERIES = ("?a=1&a=2", "?a=&b", "?a=1+2", "?a=%zz", "?a=%FF", "?a=1;b=2", "?A=1&a=2")
 QUERY = readers(
@@ -297,7 +297,7 @@ jsonifying = partial(experiment, "json-answer-format", QUART)
 @jsonifying("app.json.compact=False", quart_jsonifying, compact=False)
 @jsonifying("app.json.ensure_ascii=False", quart_jsonifying, ensure_ascii=False)
 def ask_format(application: Build, **options: Any) -> Answer:
-    reply = reply_to(application(**options), head("GET", "/"))
+    reply = reply_of(application(**options))
     content_type = reply.header("content-type") or "no Content-Type"
     charset = "charset" if "charset=" in content_type else "no charset"
     newline = ", then a newline" if reply.text.endswith("\n") else ""

@@ -39,12 +39,8 @@ def get(port: int, bound_s: float = 5.0) -> str | None:
             time.sleep(0.02)
 
 
-Stop = Callable[[], Awaitable[None]]
-"""Stops a server that runs in this loop."""
-
-
-async def start(app: App, port: int) -> Stop:
-    """As the documentation of aiohttp and Hypercorn shows it."""
+async def start(app: App, port: int) -> Callable[[], Awaitable[None]]:
+    """As the documentation of aiohttp and Hypercorn shows it; what it returns stops the server."""
     if isinstance(app, web.Application):
         runner = web.AppRunner(app)
         await runner.setup()

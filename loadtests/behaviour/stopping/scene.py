@@ -5,7 +5,6 @@ import asyncio
 import socket
 import time
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -114,58 +113,30 @@ def quart_scene(wait_s: float = SHORT_S) -> Quart:
     return app
 
 
-@dataclass(frozen=True, slots=True)
-class Stopped:
-    """How a stop went. took_s: None where it hung. client: what the client saw.
+def when(took_s: float | None, wait_s: float, grace_s: float) -> str:
+    """When a stop ended, in terms of what it may have waited for. took_s: None where it hung.
 
     wait_s: how long a handler waits that waits. grace_s: the grace time.
     """
+    if took_s is None:
+        return f"does not stop within {WATCHED_S:g} s"
+    near = {
+        "stops at once": 0.0,
+        "stops with the request": wait_s,
+        "stops after the grace time": grace_s,
+        "stops after twice the grace time": 2 * grace_s,
+    }
+    words, expected = min(near.items(), key=lambda pair: abs(pair[1] - took_s))
+    near_enough = abs(expected - took_s) <= 0.3 + 0.1 * expected
+    return words if near_enough else f"stops after {took_s:.0f} s"
 
-    took_s: float | None
-    client: str
-    wait_s: float
-    grace_s: float
 
-    @property
-    def when(self) -> str:
-        """When it ended, in terms of what it may have waited for."""
-        took_s = self.took_s
-        if took_s is None:
-            return f"does not stop within {WATCHED_S:g} s"
-        near = {
-            "stops at once": 0.0,
-            "stops with the request": self.wait_s,
-            "stops after the grace time": self.grace_s,
-            "stops after twice the grace time": 2 * self.grace_s,
-        }
-        words, expected = min(near.items(), key=lambda pair: abs(pair[1] - took_s))
-        near_enough = abs(expected - took_s) <= 0.3 + 0.1 * expected
-        return words if near_enough else f"stops after {took_s:.0f} s"
-
-    @property
-    def handler(self) -> str:
-        """What became of the handler that waits."""
-        return "cancelled" if "cancelled" in seen else "not cancelled"
-
-    @property
-    def thread(self) -> str:
-        """What became of the work in a thread."""
-        return "thread done" if "finished" in seen else "thread still runs"
-
-    @property
-    def clean_up(self) -> str:
-        """When the application's clean-up ran."""
-        events = [event for event in seen.events if event != "begun"]
-        if "clean-up" not in events:
-            return "the clean-up never ran"
-        order = "before" if events[0] == "clean-up" else "after"
-        return f"clean-up {order} the request has ended"
-
-    @property
-    def told(self) -> str:
-        """The readings."""
-        took = "not stopped" if self.took_s is None else f"stopped after {self.took_s:.2f} s"
-        return f"{took}; the client {self.client}"
+def clean_up() -> str:
+    """When the application's clean-up ran."""
+    events = [event for event in seen.events if event != "begun"]
+    if "clean-up" not in events:
+        return "the clean-up never ran"
+    return f"clean-up {'before' if events[0] == 'clean-up' else 'after'} the request has ended"
 
 
 def ask_wait(wire: Wire, path: str = "/wait") -> None:
@@ -174,21 +145,35 @@ def ask_wait(wire: Wire, path: str = "/wait") -> None:
     seen.wait("begun")
 
 
-def stop_in(
+def ask_stop(
     application: Build,
-    situation: Callable[[Wire], object],
-    wait_s: float,
     grace_s: float,
+    situation: Callable[[Wire], object],
+    answer: str,
+    wait_s: float = SHORT_S,
     **options: float,
-) -> Stopped:
+) -> Answer:
     """Bring the connection into the situation that the stop then meets, stop the server, and read
-    what the client gets. options: of the server."""
+    what the client gets.
+
+    answer: its words, with what became of each in braces. wait_s, grace_s: as `when` has them.
+    options: of the server.
+    """
     with serve(application(wait_s), **options) as server, Wire(server.port) as wire:
         situation(wire)
         began = time.perf_counter()
         server.begin_stop()
         took_s = time.perf_counter() - began if server.stopped(WATCHED_S) else None
-        return Stopped(took_s, received(wire), wait_s, grace_s)
+        client = received(wire)
+    words = answer.format(
+        stop=when(took_s, wait_s, grace_s),
+        client=client,
+        handler="cancelled" if "cancelled" in seen else "not cancelled",
+        thread="thread done" if "finished" in seen else "thread still runs",
+        clean_up=clean_up(),
+    )
+    took = "not stopped" if took_s is None else f"stopped after {took_s:.2f} s"
+    return as_seen(words, f"{took}; the client {client}")
 
 
 STACKS: dict[str, tuple[Build, str]] = {
@@ -209,29 +194,21 @@ options of the server."""
 
 def stops(
     question: str,
-    situation: Callable[[Wire], object],
-    answer: str,
-    *,
-    wait_s: float = SHORT_S,
+    *meant: Any,
     graces: tuple[float, ...] = (1.0,),
     remedies: tuple[str, ...] = (),
 ) -> None:
-    """Ask of each stack in that situation, with its default grace time and with those named; and
-    of those stacks with what helps there. answer: its words, of a Stopped."""
-
-    def ask(application: Build, grace_s: float, **options: float) -> Answer:
-        stopped = stop_in(application, situation, wait_s, grace_s, **options)
-        return as_seen(answer.format(stopped), stopped.told)
-
+    """Ask of each stack, with its default grace time and with those named; and of those stacks with
+    what helps there. meant: the situation, the answer and how long handlers wait, of `ask_stop`."""
     row = partial(experiment, question, bound_s=BOUND_S, waits=True)
     for stack in remedies:
         setting, app, options = REMEDIES[stack]
-        row(stack, setting, app, 1.0, **options)(ask)
+        row(stack, setting, app, 1.0, *meant, **options)(ask_stop)
     for stack, (app, name) in STACKS.items():
-        row(stack, DEFAULT, app, GRACE_S[stack])(ask)
+        row(stack, DEFAULT, app, GRACE_S[stack], *meant)(ask_stop)
         for grace in graces:
             options = {name: grace}
-            row(stack, f"{name}={grace:g}", app, grace, **options)(ask)
+            row(stack, f"{name}={grace:g}", app, grace, *meant, **options)(ask_stop)
 
 
 def leave(wire: Wire) -> None:
@@ -255,18 +232,18 @@ def half_a_head(wire: Wire) -> None:
 
 
 ask_stream, ask_thread = partial(ask_wait, path="/stream"), partial(ask_wait, path="/thread")
-CLIENT, HANDLER = "{0.when}, client {0.client}", "{0.when}, handler {0.handler}, client {0.client}"
+CLIENT, HANDLER = "{stop}, client {client}", "{stop}, handler {handler}, client {client}"
 
-stops("nothing-in-flight", leave, "{0.when}", graces=())
-stops("open-websocket", open_socket, "{0.when}", remedies=(QUART, AIOHTTP))
+stops("nothing-in-flight", leave, "{stop}", graces=())
+stops("open-websocket", open_socket, "{stop}", remedies=(QUART, AIOHTTP))
 stops("half-sent-body", half_a_body, CLIENT)
 stops("half-sent-request", half_a_head, CLIENT)
 stops("idle-keep-alive", lambda wire: wire.ask("GET", "/"), CLIENT)
 stops("request-ends-inside-grace", ask_wait, CLIENT, graces=(5.0,))
-stops("request-outlives-grace", ask_wait, HANDLER, wait_s=LONG_S, remedies=(QUART,))
-stops("long-stream", ask_stream, "{0.when}, stream {0.handler}", wait_s=LONG_S)
-stops("work-in-thread", ask_thread, "{0.when}, {0.thread}", wait_s=6.0)
-stops("cleanup-order", ask_wait, "{0.clean_up}", graces=(0.5,))
+stops("request-outlives-grace", ask_wait, HANDLER, LONG_S, remedies=(QUART,))
+stops("long-stream", ask_stream, "{stop}, stream {handler}", LONG_S)
+stops("work-in-thread", ask_thread, "{stop}, {thread}", 6.0)
+stops("cleanup-order", ask_wait, "{clean_up}", graces=(0.5,))
 
 
 @experiments("new-connections", {stack: application for stack, (application, _) in STACKS.items()})

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from loopbench.loadtests.behaviour.framework.question import Answer, Key
-from loopbench.loadtests.behaviour.stopping.scene import STACKS, ask_wait, stop_in
-from loopbench.loadtests.behaviour.talking import as_seen
+from loopbench.loadtests.behaviour.stopping.scene import STACKS, ask_stop, ask_wait
 
 
 def stop(key: Key) -> Answer:
@@ -12,5 +11,5 @@ def stop(key: Key) -> Answer:
     client and handler saw."""
     stack, grace_s, wait_s = key[0], float(key[1]), float(key[2])
     application, name = STACKS[stack]
-    stopped = stop_in(application, ask_wait, wait_s, grace_s, **{name: grace_s})
-    return as_seen(f"{stopped.when}, client {stopped.client}")
+    words = "{stop}, client {client}"
+    return ask_stop(application, grace_s, ask_wait, words, wait_s, **{name: grace_s})

@@ -17,7 +17,7 @@ from hypercorn.config import Config
 from loopbench.loadtests.behaviour.framework.catalogue import experiments
 from loopbench.loadtests.behaviour.framework.process import Nursery, nursery
 from loopbench.loadtests.behaviour.stopping import scene
-from loopbench.loadtests.behaviour.stopping.scene import GRACE_S, STACKS, Stopped
+from loopbench.loadtests.behaviour.stopping.scene import GRACE_S, STACKS, when
 from tests.loadtests.behaviour.stops import stop
 
 QUART = "quart-hypercorn"
@@ -65,7 +65,7 @@ def test_the_defaults_are_those_of_the_installed_versions() -> None:
 )
 def test_times_are_told_by_what_was_waited_for(took_s: float | None, words: str) -> None:
     """With a request of 1.5 s and a grace time of 10 s; others as they are."""
-    assert Stopped(took_s, "", 1.5, 10.0).when == words
+    assert when(took_s, 1.5, 10.0) == words
 
 
 def test_no_question_takes_longer_than_it_may() -> None:
