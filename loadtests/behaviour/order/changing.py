@@ -4,7 +4,7 @@ from functools import partial
 from typing import Any
 
 from aiohttp import web
-from quart import abort, jsonify, request, websocket
+from quart import Quart, abort, jsonify, request, websocket
 from quart.typing import ResponseReturnValue
 from werkzeug.exceptions import NotFound
 
@@ -134,6 +134,14 @@ class Asgi:
         await self.inner(scope, receive, tagging)
 
 
+NAMES = ("X-One", "X-Two")
+
+
+def asgi_class(app: Quart, names: tuple[str, ...] = NAMES) -> None:
+    for name in names:
+        app.asgi_app = Asgi(app.asgi_app, name)  # type: ignore[method-assign]
+
+
 @web.middleware
 async def tag_exceptions_too(request: web.Request, handler: Handler) -> web.StreamResponse:
     try:
@@ -151,7 +159,7 @@ TAGGING: Adds = {
     },
     QUART: {
         "after_request": lambda app: app.after_request(hook(NAME)),
-        "ASGI middleware": asgi(partial(Asgi, name=NAME)),
+        "ASGI middleware": partial(asgi_class, names=(NAME,)),
     },
 }
 
@@ -188,7 +196,6 @@ class Tag:
         return tagged(await handler(request), self.name)  # type: ignore[no-any-return]
 
 
-NAMES = ("X-One", "X-Two")
 FACTORIES: Adds = {
     AIOHTTP: {
         "factory": middlewares(*map(factory, NAMES)),
@@ -198,7 +205,7 @@ FACTORIES: Adds = {
     },
     QUART: {
         "after_request(factory(…))": lambda app: [app.after_request(hook(n)) for n in NAMES],
-        "ASGI class": lambda app: [asgi(partial(Asgi, name=name))(app) for name in NAMES],
+        "ASGI class": asgi_class,
     },
 }
 
@@ -232,13 +239,10 @@ async def rewrite() -> None:
 
 
 @asgi
-def rewrite_in_asgi(inner: Any) -> Any:
-    async def rewrite(scope: Any, receive: Any, send: Any) -> None:
-        if scope["type"] == "http" and scope["path"] == OLD:
-            scope = {**scope, "path": NEW, "raw_path": NEW.encode()}
-        await inner(scope, receive, send)
-
-    return rewrite
+async def rewrite_in_asgi(inner: Any, scope: Any, receive: Any, send: Any) -> None:
+    if scope["type"] == "http" and scope["path"] == OLD:
+        scope = {**scope, "path": NEW, "raw_path": NEW.encode()}
+    await inner(scope, receive, send)
 
 
 REWRITING: Adds = {
@@ -273,17 +277,13 @@ async def accept_first() -> tuple[str, int]:
 
 
 @asgi
-def refuse_in_asgi(inner: Any) -> Any:
+async def refuse_in_asgi(inner: Any, scope: Any, receive: Any, send: Any) -> None:
     """`close` before `accept` is how ASGI refuses."""
-
-    async def refuse(scope: Any, receive: Any, send: Any) -> None:
-        if scope["type"] == "websocket":
-            await receive()
-            await send({"type": "websocket.close", "code": 1008})
-        else:
-            await inner(scope, receive, send)
-
-    return refuse
+    if scope["type"] == "websocket":
+        await receive()
+        await send({"type": "websocket.close", "code": 1008})
+    else:
+        await inner(scope, receive, send)
 
 
 refuse, aborting = asynchronous(lambda: ("no", 403)), asynchronous(lambda: abort(403))

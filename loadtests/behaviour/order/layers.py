@@ -3,7 +3,8 @@
 The rest of the topic shares the two applications, and how a WebSocket is asked for.
 """
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
+from functools import partial
 from typing import Any
 
 from aiohttp import web
@@ -111,11 +112,12 @@ def middlewares(*all_of_them: Any) -> Layer:
     return lambda app: app.middlewares.extend(all_of_them)
 
 
-def asgi(middleware: Callable[[Any], Any]) -> Layer:
-    """ASGI middleware around a Quart application: it is given what was there before."""
+def asgi(layer: Callable[..., Coroutine[Any, Any, None]]) -> Layer:
+    """ASGI middleware around a Quart application. layer: is given what was there before it, and
+    then what every ASGI application is."""
 
     def install(app: Quart) -> None:
-        app.asgi_app = middleware(app.asgi_app)  # type: ignore[method-assign]
+        app.asgi_app = partial(layer, app.asgi_app)  # type: ignore[method-assign]
 
     return install
 
@@ -158,28 +160,25 @@ def asgi_around(before: str, after: str, raised: str = "", sent: str = "") -> La
     where {} stands for its status, or for `accept`."""
 
     @asgi
-    def layer(inner: Any) -> Any:
-        async def watching(scope: Any, receive: Any, send: Any) -> None:
-            if scope["type"] == "lifespan":
-                await inner(scope, receive, send)
-                return
+    async def watching(inner: Any, scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "lifespan":
+            await inner(scope, receive, send)
+            return
 
-            async def sending(message: Any) -> None:
-                if message["type"].endswith((".start", ".accept")):
-                    report(sent, message.get("status", "accept"))
-                await send(message)
+        async def sending(message: Any) -> None:
+            if message["type"].endswith((".start", ".accept")):
+                report(sent, message.get("status", "accept"))
+            await send(message)
 
-            report(before)
-            try:
-                await inner(scope, receive, sending)
-            except Exception as error:
-                report(raised, type(error).__name__)
-                raise
-            report(after)
+        report(before)
+        try:
+            await inner(scope, receive, sending)
+        except Exception as error:
+            report(raised, type(error).__name__)
+            raise
+        report(after)
 
-        return watching
-
-    return layer
+    return watching
 
 
 def told(reply: Reply) -> str:

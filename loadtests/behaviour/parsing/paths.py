@@ -31,9 +31,11 @@ def quart_route(path: str, merge_slashes: bool = True, **options: Any) -> Quart:
     return app
 
 
-def aiohttp_merging(path: str) -> App:
-    merge = web.normalize_path_middleware(append_slash=False, merge_slashes=True)
-    return aiohttp_route(path, middlewares=[merge])
+def aiohttp_normalizing(path: str) -> App:
+    """It redirects paths with slashes too many, or too few, to that of the route."""
+    append = path.endswith("/")
+    normalize = web.normalize_path_middleware(append_slash=append, remove_slash=not append)
+    return aiohttp_route(path, middlewares=[normalize])
 
 
 def routes(make: Callable[[str], App], *paths: str) -> dict[str, Build]:
@@ -44,7 +46,7 @@ def routes(make: Callable[[str], App], *paths: str) -> dict[str, Build]:
 DOUBLE_SLASH: Variants = {
     AIOHTTP: {
         "": partial(aiohttp_route, "/a/b"),
-        ", normalize_path_middleware(merge_slashes=True)": partial(aiohttp_merging, "/a/b"),
+        ", normalize_path_middleware(merge_slashes=True)": partial(aiohttp_normalizing, "/a/b"),
     },
     QUART: {
         "": partial(quart_route, "/a/b"),
@@ -78,12 +80,6 @@ def ask_path(application: Build, target: str) -> Answer:
     text = f"{reply.status} to {to.removeprefix('http://localhost')}" if to else f"{reply.status}"
     place = f" with Location: {to}" if to else ""
     return Answer(text, f"GET {target[:60]} gave {reply.status}{place}")
-
-
-def aiohttp_normalizing(path: str) -> App:
-    append = path.endswith("/")
-    normalize = web.normalize_path_middleware(append_slash=append, remove_slash=not append)
-    return aiohttp_route(path, middlewares=[normalize])
 
 
 TRAILING_SLASH: Variants = {
