@@ -12,17 +12,8 @@ from quart import abort, request
 
 from loopbench.loadtests.behaviour.applications import aiohttp_app
 from loopbench.loadtests.behaviour.asking import DEFAULT, Answer, experiment, experiments
-from loopbench.loadtests.behaviour.parsing.scene import (
-    Exchange,
-    aiohttp_length,
-    aiohttp_reader,
-    exchange,
-    exchanged,
-    post,
-    quart_length,
-    quart_reader,
-    readers,
-)
+from loopbench.loadtests.behaviour.parsing import scene
+from loopbench.loadtests.behaviour.parsing.scene import exchanged, post, readers
 from loopbench.loadtests.behaviour.serving import AIOHTTP, QUART, Apps, Build, serve
 from loopbench.loadtests.behaviour.talking import NoAnswer, Wire, as_seen, head, seen
 
@@ -52,11 +43,11 @@ STREAMED = readers(
 """Applications that say how many bytes they have read."""
 
 
-def _send(port: int, size: int, chunked: bool) -> Exchange:
+def _send(port: int, size: int, chunked: bool) -> scene.Exchange:
     """POST so many bytes at once; what came back. Raises ValueError for a wrong count."""
     length = CHUNKED if chunked else f"Content-Length: {size}"
     body = b"%x\r\n%s\r\n0\r\n\r\n" % (size, bytes(size)) if chunked else bytes(size)
-    got = exchange(port, head("POST", "/", length) + body)
+    got = scene.exchange(port, head("POST", "/", length) + body)
     if got.reply and got.reply.status == 200 and got.reply.text != f"{size}":
         raise ValueError(f"{size} bytes were sent, and {got.reply.text} were read")
     return got
@@ -146,13 +137,13 @@ async def only_the_small(request: web.Request) -> None:
 async def aiohttp_guarded(request: web.Request) -> web.Response:
     if "Authorization" not in request.headers:
         raise web.HTTPUnauthorized
-    return web.Response(body=await aiohttp_length(request))
+    return web.Response(body=await scene.aiohttp_length(request))
 
 
 async def quart_guarded() -> bytes:
     if "Authorization" not in request.headers:
         abort(401)
-    return await quart_length()
+    return await scene.quart_length()
 
 
 def aiohttp_expecting(expect_handler: Any = None) -> web.Application:
@@ -167,7 +158,7 @@ EXPECTING = {
     "more than the body limit": ("/", MOST, ALLOWED),
 }
 
-ON_BOTH: Apps = {AIOHTTP: aiohttp_expecting, QUART: partial(quart_reader, quart_guarded)}
+ON_BOTH: Apps = {AIOHTTP: aiohttp_expecting, QUART: partial(scene.quart_reader, quart_guarded)}
 OWN = "more than the body limit, expect_handler of one's own"
 WITH_OWN = {AIOHTTP: partial(aiohttp_expecting, only_the_small)}
 
@@ -233,13 +224,13 @@ async def joined() -> bytes:
 
 
 MADE_408 = "asyncio.timeout(1), TimeoutError made HTTPRequestTimeout"
-BODY_TIMEOUT = partial(quart_reader, BODY_TIMEOUT=1)
+BODY_TIMEOUT = partial(scene.quart_reader, BODY_TIMEOUT=1)
 stalled = partial(experiment, "stalled-body")
 
 
 @experiments("stalled-body", BODY, {DEFAULT: LONG_S}, bound_s=80, waits=True)
-@stalled(AIOHTTP, "asyncio.timeout(1)", partial(aiohttp_reader, read_bounded))
-@stalled(AIOHTTP, MADE_408, partial(aiohttp_reader, read_or_408))
+@stalled(AIOHTTP, "asyncio.timeout(1)", partial(scene.aiohttp_reader, read_bounded))
+@stalled(AIOHTTP, MADE_408, partial(scene.aiohttp_reader, read_or_408))
 @stalled(QUART, "BODY_TIMEOUT=1", BODY_TIMEOUT)
 @stalled(QUART, f"BODY_TIMEOUT=1, {IN_PIECES}", partial(BODY_TIMEOUT, joined))
 @stalled(QUART, "Hypercorn's read_timeout=1", BODY[QUART], read_timeout=1)

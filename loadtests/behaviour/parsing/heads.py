@@ -6,7 +6,6 @@ from functools import partial
 from typing import Any
 
 from aiohttp import web
-from quart import Response
 
 from loopbench.loadtests.behaviour.applications import adding
 from loopbench.loadtests.behaviour.asking import Answer, experiment, experiments, variants
@@ -133,22 +132,19 @@ async def remove(_: web.Request, response: web.StreamResponse) -> None:
     response.headers.pop("Server", None)
 
 
-async def replace(_: web.Request, response: web.StreamResponse) -> None:
-    response.headers["Server"] = "mine"
-
-
-async def name(response: Response) -> Response:
-    response.headers["Server"] = "mine"
-    return response
+async def rename(*given: Any) -> Any:
+    """For on_response_prepare and after_request, which are given the response last."""
+    given[-1].headers["Server"] = "mine"
+    return given[-1]
 
 
 IN_HOOKS = adding(
     {
         AIOHTTP: {
             "Server removed in on_response_prepare": lambda a: a.on_response_prepare.append(remove),
-            "Server set in on_response_prepare": lambda a: a.on_response_prepare.append(replace),
+            "Server set in on_response_prepare": lambda a: a.on_response_prepare.append(rename),
         },
-        QUART: {"Server set in after_request": lambda app: app.after_request(name)},
+        QUART: {"Server set in after_request": lambda app: app.after_request(rename)},
     }
 )
 

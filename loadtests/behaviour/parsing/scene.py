@@ -87,15 +87,8 @@ def post(target: str, content_type: str, body: bytes, *lines: str) -> bytes:
     return head("POST", target, *described, f"Content-Length: {len(body)}", *lines) + body
 
 
-def reply_to(app: App, data: bytes) -> Reply:
-    """The application's answer to these bytes. Raises NoAnswer."""
-    with serve(app) as server, Wire(server.port) as wire:
-        wire.send(data)
-        return wire.answer()
-
-
 def exchanged(app: App, *data: bytes, to_head: bool = False, **options: Any) -> Exchange:
-    """The same with the application, on a server of these options."""
+    """`exchange` with the application, on a server of these options."""
     with serve(app, **options) as server:
         return exchange(server.port, *data, to_head=to_head)
 
@@ -112,7 +105,9 @@ def reading(
     def register(words: Words) -> Words:
         @experiments(question, applications, requests)
         def ask(application: Build, data: bytes) -> Answer:
-            reply = reply_to(application(), data)
+            with serve(application()) as server, Wire(server.port) as wire:
+                wire.send(data)
+                reply = wire.answer()
             if reply.status == 200:
                 return words(reply)
             return Answer(f"{reply.status}", f"it said {' '.join(reply.text.split())[:80]!r}")

@@ -10,15 +10,8 @@ from quart import Quart, request
 
 from loopbench.loadtests.behaviour.applications import answering, asynchronous
 from loopbench.loadtests.behaviour.asking import DEFAULT, Answer, experiment, experiments
-from loopbench.loadtests.behaviour.parsing.scene import (
-    aiohttp_reader,
-    exchanged,
-    post,
-    quart_reader,
-    readers,
-    reading,
-    reply_to,
-)
+from loopbench.loadtests.behaviour.parsing import scene
+from loopbench.loadtests.behaviour.parsing.scene import exchanged, post, readers, reading
 from loopbench.loadtests.behaviour.serving import AIOHTTP, QUART, Build
 from loopbench.loadtests.behaviour.talking import Reply, head, reply_of
 
@@ -194,10 +187,10 @@ NUMBERS = {
 
 @experiments("json-numbers", READ_AND_ANSWERED, NUMBERS)
 def ask_number(application: Build, number: bytes) -> Answer:
-    reply = reply_to(application(), post("/", "application/json", number))
-    said = reply.text.strip()
-    if reply.status != 200:
-        return Answer(f"{reply.status}", f"{len(number)} characters were sent; {said[:60]!r}")
+    got = exchanged(application(), post("/", "application/json", number))
+    if got.reply is None or got.reply.status != 200:
+        return Answer(got.status, f"{len(number)} characters were sent; {got.told}")
+    said = got.reply.text.strip()
     kept = "the same" if said.encode() == number else said
     return Answer(f"answers {kept}", f"sent {number.decode()[:40]}, read and answered {said[:40]}")
 
@@ -209,7 +202,7 @@ def aiohttp_catching(*catch: type[Exception]) -> web.Application:
         except catch as error:
             raise web.HTTPBadRequest(text=f"not JSON: {error}") from error
 
-    return aiohttp_reader(read)
+    return scene.aiohttp_reader(read)
 
 
 async def quart_read(silent: bool = False) -> bytes:
@@ -225,13 +218,13 @@ def bad(way: str = "") -> dict[str, bytes]:
 
 CATCHING = {AIOHTTP: partial(aiohttp_catching, json.JSONDecodeError)}
 CATCHING_MORE = {AIOHTTP: partial(aiohttp_catching, ValueError)}
-SILENT = {QUART: partial(quart_reader, partial(quart_read, silent=True))}
+SILENT = {QUART: partial(scene.quart_reader, partial(quart_read, silent=True))}
 
 
 @experiments("json-bad", {AIOHTTP: aiohttp_catching}, bad())
 @experiments("json-bad", CATCHING, bad("except json.JSONDecodeError"))
 @experiments("json-bad", CATCHING_MORE, bad("except ValueError"))
-@experiments("json-bad", {QUART: partial(quart_reader, quart_read)}, bad())
+@experiments("json-bad", {QUART: partial(scene.quart_reader, quart_read)}, bad())
 @experiments("json-bad", SILENT, bad("get_json(silent=True)"))
 def ask_bad(application: Build, body: bytes) -> Answer:
     seen = exchanged(application(), post("/", "application/json", body))
@@ -249,20 +242,20 @@ LATIN = "application/json; charset=latin-1"
 TYPES = ("text/plain", "no Content-Type", "application/problem+json", LATIN)
 CHECKED = "text/plain, request.content_type checked"
 FORCED = "text/plain, get_json(force=True)"
-FORCING = partial(quart_reader, lambda: request.get_json(force=True))
+CHECKING = partial(scene.aiohttp_reader, checked)
+FORCING = partial(scene.quart_reader, lambda: request.get_json(force=True))
 
 
 @experiments("json-wrong-type", READ_AND_ANSWERED, TYPES)
-@experiment("json-wrong-type", AIOHTTP, CHECKED, partial(aiohttp_reader, checked), "text/plain")
+@experiment("json-wrong-type", AIOHTTP, CHECKED, CHECKING, "text/plain")
 @experiment("json-wrong-type", QUART, FORCED, FORCING, "text/plain")
 def ask_type(application: Build, sent: str) -> Answer:
     content_type = "" if sent == "no Content-Type" else sent
-    reply = reply_to(application(), post("/", content_type, '{"é": 1}'.encode()))
-    said = " ".join(reply.text[:80].split())
-    evidence = f"a JSON object of UTF-8 as {content_type or 'nothing'}: {reply.status}, {said!r}"
-    if reply.status != 200:
-        return Answer(f"{reply.status}", evidence)
-    read = json.loads(reply.body)
+    got = exchanged(application(), post("/", content_type, '{"é": 1}'.encode()))
+    evidence = f"a JSON object of UTF-8 as {content_type or 'nothing'}: {got.told}"
+    if got.reply is None or got.reply.status != 200:
+        return Answer(got.status, evidence)
+    read = json.loads(got.reply.body)
     words = "None" if read is None else f"read as {read}"
     return Answer("read" if read == {"é": 1} else words, evidence)
 
@@ -275,7 +268,7 @@ def aiohttp_dumping(dumps: Any = json.dumps) -> web.Application:
 
 
 def quart_jsonifying(debug: bool = False, **settings: bool) -> Quart:
-    app = quart_reader(lambda: VALUE)
+    app = scene.quart_reader(lambda: VALUE)
     app.debug = debug
     for name, value in settings.items():
         setattr(app.json, name, value)
