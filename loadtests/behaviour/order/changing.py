@@ -85,7 +85,7 @@ def ask_404(application: Build, target: str) -> Answer:
     return Answer(f"{reply.status}, {kind}", f"got {order.told(reply)} as {content_type}")
 
 
-NAME = "X-Everywhere"
+NAME, NAMES = "X-Everywhere", ("X-One", "X-Two")
 ANSWERS = {"an answer": "/", "a stream": "/stream", "404": "/missing", "500": "/raise"}
 
 
@@ -132,9 +132,6 @@ class Asgi:
             await send(message)
 
         await self.inner(scope, receive, tagging)
-
-
-NAMES = ("X-One", "X-Two")
 
 
 def asgi_class(app: Quart, names: tuple[str, ...] = NAMES) -> None:

@@ -8,12 +8,8 @@ from typing import Any
 from aiohttp import web
 from quart import Blueprint, Quart, after_this_request, request_finished, request_started
 
-from loopbench.loadtests.behaviour.applications import (
-    Adds,
-    Handler,
-    aiohttp_answering,
-    quart_answering,
-)
+from loopbench.loadtests.behaviour import applications as apps
+from loopbench.loadtests.behaviour.applications import Adds, Handler
 from loopbench.loadtests.behaviour.asking import Answer, experiment, experiments, variants
 from loopbench.loadtests.behaviour.framework.raw_client import Leaving, Wire
 from loopbench.loadtests.behaviour.order import layers as order
@@ -21,7 +17,10 @@ from loopbench.loadtests.behaviour.order.layers import STOP_S, around, asgi_arou
 from loopbench.loadtests.behaviour.serving import AIOHTTP, QUART, Build, serve
 from loopbench.loadtests.behaviour.talking import as_seen, noting, seen
 
+WORK_S = 0.5
 BOTH = ("first", "second")
+SENT, RECEIVED, STOPPING = "request sent", "client has the answer", "server stopping"
+LEFT, CANCEL = "teardown-on-disconnect", "handler_cancellation=True"
 WRAPPERS = ("first wrapper", "second wrapper")
 """In the order in which they are registered."""
 
@@ -60,8 +59,6 @@ TWO_LAYERS: Adds = {
         "hooks and ASGI middleware": hooks_and_asgi,
     },
 }
-
-SENT, RECEIVED, STOPPING = "request sent", "client has the answer", "server stopping"
 
 
 def aiohttp_hooks() -> web.Application:
@@ -236,9 +233,6 @@ def ask_raising(application: Build) -> Answer:
     return as_seen(", ".join((status, *ran)), f"the client got {came}")
 
 
-WORK_S = 0.5
-
-
 async def work() -> str:
     seen("handler begins")
     await asyncio.sleep(WORK_S)
@@ -247,7 +241,7 @@ async def work() -> str:
 
 
 def aiohttp_working() -> web.Application:
-    app = aiohttp_answering({"/": work})
+    app = apps.aiohttp_answering({"/": work})
     app.middlewares.append(
         around(after="middleware out", raised="middleware sees {}", over="finally")
     )
@@ -256,7 +250,7 @@ def aiohttp_working() -> web.Application:
 
 
 def quart_working() -> Quart:
-    app = quart_answering({"/": work})
+    app = apps.quart_answering({"/": work})
     app.after_request(noting("after_request"))
 
     @app.teardown_request
@@ -266,9 +260,6 @@ def quart_working() -> Quart:
         seen("teardown_request ends")
 
     return app
-
-
-LEFT, CANCEL = "teardown-on-disconnect", "handler_cancellation=True"
 
 
 @experiments(LEFT, {AIOHTTP: aiohttp_working, QUART: quart_working})

@@ -19,6 +19,7 @@ from loopbench.loadtests.behaviour.talking import NoAnswer, Wire, as_seen, head,
 
 MIB = 2**20
 MOST = 32 * MIB
+LONG_S = 65.0
 CHUNKED = "Transfer-Encoding: chunked"
 
 
@@ -202,9 +203,6 @@ def ask_refused(application: Build, body: bytes) -> Answer:
         closed = "closes" if wire.closed(0.5) is not None else "stays open"
     words = f"{first.status}, the next is {following}, {closed}"
     return Answer(words, f"{words}; {len(body)} bytes of the body were sent")
-
-
-LONG_S = 65.0
 
 
 async def read_bounded(request: web.Request) -> bytes:

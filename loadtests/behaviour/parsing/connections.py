@@ -24,9 +24,17 @@ from loopbench.loadtests.behaviour.serving import AIOHTTP, ANSWERING, QUART, Bui
 from loopbench.loadtests.behaviour.talking import NoAnswer, Wire, as_seen, head, seen
 
 ON_AIOHTTP, ON_QUART = PLAIN[AIOHTTP], PLAIN[QUART]
-SECOND = "second request"
-HALF = b"GET / HTTP/1.1\r\nHost: local"
 EVERY_S = 0.25
+SLOW_S = 0.5
+ENDS_S = 4.0
+LONG_S = 80.0
+MOST = 1100
+SECOND, SILENT, CANCELS = "second request", "nothing ever sent", "handler_cancellation=True"
+DRIPPING = f"a byte every {EVERY_S:g} s"
+half_sent = partial(experiment, "half-sent-head")
+idle = partial(experiment, "idle-connection")
+several = partial(experiment, "requests-a-connection")
+HALF = b"GET / HTTP/1.1\r\nHost: local"
 
 
 def _closes(wire: Wire, patience_s: float, drips: bool) -> tuple[float, bytes] | None:
@@ -45,17 +53,14 @@ def _closes(wire: Wire, patience_s: float, drips: bool) -> tuple[float, bytes] |
     return None
 
 
-half_sent, dripping = partial(experiment, "half-sent-head"), f"a byte every {EVERY_S:g} s"
-
-
 @half_sent(AIOHTTP, DEFAULT, ON_AIOHTTP, 30.0, bound_s=50, waits=True)
 @half_sent(AIOHTTP, "keepalive_timeout=1", ON_AIOHTTP, keepalive_timeout=1)
 @half_sent(AIOHTTP, f"keepalive_timeout=1, {SECOND}", ON_AIOHTTP, again=True, keepalive_timeout=1)
 @half_sent(QUART, DEFAULT, ON_QUART)
 @half_sent(QUART, "keep_alive_timeout=1", ON_QUART, keep_alive_timeout=1)
 @half_sent(QUART, f"keep_alive_timeout=1, {SECOND}", ON_QUART, again=True, keep_alive_timeout=1)
-@half_sent(AIOHTTP, f"keepalive_timeout=1, {dripping}", ON_AIOHTTP, drips=True, keepalive_timeout=1)
-@half_sent(QUART, f"keep_alive_timeout=1, {dripping}", ON_QUART, drips=True, keep_alive_timeout=1)
+@half_sent(AIOHTTP, f"keepalive_timeout=1, {DRIPPING}", ON_AIOHTTP, drips=True, keepalive_timeout=1)
+@half_sent(QUART, f"keep_alive_timeout=1, {DRIPPING}", ON_QUART, drips=True, keep_alive_timeout=1)
 def ask_half(
     application: Build,
     patience_s: float = 10.0,
@@ -78,9 +83,6 @@ def ask_half(
     return Answer(f"closed after {took_s:.0f} s, {status}", told)
 
 
-LONG_S = 80.0
-
-
 def _idle(port: int, patience_s: float, silent: bool = False) -> Answer:
     """Ask once, or not at all, and wait until the server closes."""
     with Wire(port) as wire:
@@ -91,10 +93,6 @@ def _idle(port: int, patience_s: float, silent: bool = False) -> Answer:
     if closed is None:
         return Answer(f"open after {patience_s:g} s", f"{patience_s:g} s after {since} it was open")
     return Answer(f"closed after {closed:.0f} s", f"closed {closed:.2f} s after {since}")
-
-
-SILENT = "nothing ever sent"
-idle = partial(experiment, "idle-connection")
 
 
 @idle(AIOHTTP, DEFAULT, ON_AIOHTTP, LONG_S, bound_s=100, waits=True)
@@ -129,11 +127,6 @@ def ask_idle_of_run_app() -> Answer:
     return answer
 
 
-MOST = 1100
-
-several = partial(experiment, "requests-a-connection")
-
-
 @experiments("requests-a-connection", PLAIN)
 @several(QUART, "keep_alive_max_requests=3", ON_QUART, keep_alive_max_requests=3)
 @several(QUART, "keep_alive_max_requests=10**9", ON_QUART, keep_alive_max_requests=10**9)
@@ -162,7 +155,6 @@ OLD_REQUESTS = {
     "a streamed answer": ("/streamed", HOST),
     "a streamed answer, Connection: keep-alive": ("/streamed", HOST, KEEP),
 }
-ENDS_S = 4.0
 
 
 @experiments("http-1-0", ANSWERING, OLD_REQUESTS)
@@ -212,9 +204,6 @@ def ask_http2(application: Build, upgrades: bool) -> Answer:
     return Answer(f"{status} over HTTP/2", f"status {status} and {body!r} on stream 1")
 
 
-SLOW_S = 0.5
-
-
 async def slow() -> None:
     seen("slow began")
     await asyncio.sleep(SLOW_S)
@@ -237,9 +226,6 @@ def ask_together(application: Build, talk: Talk) -> Answer:
     handled = "one after the other" if most == 1 else "at once"
     told = f"at most {most} of 2 were in their handlers at the same time; answers came as {answers}"
     return Answer(f"answered {answered}, handled {handled}", told)
-
-
-CANCELS = "handler_cancellation=True"
 
 
 @experiments("pipelined-leaving", ANSWERING)

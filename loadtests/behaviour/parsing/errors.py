@@ -17,7 +17,8 @@ from loopbench.loadtests.behaviour.serving import AIOHTTP, ANSWERING, QUART, Bui
 from loopbench.loadtests.behaviour.talking import NoAnswer, Wire, get, head
 
 REQUESTS = 3
-
+SLOW_S, LONG_S = 2.0, 62.0
+SECRET = "the password is swordfish"
 IN_INFO = "logging.basicConfig(level=INFO)"
 NO_LOG = f"{IN_INFO}, access_log=None"
 
@@ -47,9 +48,6 @@ def ask_access_log(application: Build, level: int | None = None, **options: Any)
     told = ", ".join(f"{place}: {lines} lines" for place, lines in found.items())
     each = "a line each" if set(found.values()) == {REQUESTS} else "not a line each"
     return Answer(f"{each}, {' and '.join(found)}", f"{REQUESTS} requests; {told}")
-
-
-SECRET = "the password is swordfish"
 
 
 async def raising() -> str:
@@ -108,9 +106,6 @@ def ask_streamed_error(application: Build, _: str) -> Answer:
         except NoAnswer as error:
             return Answer(f"cut off, {_by(log)}", f"{error}; {_by(log)}")
     return Answer(f"as if whole, {_by(log)}", f"{reply.status} with {reply.body!r}; {_by(log)}")
-
-
-SLOW_S, LONG_S = 2.0, 62.0
 
 
 def slow(takes_s: float, timeout: float | None = None) -> dict[str, Work]:

@@ -62,6 +62,7 @@ FILES: Variants = {
     QUART: routes(quart_route, "/files/<name>", "/files/<path:name>"),
 }
 SLASHES, NUMBERS = ("//a/b", "/a//b"), ("/7", "/007", "/-7", "/x")
+PIECES = 5
 ENCODED, NAMED = ("/files/a%2Fb", "/files/a%252Fb"), "route {}, GET {}"
 
 
@@ -147,9 +148,6 @@ def list_on_quart() -> Answer:
     rules = app.url_map.iter_rules()
     listed = {f"{method} {rule.rule}" for rule in rules for method in rule.methods or ()}
     return _listed(listed, {"GET /", "POST /users/<int:id>", "GET /part/in/<name>"})
-
-
-PIECES = 5
 
 
 def aiohttp_head(allow_head: bool = True) -> web.Application:

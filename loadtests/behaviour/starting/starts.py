@@ -7,7 +7,6 @@ import socket
 import statistics
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
 from functools import partial
@@ -24,6 +23,10 @@ from loopbench.loadtests.behaviour.framework import raw_client
 from loopbench.loadtests.behaviour.serving import AIOHTTP, QUART, App, Build, serve
 from loopbench.loadtests.behaviour.talking import as_seen, noting, seen
 from loopbench.loadtests.services.free_port import free_port
+
+TIMES = 3
+REQUESTS = 10
+HOOK_S = 0.5
 
 
 def get(port: int, bound_s: float = 5.0) -> str | None:
@@ -60,8 +63,6 @@ async def start(app: App, port: int) -> Callable[[], Awaitable[None]]:
 
 SAYING = apps.each(lambda answers, text="hello": answers({"/": partial(apps.called, lambda: text)}))
 """GET / answers that text."""
-
-TIMES = 3
 
 
 async def ask(port: int, bound_s: float = 5.0) -> str | None:
@@ -108,9 +109,6 @@ def ask_on_loop(saying: Build, measure: Callable[[Build], Coroutine[Any, Any, An
     return asyncio.run(measure(saying))
 
 
-HOOK_S = 0.5
-
-
 @experiments("first-answer", SAYING)
 def ask_early(saying: Build) -> Answer:
     """A client comes in the middle of a start-up hook, then waits until it is answered."""
@@ -121,29 +119,24 @@ def ask_early(saying: Build) -> Answer:
         await asyncio.sleep(HOOK_S)
         seen("hook done")
 
-    async def serve_once() -> None:
-        stop = await start(app, port)
-        await asyncio.to_thread(seen.wait, "answered")
-        await stop()
-
     def client() -> None:
         seen.wait("hook begun")
         seen("refused" if get(port, 0.0) is None else "accepted")
         if get(port) is not None:
             seen("answered")
 
+    async def serve_once() -> None:
+        asking = asyncio.create_task(asyncio.to_thread(client))
+        stop = await start(app, port)
+        await asking
+        await stop()
+
     apps.at_start(app, hook)
-    thread = threading.Thread(target=client)
-    thread.start()
     asyncio.run(serve_once())
-    thread.join()
     early = "refused meanwhile" if "refused" in seen else "accepted meanwhile"
     late = seen.events.index("answered") > seen.events.index("hook done")
     order = "answered after the hook" if late else "answered before the hook has ended"
     return as_seen(f"{early}, {order}")
-
-
-REQUESTS = 10
 
 
 async def accepted(port: int) -> list[socket.socket]:
