@@ -66,15 +66,6 @@ def _import(topic: str) -> Path:
     return Path(package.__path__[0])
 
 
-def _question(name: str, texts: Mapping[str, Any]) -> Question:
-    claims = tuple(
-        _claim(whom, said, {**texts, **text})
-        for whom, claims in texts.get("claims", {}).items()
-        for said, text in claims.items()
-    )
-    return Question(texts["asks"], registered(name), claims, texts.get("follows", {}))
-
-
 def _claim(whom: str, said: str, text: Mapping[str, Any]) -> Claim:
     """What is said of a stack, or of `both` core stacks: under `settings`, or under all; or `of`
     stacks under settings of their own. Either is the claim's, or that of all claims of a question.
@@ -92,7 +83,13 @@ def _read() -> Iterator[tuple[str, str, Question]]:
         for short, text in texts.items():
             name = f"{topic}.{short}"
             told.add(name)
-            yield topic, name, _question(name, text)
+            claims = tuple(
+                _claim(whom, said, {**text, **claim})
+                for whom, sayings in text.get("claims", {}).items()
+                for said, claim in sayings.items()
+            )
+            follows = text.get("follows", {})
+            yield topic, name, Question(text["asks"], registered(name), claims, follows)
     for name in told ^ names():
         missing = "experiment" if name in told else "text in its topic's questions.toml"
         raise ValueError(f"{name} has no {missing}")

@@ -9,9 +9,9 @@ from typing import Any
 from aiohttp import web
 from quart import Blueprint, Quart, request
 
-from loopbench.loadtests.behaviour.applications import aiohttp_app, asynchronous, quart_answering
+from loopbench.loadtests.behaviour.applications import aiohttp_app, asynchronous
 from loopbench.loadtests.behaviour.asking import Answer, Variants, experiment, experiments, variants
-from loopbench.loadtests.behaviour.parsing.scene import PLAIN, exchanged, outcome
+from loopbench.loadtests.behaviour.parsing.scene import PLAIN, exchanged, outcome, readers
 from loopbench.loadtests.behaviour.serving import AIOHTTP, ANSWERING, QUART, App, Apps, Build
 from loopbench.loadtests.behaviour.talking import as_seen, head, reply_of, seen
 
@@ -150,27 +150,19 @@ def list_on_quart() -> Answer:
     return _listed(listed, {"GET /", "POST /users/<int:id>", "GET /part/in/<name>"})
 
 
-def aiohttp_head(allow_head: bool = True) -> web.Application:
-    async def handler(request: web.Request) -> web.Response:
-        seen(f"handler, {request.method}")
-        return web.Response(text="hello")
-
-    return aiohttp_app(web.get("/", handler, allow_head=allow_head))
+def handled(request: Any) -> str:
+    """What the handler of either framework does. request: has the method."""
+    seen(f"handler, {request.method}")
+    return "hello"
 
 
-def quart_head() -> Quart:
-    async def handler() -> str:
-        seen(f"handler, {request.method}")
-        return "hello"
-
-    return quart_answering({"/": handler})
-
-
-HEADS: Apps = {AIOHTTP: aiohttp_head, QUART: quart_head}
+HEADS = readers(handled, lambda: handled(request))
+ANSWER = asynchronous(web.Response)
+UNHEADED = partial(aiohttp_app, web.get("/", ANSWER, allow_head=False))
 
 
 @experiments("head-on-get", HEADS)
-@experiment("head-on-get", AIOHTTP, "allow_head=False", partial(aiohttp_head, allow_head=False))
+@experiment("head-on-get", AIOHTTP, "allow_head=False", UNHEADED)
 def ask_head(application: Build) -> Answer:
     got = exchanged(application(), head("HEAD", "/"), to_head=True)
     if got.reply is None or got.reply.status != 200:
@@ -210,30 +202,22 @@ def ask_method(application: Build, method: str) -> Answer:
     return Answer(f"{got.reply.status}, Allow: {sorted_}", f"Allow: {allowed}; {got.told}")
 
 
-def aiohttp_unusual() -> web.Application:
-    async def handler(request: web.Request) -> web.Response:
-        return web.Response(text=request.method)
-
-    purge, foo = web.route("PURGE", "/purge", handler), web.route("FOO", "/foo", handler)
-    return aiohttp_app(web.get("/", handler), purge, foo)
-
-
 def quart_unusual() -> Quart:
     app = Quart(__name__)
-
-    async def handler() -> str:
-        return request.method
-
     for path, method in (("/", "GET"), ("/purge", "PURGE"), ("/foo", "FOO")):
-        app.add_url_rule(path, path, handler, methods=[method])
+        app.add_url_rule(path, path, asynchronous(str), methods=[method])
     return app
 
 
+PURGE, FOO = web.route("PURGE", "/purge", ANSWER), web.route("FOO", "/foo", ANSWER)
 UNKNOWN = {
     "FOO to a GET route": head("FOO", "/"),
     "FOO to a FOO route": head("FOO", "/foo"),
     "PURGE to a PURGE route": head("PURGE", "/purge"),
     "get to a GET route": head("get", "/"),
 }
-UNUSUAL: Apps = {AIOHTTP: aiohttp_unusual, QUART: quart_unusual}
+UNUSUAL: Apps = {
+    AIOHTTP: partial(aiohttp_app, web.get("/", ANSWER), PURGE, FOO),
+    QUART: quart_unusual,
+}
 experiments("unknown-method", UNUSUAL, UNKNOWN)(outcome)
