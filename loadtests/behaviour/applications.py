@@ -185,26 +185,20 @@ SYNC = each(lambda answers, plain: answers({}, sync={"/": plain}))
 
 def around_serving(app: App, context: Callable[..., AsyncIterator[None]]) -> None:
     """Have an async generator function run around all requests, with a yield between."""
-    if isinstance(app, web.Application):
-        app.cleanup_ctx.append(context)
-    else:
-        app.while_serving(context)
+    add = app.cleanup_ctx.append if isinstance(app, web.Application) else app.while_serving
+    add(context)
 
 
 def at_start(app: App, hook: Callable[..., Any]) -> None:
     """Have a coroutine function called when the application starts."""
-    if isinstance(app, web.Application):
-        app.on_startup.append(hook)
-    else:
-        app.before_serving(hook)
+    add = app.on_startup.append if isinstance(app, web.Application) else app.before_serving
+    add(hook)
 
 
 def at_end(app: App, hook: Callable[..., Any]) -> None:
     """Have a coroutine function called when the application ends."""
-    if isinstance(app, web.Application):
-        app.on_cleanup.append(hook)
-    else:
-        app.after_serving(hook)
+    add = app.on_cleanup.append if isinstance(app, web.Application) else app.after_serving
+    add(hook)
 
 
 PLAIN_CODE = {
