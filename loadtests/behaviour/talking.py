@@ -71,9 +71,8 @@ def received(wire: Wire, bound_s: float = 1.0) -> str:
 
 def shake_hands(wire: Wire, target: str = "/ws") -> bytes:
     """Ask for a WebSocket; the head of the answer. Raises NoAnswer."""
-    upgrade = (("Connection", "Upgrade"), ("Upgrade", "websocket"))
-    key = (("Sec-WebSocket-Version", "13"), ("Sec-WebSocket-Key", "AAAAAAAAAAAAAAAAAAAAAA=="))
-    wire.request("GET", target, (*upgrade, *key))
+    version, key = "Sec-WebSocket-Version: 13", f"Sec-WebSocket-Key: {22 * 'A'}=="
+    wire.send(head("GET", target, "Connection: Upgrade", "Upgrade: websocket", version, key))
     return wire.head()
 
 

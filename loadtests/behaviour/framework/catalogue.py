@@ -14,7 +14,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from loopbench.loadtests.behaviour.framework.experiment import names, registered
+from loopbench.loadtests.behaviour.framework.experiment import registered
 from loopbench.loadtests.behaviour.framework.question import (
     Agrees,
     Claim,
@@ -80,6 +80,7 @@ def _read() -> Iterator[tuple[str, str, Question]]:
     told: set[str] = set()
     for topic in TOPICS:
         texts = tomllib.loads((_import(topic) / "questions.toml").read_text(encoding="utf-8"))
+        rows = registered()
         for short, text in texts.items():
             name = f"{topic}.{short}"
             told.add(name)
@@ -89,8 +90,8 @@ def _read() -> Iterator[tuple[str, str, Question]]:
                 for said, claim in sayings.items()
             )
             follows = text.get("follows", {})
-            yield topic, name, Question(text["asks"], registered(name), claims, follows)
-    for name in told ^ names():
+            yield topic, name, Question(text["asks"], rows.get(name, ()), claims, follows)
+    for name in told ^ registered().keys():
         missing = "experiment" if name in told else "text in its topic's questions.toml"
         raise ValueError(f"{name} has no {missing}")
 

@@ -126,12 +126,9 @@ def _each(settings: Iterable[str] | Mapping[str, Any]) -> Iterable[tuple[str, tu
     return [(setting, (setting,)) for setting in settings]
 
 
-def registered(name: str) -> tuple[Experiment, ...]:
-    """The rows of the question of that full name, in the order in which they are written."""
-    rows = sorted(_REGISTERED.get(name, ()), key=lambda row: row[0])
-    return tuple(row for _, row in rows)
-
-
-def names() -> frozenset[str]:
-    """Full names of all questions that have a row."""
-    return frozenset(_REGISTERED)
+def registered() -> dict[str, tuple[Experiment, ...]]:
+    """The rows of every question by its full name, in the order in which they are written."""
+    return {
+        name: tuple(row for _, row in sorted(rows, key=lambda row: row[0]))
+        for name, rows in _REGISTERED.items()
+    }

@@ -10,7 +10,7 @@ import asyncio
 import threading
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from contextlib import contextmanager, suppress
 from functools import partial
 from typing import Any, TypeVar
@@ -70,12 +70,9 @@ class Live:
 
     def stopped(self, bound_s: float) -> bool:
         """Whether serving ends within so long. Raises what serving raised."""
-        try:
-            self._ended.result(bound_s)
-        except TimeoutError:
-            if not self._ended.done():
-                return False
-            raise
+        if not wait([self._ended], bound_s).done:
+            return False
+        self._ended.result()
         return True
 
     def stop(self, bound_s: float = READY_BOUND_S) -> float | None:

@@ -3,7 +3,6 @@
 import asyncio
 import json
 import tempfile
-import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from functools import partial
@@ -15,9 +14,10 @@ from quart import jsonify, send_file
 from loopbench.loadtests.behaviour import applications as apps
 from loopbench.loadtests.behaviour.asking import Answer, variants
 from loopbench.loadtests.behaviour.serving import AIOHTTP, QUART, App, serve
-from loopbench.loadtests.behaviour.talking import NoAnswer, Wire
+from loopbench.loadtests.behaviour.talking import NoAnswer, Wire, seen
 
 LINE = "\nappended"
+RELEASED = "the second piece of a stream may be made"
 BINARY = bytes(range(256))
 OCTETS = "application/octet-stream"
 PLAIN = {"Content-Type": "text/plain"}
@@ -61,14 +61,14 @@ async def append_to_text_of(response: Any) -> Any:
     return response
 
 
-async def _pieces(released: threading.Event) -> AsyncIterator[bytes]:
+async def _pieces() -> AsyncIterator[bytes]:
     """The second piece is made when the first has arrived, or was long waited for."""
     yield b"one, "
-    await asyncio.to_thread(released.wait)
+    await asyncio.to_thread(seen.wait, RELEASED)
     yield b"two"
 
 
-def aiohttp_kinds(middleware: Any, path: str, released: threading.Event) -> App:
+def aiohttp_kinds(middleware: Any, path: str) -> App:
     """Answers of all kinds; a file is at that path."""
     answers: dict[str, Callable[[], web.StreamResponse]] = {
         "/text": lambda: web.Response(text="hello"),
@@ -76,13 +76,13 @@ def aiohttp_kinds(middleware: Any, path: str, released: threading.Event) -> App:
         "/binary": lambda: web.Response(body=BINARY, content_type=OCTETS),
         "/file": lambda: web.FileResponse(path),
     }
-    app = apps.aiohttp_answering({"/stream": partial(_pieces, released)}, headers=PLAIN)
+    app = apps.aiohttp_answering({"/stream": _pieces}, headers=PLAIN)
     app.add_routes([web.get(target, apps.asynchronous(made)) for target, made in answers.items()])
     app.middlewares.append(middleware)
     return app
 
 
-def quart_kinds(hook: Any, path: str, released: threading.Event) -> App:
+def quart_kinds(hook: Any, path: str) -> App:
     """The same."""
     answers: dict[str, Callable[[], Any]] = {
         "/text": apps.asynchronous(lambda: ("hello", PLAIN)),
@@ -90,7 +90,7 @@ def quart_kinds(hook: Any, path: str, released: threading.Event) -> App:
         "/binary": apps.asynchronous(lambda: (BINARY, {"Content-Type": OCTETS})),
         "/file": partial(send_file, path),
     }
-    app = apps.quart_answering({"/stream": partial(_pieces, released)}, headers=PLAIN)
+    app = apps.quart_answering({"/stream": _pieces}, headers=PLAIN)
     for target, answer in answers.items():
         app.add_url_rule(target, target, answer)
     app.after_request(hook)
@@ -110,13 +110,12 @@ APPENDING = {
 
 
 @variants("appending-middleware", APPENDING, each=KINDS, named="{}: {}")
-def ask_appended(application: Callable[[str, threading.Event], App], target: str) -> Answer:
-    released = threading.Event()
+def ask_appended(application: Callable[[str], App], target: str) -> Answer:
     with tempfile.NamedTemporaryFile(suffix=".txt") as stored:
         stored.write(b"hello")
         stored.flush()
-        with serve(application(stored.name, released)) as server, Wire(server.port) as wire:
-            return _stream(wire, released) if target == "/stream" else _whole(wire, target)
+        with serve(application(stored.name)) as server, Wire(server.port) as wire:
+            return _stream(wire) if target == "/stream" else _whole(wire, target)
 
 
 def _whole(wire: Wire, target: str) -> Answer:
@@ -136,13 +135,13 @@ def _whole(wire: Wire, target: str) -> Answer:
     return Answer(", ".join(words), f"{len(reply.body)} bytes that end with {reply.body[-20:]!r}")
 
 
-def _stream(wire: Wire, released: threading.Event) -> Answer:
+def _stream(wire: Wire) -> Answer:
     """Whether its beginning comes before its end has been made, and whether it has an end."""
     wire.request("GET", "/stream", [("Connection", "close")])
     begun = b""
     with suppress(NoAnswer):
         begun = wire.some(1.0)
-    released.set()
+    seen(RELEASED)
     head, _, body = (begun + wire.rest()).partition(b"\r\n\r\n")
     if b"chunked" in head and not body.endswith(b"0\r\n\r\n"):
         return Answer("cut off", f"of the stream came {body!r}, without its last chunk")

@@ -5,9 +5,9 @@ import asyncio
 import os
 import signal
 import socket
-import threading
 import time
 from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
 from typing import Any
@@ -111,20 +111,17 @@ def ask_idle(
 @idle(AIOHTTP, "web.run_app", bound_s=100, waits=True)
 def ask_idle_of_run_app() -> Answer:
     """`web.run_app` takes the main thread, so that the client has another."""
-    told: list[Answer] = []
 
-    def client(port: int) -> None:
+    def client(port: int) -> Answer:
         try:
-            told.append(_idle(port, LONG_S))
+            return _idle(port, LONG_S)
         finally:
             os.kill(os.getpid(), signal.SIGINT)
 
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        port = listening.getsockname()[1]
-        threading.Thread(target=client, args=(port,)).start()
+    with socket.create_server(("127.0.0.1", 0)) as listening, ThreadPoolExecutor() as threads:
+        answer = threads.submit(client, listening.getsockname()[1])
         web.run_app(aiohttp_reader(), sock=listening, print=None)
-    (answer,) = told
-    return answer
+    return answer.result()
 
 
 @experiments("requests-a-connection", PLAIN)
