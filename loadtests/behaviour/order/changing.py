@@ -4,7 +4,7 @@ from functools import partial
 from typing import Any
 
 from aiohttp import web
-from quart import Quart, abort, jsonify, request, websocket
+from quart import Quart, abort, jsonify, make_response, request, websocket
 from quart.typing import ResponseReturnValue
 from werkzeug.exceptions import NotFound
 
@@ -58,9 +58,7 @@ async def every_404(response: Any) -> Any:
     """As after_request: meets every 404, whoever made it."""
     if response.status_code != 404:
         return response
-    changed = jsonify(error="Not Found")
-    changed.status_code = 404
-    return changed
+    return await make_response(jsonify(error="Not Found"), 404)
 
 
 NOT_FOUND_AS_JSON: Adds = {

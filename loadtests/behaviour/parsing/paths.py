@@ -72,15 +72,12 @@ ENCODED, NAMED = ("/files/a%2Fb", "/files/a%252Fb"), "route {}, GET {}"
 def ask_path(application: Build, target: str) -> Answer:
     """GET target: the status, and the parameters or the place that it is sent to."""
     reply = reply_of(application(), target)
-    if reply.status == 200:
-        found = json.loads(reply.body).items()
-        values = ", ".join(f"{name} is {value!r}" for name, value in found)
-        text = f"200, {values}" if values else "200"
-        return Answer(text, f"GET {target[:60]} gave {text}")
+    found = json.loads(reply.body) if reply.status == 200 else {}
+    text = ", ".join([f"{reply.status}", *(f"{name} is {found[name]!r}" for name in found)])
     to = reply.header("location")
-    text = f"{reply.status} to {to.removeprefix('http://localhost')}" if to else f"{reply.status}"
-    place = f" with Location: {to}" if to else ""
-    return Answer(text, f"GET {target[:60]} gave {reply.status}{place}")
+    if to:
+        text = f"{text} to {to.removeprefix('http://localhost')}"
+    return Answer(text, f"GET {target[:60]} gave {text}" + (f", Location: {to}" if to else ""))
 
 
 TRAILING_SLASH: Variants = {
