@@ -47,7 +47,9 @@ def behaviour(
     holds for another Python stay. Exit status 1 where one could not be had.
     """
     known = experiments()
-    wanted = _chosen(known, questions, stacks)
+    names = _fitting("question", questions, (name for name, _, _ in known))
+    asked = _fitting("stack", stacks, (stack for _, stack, _ in known))
+    wanted = [one for key, one in known.items() if key[0] in names and key[1] in asked]
     if only_list:
         for name, asks in dict.fromkeys((one.name, one.question.asks) for one in wanted):
             click.echo(f"{name:36} {asks}")
@@ -67,24 +69,13 @@ def behaviour(
         )
 
 
-def _chosen(
-    known: Mapping[Key, Asked], patterns: tuple[str, ...], stacks: tuple[str, ...]
-) -> list[Asked]:
-    """The Experiments that are meant; a usage error for a name that fits none."""
-    names = dict.fromkeys(name for name, _, _ in known)
+def _fitting(kind: str, patterns: tuple[str, ...], known: Iterable[str]) -> set[str]:
+    """The names that fit a pattern, or all where none is given; a usage error for one without."""
+    names = dict.fromkeys(known)
     for pattern in patterns:
         if not fnmatch.filter(names, pattern):
-            raise click.UsageError(suggestion("question", pattern, names))
-    all_stacks = dict.fromkeys(stack for _, stack, _ in known)
-    for stack in stacks:
-        if stack not in all_stacks:
-            raise click.UsageError(suggestion("stack", stack, all_stacks))
-    meant = set(chain.from_iterable(fnmatch.filter(names, pattern) for pattern in patterns or "*"))
-    return [
-        asked
-        for (name, stack, _), asked in known.items()
-        if name in meant and stack in (stacks or all_stacks)
-    ]
+            raise click.UsageError(suggestion(kind, pattern, names))
+    return set(chain.from_iterable(fnmatch.filter(names, pattern) for pattern in patterns or "*"))
 
 
 def askable(wanted: Iterable[Asked], packages: Packages = PACKAGES) -> list[Asked]:

@@ -1,9 +1,8 @@
 """Run an application on its framework's own server, in a loop in a thread of its own.
 
-As the frameworks' documentation shows it and with their defaults, unlike the
-measured stacks, whose settings are made equal: what is asked here is what a
-person gets who writes it down like that. The experiment itself is the client,
-in the main thread.
+As the frameworks' documentation shows it and with their defaults, unlike the measured stacks, whose
+settings are made equal: what is asked here is what a person gets who writes it down like that. The
+experiment itself is the client, in the main thread.
 """
 
 import asyncio
