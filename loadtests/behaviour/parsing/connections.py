@@ -14,7 +14,7 @@ from typing import Any
 
 from aiohttp import web
 
-from loopbench.loadtests.behaviour.applications import hello
+from loopbench.loadtests.behaviour.applications import asynchronous, hello
 from loopbench.loadtests.behaviour.asking import DEFAULT, Answer, experiment, experiments
 from loopbench.loadtests.behaviour.framework import http2_client
 from loopbench.loadtests.behaviour.framework.http2_client import in_streams, pipelined
@@ -207,11 +207,7 @@ async def slow() -> None:
     seen("slow ended")
 
 
-async def fast() -> None:
-    seen("fast began")
-
-
-SLOW_AND_FAST: dict[str, Work] = {"/slow": slow, "/fast": fast}
+SLOW_AND_FAST: dict[str, Work] = {"/slow": slow, "/fast": asynchronous(partial(seen, "fast began"))}
 
 
 @experiments("pipelining", ANSWERING, (), pipelined)
