@@ -14,7 +14,7 @@ from loopbench.loadtests.behaviour.asking import DEFAULT, Answer, experiment, ex
 from loopbench.loadtests.behaviour.framework.events import logged
 from loopbench.loadtests.behaviour.parsing.scene import PLAIN, exchanged
 from loopbench.loadtests.behaviour.serving import AIOHTTP, ANSWERING, QUART, Build, Work, serve
-from loopbench.loadtests.behaviour.talking import NoAnswer, Wire, get, head
+from loopbench.loadtests.behaviour.talking import NoAnswer, get, head, reply_of
 
 REQUESTS = 3
 SLOW_S, LONG_S = 2.0, 62.0
@@ -99,12 +99,10 @@ def ask_error(
 def ask_streamed_error(application: Build, _: str) -> Answer:
     """After the head and a piece there is no other status to send."""
     log = logged()
-    with serve(application(RAISING)) as server, Wire(server.port) as wire:
-        wire.request("GET", "/streamed")
-        try:
-            reply = wire.answer()
-        except NoAnswer as error:
-            return Answer(f"cut off, {_by(log)}", f"{error}; {_by(log)}")
+    try:
+        reply = reply_of(application(RAISING), "/streamed")
+    except NoAnswer as error:
+        return Answer(f"cut off, {_by(log)}", f"{error}; {_by(log)}")
     return Answer(f"as if whole, {_by(log)}", f"{reply.status} with {reply.body!r}; {_by(log)}")
 
 
