@@ -128,20 +128,19 @@ def slow(takes_s: float, timeout: float | None = None) -> dict[str, Work]:
 BOUNDED = partial(slow, timeout=1)
 IN_RESPONSE = partial(ANSWERING[QUART], RESPONSE_TIMEOUT=1)
 UNBOUNDED = partial(ANSWERING[QUART], RESPONSE_TIMEOUT=None)
+long = partial(experiments, "slow-handler", ANSWERING, bound_s=80, waits=True)
 slow_handler = partial(experiment, "slow-handler")
 streaming = partial(experiment, "slow-handler", target="/streamed")
 ENDS = {"/": ("answered", "closes without an answer"), "/streamed": ("sent whole", "cut off")}
 """What the client has of an answer that comes to its end, and of one that does not."""
 
 
-@experiments("slow-handler", ANSWERING, {DEFAULT: LONG_S}, bound_s=80, waits=True)
+@long({DEFAULT: LONG_S})
 @slow_handler(AIOHTTP, "asyncio.timeout(1)", ANSWERING[AIOHTTP], works=BOUNDED)
 @slow_handler(QUART, "RESPONSE_TIMEOUT=1", IN_RESPONSE)
 @slow_handler(QUART, "asyncio.timeout(1)", ANSWERING[QUART], works=BOUNDED)
 @slow_handler(QUART, "Hypercorn's read_timeout=1", ANSWERING[QUART], read_timeout=1)
-@experiments(
-    "slow-handler", ANSWERING, {"streamed": LONG_S}, target="/streamed", bound_s=80, waits=True
-)
+@long({"streamed": LONG_S}, target="/streamed")
 @streaming(AIOHTTP, "asyncio.timeout(1), streamed", ANSWERING[AIOHTTP], works=BOUNDED)
 @streaming(QUART, "RESPONSE_TIMEOUT=1, streamed", IN_RESPONSE)
 @streaming(QUART, "RESPONSE_TIMEOUT=None, streamed", UNBOUNDED)
