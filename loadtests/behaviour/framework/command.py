@@ -27,7 +27,7 @@ _REMEDY = "loopbench[stacks] brings it" if INSTALLED else "`make setup STACKS=al
 @click.command(short_help="Ask the servers what they really do.")
 @click.argument("questions", nargs=-1, metavar="[QUESTION]...")
 @click.option(
-    "--stack", "stacks", multiple=True, metavar="STACK", help="Ask only this stack (repeatable)."
+    "--stack", "stacks", multiple=True, metavar="STACK", help="Ask only this stack or pattern."
 )
 @click.option(
     "--out",

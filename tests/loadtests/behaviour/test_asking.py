@@ -10,10 +10,11 @@ from itertools import chain
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from loopbench.loadtests.behaviour.framework import scheduler
 from loopbench.loadtests.behaviour.framework.catalogue import TOPICS, Asked, experiments, questions
-from loopbench.loadtests.behaviour.framework.command import askable
+from loopbench.loadtests.behaviour.framework.command import askable, behaviour
 from loopbench.loadtests.behaviour.framework.question import (
     Agrees,
     Answer,
@@ -95,6 +96,32 @@ QUESTION = Question(
     follows={"yes*": "Rely on it."},
 )
 FIRST, SECOND = (Asked("order", "order.so", QUESTION, one) for one in QUESTION.experiments)
+
+
+@pytest.mark.parametrize(
+    ("patterns", "stacks"),
+    [
+        (("flask-*",), {"flask-dev", "flask-gthread", "flask-waitress"}),
+        (("flask-dev", "quart-*"), {"flask-dev", "quart-hypercorn"}),
+    ],
+)
+def test_questions_and_stacks_are_chosen_by_name_or_pattern(
+    patterns: tuple[str, ...], stacks: set[str]
+) -> None:
+    """A question is listed where one of the stacks that fit has a row of it."""
+    words = ["dispatch.*", "--list", *(f"--stack={pattern}" for pattern in patterns)]
+    done = CliRunner().invoke(behaviour, words)
+    meant = {name for name, stack, _ in experiments() if stack in stacks}
+    listed = {line.split()[0] for line in done.output.splitlines()}
+    assert listed == {name for name in meant if name.startswith("dispatch.")}
+    assert "dispatch.flask-threads" in listed
+
+
+def test_a_pattern_that_fits_nothing_is_a_usage_error() -> None:
+    """It names the kind, and what is nearest to it."""
+    done = CliRunner().invoke(behaviour, ["--list", "--stack=aihttp"])
+    assert done.exit_code == 2
+    assert "unknown stack 'aihttp'; did you mean aiohttp?" in done.output
 
 
 def _outcome(answer: str | None) -> Outcome:
