@@ -54,7 +54,7 @@ DEFAULT_CASES = ("plain", "async", "json", "sync")
     "--repeats",
     type=click.IntRange(1, 20),
     help=f"How often each is counted, in fresh processes; by default {REPEATS} times, and "
-    f"{MOST_REPEATS} where rows of {SHARE:.0%} and more differ by over {AGREEMENT:.1%}.",
+    f"{MOST_REPEATS} where rows of {SHARE:.0%} and more differ by over {AGREEMENT:.0%}.",
 )
 @click.option(
     "--python",

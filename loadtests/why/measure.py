@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 from typing import TypeVar
@@ -29,6 +30,7 @@ from loopbench.loadtests.observe.request_counts import (
     taken_of_all,
 )
 from loopbench.loadtests.why import callgrind_file, perf_map
+from loopbench.loadtests.why.longest_first import LongestFirst
 from loopbench.loadtests.why.repeating import agree
 from loopbench.loadtests.why.tree import Tree, per_request, tree_of
 from loopbench.results.schema import ROOT
@@ -46,6 +48,9 @@ MOST_REPEATS = 3
 
 PLAIN_REPEATS = 2
 """At most so many of the plain count, which repeats to some hundredths of a per cent."""
+
+PLAIN_SHARE = 0.7
+"""Of the time that a count by function takes."""
 
 AT_ONCE = 2
 """Processes under callgrind at a time: a count does not depend on what else the machine does."""
@@ -159,19 +164,26 @@ def measure(
             say(f"{subject.stack.name}: counted plainly")
             return counts
 
-        def each(work: Callable[[Subject], T], times: int) -> list[list[Future[T]]]:
+        turns = LongestFirst(pool)
+
+        def turn(work: Callable[[Subject], T], subject: Subject, share: float = 1.0) -> Future[T]:
+            return turns.submit(partial(work, subject), subject.stack.name, share)
+
+        def each(
+            work: Callable[[Subject], T], times: int, share: float = 1.0
+        ) -> list[list[Future[T]]]:
             """Of each subject all times; once of every subject comes before twice of any."""
-            turns = [[pool.submit(work, one) for one in subjects] for _ in range(times)]
-            return [[turn[place] for turn in turns] for place in range(len(subjects))]
+            made = [[turn(work, one, share) for one in subjects] for _ in range(times)]
+            return [[repeat[place] for repeat in made] for place in range(len(subjects))]
 
         try:
             list(pool.map(lambda subject: compiled(subject, plan), subjects))
             named = each(by_function, plan.repeats)
-            counts = each(plain, plainly)
+            counts = each(plain, plainly, PLAIN_SHARE)
             for _ in range(plan.repeats, plan.most):
                 for subject, repeats in zip(subjects, named, strict=True):
                     if not _agree([one.result() for one in repeats]):
-                        repeats.append(pool.submit(by_function, subject))
+                        repeats.append(turn(by_function, subject))
             return [
                 _gathered(subject, [one.result() for one in several], [one.result() for one in own])
                 for subject, several, own in zip(subjects, named, counts, strict=True)

@@ -9,7 +9,7 @@ from loopbench.loadtests.why.tree import Tree, by_function
 SHARE = 0.01
 """Rows below this share of a request are not looked at."""
 
-AGREEMENT = 0.005
+AGREEMENT = 0.01
 """Within which rows repeat, as a share of themselves."""
 
 
