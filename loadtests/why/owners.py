@@ -103,7 +103,8 @@ def _module(file: str) -> tuple[CostKind, str, str]:
         return CostKind.PYTHON, *_without_file(file.strip("<>"))
     if _SITE in file:
         module = _dotted(file.rpartition(_SITE)[2])
-        return CostKind.PYTHON, module.partition(".")[0], module
+        package = module.partition(".")[0]
+        return CostKind.SUITE if package == _SUITE else CostKind.PYTHON, package, module
     if file.startswith(f"{ROOT}/"):
         inside = file.removeprefix(f"{ROOT}/").removeprefix(f"{_SUITE}/")
         return CostKind.SUITE, _SUITE, _dotted(f"{_SUITE}/{inside}")

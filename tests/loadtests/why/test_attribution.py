@@ -125,6 +125,7 @@ def test_the_mean_of_repeats_counts_a_missing_path_as_nothing() -> None:
         ("<werkzeug routing>", PYTHON, "werkzeug", "werkzeug routing"),
         ("<string>", PYTHON, "generated code", "<string>"),
         (f"{ROOT}/loopbench/servers/stacks.py", SUITE, "loopbench", "loopbench.servers.stacks"),
+        (f"{SITE}/loopbench/servers/stacks.py", SUITE, "loopbench", "loopbench.servers.stacks"),
         (f"{ROOT}/servers/stacks.py", SUITE, "loopbench", "loopbench.servers.stacks"),
         (f"{ROOT}{SITE}/h11/_util.py", PYTHON, "h11", "h11._util"),
         ("/nowhere/shop.py", OWN, "shop", "shop"),
