@@ -136,7 +136,7 @@ def precision(summary: Summary, *, ends: bool = False) -> str:
     interval, metric = summary.interval, summary.sample.metric
     if interval is None:
         return ""
-    half = half_width(interval, summary.centre)
+    half = interval.reach(summary.centre)
     if half is None or ends:
         return f"[{figure(metric, interval.low)}–{figure(metric, interval.high)}]"
     return _percent(half)
@@ -146,7 +146,7 @@ def is_wide(summary: Summary) -> bool:
     """Whether its interval is too wide for ± in % to tell where it ends."""
     if summary.interval is None:
         return False
-    half = half_width(summary.interval, summary.centre)
+    half = summary.interval.reach(summary.centre)
     return half is None or half > _WIDE
 
 
@@ -162,17 +162,10 @@ def ratio(value: Ratio, *, interval: bool = False) -> str:
         return f"{digits(value.centre)}x ?"
     if not value.significant:
         return f"~ [{between(value.interval)}]"
-    half = half_width(value.interval, value.centre)
+    half = value.interval.reach(value.centre)
     if interval or half is None:
         return f"{digits(value.centre)}x [{between(value.interval)}]"
     return f"{digits(value.centre)}x {_percent(half)}"
-
-
-def half_width(interval: Interval, centre: float) -> float | None:
-    """The longer side of an interval as a share of the centre; None for a centre of 0."""
-    if centre == 0:
-        return None
-    return max(interval.high - centre, centre - interval.low) / abs(centre)
 
 
 def _percent(share: float) -> str:

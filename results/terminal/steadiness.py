@@ -10,7 +10,6 @@ from collections.abc import Iterable, Iterator
 from loopbench.results.folder.folder import Folder
 from loopbench.results.schema import Row
 from loopbench.results.schema.load_kinds import LoadKind
-from loopbench.results.stats import formatting
 from loopbench.results.stats.summaries.summary import Summaries, load_models
 
 NARROW = 0.05
@@ -20,6 +19,7 @@ MOST_TIMES = 100
 """More than so many times as long nobody measures."""
 
 ROUNDED_FROM = 2
+"""So many times and more are given as a whole number."""
 
 _METRIC = "throughput_rps"
 _FEWEST_SLICES = 4
@@ -33,11 +33,11 @@ def lines(folder: Folder, summaries: Summaries) -> Iterator[str]:
         return
     varied = variation(folder.slices)
     why = "" if varied is None else f"; a fixed piece of work varied by {varied:.0%} meanwhile"
-    yield f"Ratios of closed loops are known to \N{PLUS-MINUS SIGN}{middle:.0%} in the median{why}."
+    yield f"Ratios of closed loops are known to ±{middle:.0%} in the median{why}."
     longer = (middle / NARROW) ** 2
     if longer <= MOST_TIMES:
         times = f"{longer:.0f}" if longer >= ROUNDED_FROM else f"{longer:.1f}"
-        narrow = f"\N{PLUS-MINUS SIGN}{NARROW:.0%}"
+        narrow = f"±{NARROW:.0%}"
         yield f"{narrow} takes about {times} times as long here, and less on a quieter machine."
 
 
@@ -65,6 +65,6 @@ def _half_widths(folder: Folder, summaries: Summaries) -> Iterator[float]:
                 continue
             if found.ratio is None or found.ratio.interval is None:
                 continue
-            width = formatting.half_width(found.ratio.interval, found.ratio.centre)
+            width = found.ratio.interval.reach(found.ratio.centre)
             if width is not None:
                 yield width

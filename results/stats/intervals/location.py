@@ -44,6 +44,12 @@ class Interval:
     def __contains__(self, value: float) -> bool:
         return self.low <= value <= self.high
 
+    def reach(self, centre: float) -> float | None:
+        """Its longer side as a share of the centre; None for a centre of 0."""
+        if centre == 0:
+            return None
+        return max(self.high - centre, centre - self.low) / abs(centre)
+
 
 @dataclass(frozen=True, slots=True)
 class Location:

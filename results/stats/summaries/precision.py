@@ -12,7 +12,6 @@ from pathlib import Path
 
 from loopbench.results.folder import folder as folders
 from loopbench.results.folder.folder import Folder
-from loopbench.results.stats import formatting
 from loopbench.results.stats.intervals.slices import LEAST_SEQUENTIAL_BLOCKS
 from loopbench.results.stats.summaries.summary import summarise
 
@@ -23,8 +22,7 @@ CLOSED, COST, SPEED = "closed", "cpu_us_per_request", "throughput_rps"
 class Width:
     """How well one ratio is known. reach: the longer side of its 95 % interval as a share of it, as
     the table prints it; None where there is no interval yet, or none that may decide whether to go
-    on. n: the Rounds that it comes
-    from. closed: whether of a closed loop."""
+    on. n: the Rounds that it comes from. closed: whether of a closed loop."""
 
     scenario: str
     stack: str
@@ -58,5 +56,5 @@ def _widths(folder: Folder, reference: str | None) -> Iterator[Width]:
             ratio = summary.ratio
             reach = None
             if ratio.interval is not None and ratio.n >= LEAST_SEQUENTIAL_BLOCKS:
-                reach = formatting.half_width(ratio.interval, ratio.centre)
+                reach = ratio.interval.reach(ratio.centre)
             yield Width(scenario, stack, ratio.to, metric, reach, ratio.n, loops)

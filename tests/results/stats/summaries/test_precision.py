@@ -31,7 +31,7 @@ def test_the_reach_is_what_the_table_prints(folder: Path) -> None:
     assert summary is not None
     assert summary.ratio is not None
     reach = found["async-32", "throughput_rps"].reach
-    assert formatting.ratio(summary.ratio).endswith(f"\N{PLUS-MINUS SIGN}{reach:.1%}")
+    assert formatting.ratio(summary.ratio).endswith(f"±{reach:.1%}")
 
 
 def test_an_interval_of_few_rounds_decides_nothing(folder: Path) -> None:
