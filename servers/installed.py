@@ -16,7 +16,8 @@ def available(stack: Stack) -> str | None:
     theirs = [package for package in missing if package not in _known()]
     if theirs and stack.own is not None:
         command = f"`{sys.executable} -m pip install {' '.join(theirs)}`"
-        return f"this environment lacks {', '.join(theirs)}, which the application needs; {command}"
+        lacks = f"this environment lacks {', '.join(theirs)}, which the application needs"
+        return f"{lacks}; {command} installs it"
     return f"install {', '.join(missing)} ({remedy(stack)})" if missing else None
 
 

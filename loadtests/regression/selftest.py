@@ -277,7 +277,12 @@ def steps_for_instructions(wish: Wish, stack: str, say: Say) -> dict[str, int]:
 
 
 def sized(wanted: float, few: float, many: float) -> int:
-    """Steps that add so many instructions, by what half of _TRIED_STEPS and all of them added."""
+    """Steps that add so many instructions, by what half of _TRIED_STEPS and all of them added.
+
+    Raises HarnessError where all of them did not add more.
+    """
+    if many <= few:
+        raise HarnessError(f"twice as many steps did not show: {few:,.0f}, then {many:,.0f}")
     step = (many - few) / (_TRIED_STEPS - _TRIED_STEPS // 2)
     return math.ceil(_TRIED_STEPS + (wanted - many) / step)
 

@@ -11,10 +11,17 @@ import http.client
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import (
+    FIRST_EXCEPTION,
+    Future,
+    ProcessPoolExecutor,
+    ThreadPoolExecutor,
+    wait,
+)
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 from multiprocessing import get_context
 from pathlib import Path
 from typing import TypeVar
@@ -180,6 +187,9 @@ def measure(
             list(pool.map(lambda subject: compiled(subject, plan), subjects))
             named = each(by_function, plan.repeats)
             counts = each(plain, plainly, PLAIN_SHARE)
+            done, _ = wait(chain.from_iterable(named), return_when=FIRST_EXCEPTION)
+            for one in done:
+                one.result()  # raises at once what has ended one, whatever the others do
             for _ in range(plan.repeats, plan.most):
                 for subject, repeats in zip(subjects, named, strict=True):
                     if not _agree([one.result() for one in repeats]):

@@ -113,7 +113,7 @@ def counted(material: Material) -> Words:
     }
     if chosen is None or base is None or not others:
         return ()
-    least, *_, most = sorted(others, key=others.__getitem__) * 2
+    least, most = min(others, key=others.__getitem__), max(others, key=others.__getitem__)
     costs = [
         f"{formatting.digits(others[stack])}x on {stack} ({formatting.digits(counts[stack])})"
         for stack in dict.fromkeys((least, most))

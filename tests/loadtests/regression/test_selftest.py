@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from loopbench.loadtests.errors import HarnessError
 from loopbench.loadtests.regression.check import Wish
 from loopbench.loadtests.regression.selftest import (
     Met,
@@ -118,3 +119,9 @@ def test_added_work_is_sized_with_what_the_edit_itself_costs(of_the_edit: float)
     """A step takes 7 instructions: those that are wanted are there, and at most a step more."""
     steps = sized(20_000.0, of_the_edit + 2500 * 7, of_the_edit + 5000 * 7)
     assert 20_000 <= of_the_edit + steps * 7 < 20_007
+
+
+def test_added_work_that_does_not_show_sizes_nothing() -> None:
+    """It would be as many steps as chance has it."""
+    with pytest.raises(HarnessError, match="did not show"):
+        sized(20_000.0, 17_500.0, 17_500.0)

@@ -240,5 +240,8 @@ def test_what_an_own_application_lacks_is_installed_where_it_is_to_run() -> None
     own = replace(STACKS["aiohttp"], own=OwnApp("shop:app", "/nowhere", "/"))
     lacking = available(replace(own, packages=("aiohttp", "no-such-package")))
     assert lacking is not None
-    assert lacking.endswith(f"needs; `{sys.executable} -m pip install no-such-package`")
+    command = f"`{sys.executable} -m pip install no-such-package`"
+    assert lacking.endswith(
+        f"lacks no-such-package, which the application needs; {command} installs it"
+    )
     assert available(own) is None
