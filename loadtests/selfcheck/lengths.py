@@ -16,7 +16,7 @@ from loopbench.loadtests.scenarios.models import Scenario
 from loopbench.loadtests.scenarios.table import SCENARIOS
 from loopbench.loadtests.selfcheck.verdict import Verdict
 from loopbench.results.schema import Row
-from loopbench.results.stats.intervals import slices
+from loopbench.results.stats.intervals import blocks, slices
 from loopbench.servers.lifecycle.process import server_process
 from loopbench.servers.stacks import CORE
 
@@ -40,7 +40,7 @@ def check(say: Callable[[str], None]) -> list[Verdict]:
 
 def _check_one(scenario: Scenario, say: Callable[[str], None]) -> Iterator[Verdict]:
     cpus = plan_cpus(allowed_cpus())
-    found: defaultdict[tuple[float, str], list[slices.BlockEstimate]] = defaultdict(list)
+    found: defaultdict[tuple[float, str], list[blocks.BlockEstimate]] = defaultdict(list)
     with generator_process(cpus=cpus.generator) as generator:
         for number in range(1, ROUNDS + 1):
             for slice_s in LENGTHS_S:
@@ -72,13 +72,13 @@ def _block(
 
 
 def _verdict(
-    found: Mapping[tuple[float, str], list[slices.BlockEstimate]],
+    found: Mapping[tuple[float, str], list[blocks.BlockEstimate]],
     scenario: str,
     metric: str,
     say: Callable[[str], None],
 ) -> Verdict:
     for slice_s in LENGTHS_S:
-        ratio = slices.over_blocks(found[slice_s, metric])
+        ratio = blocks.over_blocks(found[slice_s, metric])
         assert ratio.interval is not None
         say(
             f"{scenario}, {metric}, Slices of {slice_s:g} s: {CORE[1]} over {CORE[0]} "
@@ -86,9 +86,9 @@ def _verdict(
         )
     longest = found[LENGTHS_S[-1], metric]
     flat = {
-        slice_s: slices.over_blocks(
+        slice_s: blocks.over_blocks(
             [
-                slices.BlockEstimate(one.value - other.value, one.error, one.n)
+                blocks.BlockEstimate(one.value - other.value, one.error, one.n)
                 for one, other in zip(found[slice_s, metric], longest, strict=True)
             ]
         )

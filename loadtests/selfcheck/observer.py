@@ -25,6 +25,7 @@ from loopbench.loadtests.scenarios.table import SCENARIOS, SLICE_S
 from loopbench.loadtests.selfcheck.verdict import Verdict
 from loopbench.results.schema import Row
 from loopbench.results.stats.intervals import slices
+from loopbench.results.stats.intervals.blocks import BlockEstimate, over_blocks
 from loopbench.servers.lifecycle.process import server_process
 from loopbench.servers.stacks import CORE
 
@@ -50,7 +51,7 @@ def check(say: Callable[[str], None], blocks: int = BLOCKS) -> list[Verdict]:
 
 def _of_stack(stack: str, say: Callable[[str], None], blocks: int) -> Iterator[Verdict]:
     cpus = plan_cpus(allowed_cpus())
-    found: defaultdict[str, list[slices.BlockEstimate]] = defaultdict(list)
+    found: defaultdict[str, list[BlockEstimate]] = defaultdict(list)
     with generator_process(cpus=cpus.generator) as generator:
         for number in range(1, blocks + 1):
             rows = _block(stack, generator, cpus, number)
@@ -81,9 +82,9 @@ def _block(
     return {result.planned.stack: rows_of(result).slices for result in results}
 
 
-def _verdict(stack: str, metric: str, estimates: list[slices.BlockEstimate]) -> Verdict:
+def _verdict(stack: str, metric: str, estimates: list[BlockEstimate]) -> Verdict:
     """Met where the whole interval is within FURTHEST of 1: a wide one shows nothing."""
-    ratio = slices.over_blocks(estimates)
+    ratio = over_blocks(estimates)
     demand = f"{stack}, {metric}: with the probe within {FURTHEST:.0%} of without"
     if ratio.interval is None:
         return Verdict(demand, f"{ratio.centre:.3f}, too few Blocks for an interval", False)

@@ -24,7 +24,7 @@ from loopbench.loadtests.scenarios.models import Scenario
 from loopbench.loadtests.scenarios.table import SCENARIOS, SLICE_S
 from loopbench.loadtests.selfcheck.verdict import Verdict
 from loopbench.results.schema import SLICES, Row, TableWriter
-from loopbench.results.stats.intervals import slices
+from loopbench.results.stats.intervals import blocks, slices
 from loopbench.servers.lifecycle.process import server_process
 from loopbench.servers.stacks import CORE
 
@@ -112,7 +112,7 @@ def judge(rows: Mapping[str, Sequence[Row]], metric: str) -> list[Verdict]:
         for _ in range(DIVISIONS):
             drawn = generator.sample(estimates, len(estimates))
             for begin in range(0, len(drawn) - SET + 1, SET):
-                interval = slices.over_blocks(drawn[begin : begin + SET]).interval
+                interval = blocks.over_blocks(drawn[begin : begin + SET]).interval
                 sets += 1
                 covered += interval is not None and 1.0 in interval
     share, mean = covered / sets, statistics.fmean(values)
@@ -135,7 +135,7 @@ def judge(rows: Mapping[str, Sequence[Row]], metric: str) -> list[Verdict]:
 
 def _estimate(
     rows: Mapping[str, Sequence[Row]], run_id: str, stack: str, metric: str
-) -> slices.BlockEstimate | None:
+) -> blocks.BlockEstimate | None:
     number = run_id.partition(".")[0]
     twin = rows[f"{number}.{stack}{TWIN}.{SCENARIO}"]
     return slices.block_estimate(twin, rows[run_id], metric)

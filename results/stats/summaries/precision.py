@@ -12,7 +12,7 @@ from pathlib import Path
 
 from loopbench.results.folder import folder as folders
 from loopbench.results.folder.folder import Folder
-from loopbench.results.stats.intervals.slices import LEAST_SEQUENTIAL_BLOCKS
+from loopbench.results.stats.intervals.blocks import LEAST_SEQUENTIAL_BLOCKS
 from loopbench.results.stats.summaries.summary import summarise
 
 CLOSED, COST, SPEED = "closed", "cpu_us_per_request", "throughput_rps"

@@ -33,7 +33,7 @@ from loopbench.results.schema.reading_warnings import (
     ReadingCode,
 )
 from loopbench.results.schema.warnings import Code, wording
-from loopbench.results.stats.intervals import slices
+from loopbench.results.stats.intervals import blocks, moderation, slices
 from loopbench.results.stats.intervals.location import Interval, locate, raised
 from loopbench.results.stats.summaries.warned import Warning  # noqa: A004  the project's noun
 
@@ -269,7 +269,7 @@ def sliced_ratios(folder: Folder, to: str) -> dict[tuple[Cell, str], Ratio]:
     """Ratios of Runs that were measured in Slices, by their Turns; see `stats.intervals.slices`."""
     rows = slices.by_run(folder.slices)
     references = {(run.round, run.scenario): run for run in folder.runs if run.stack == to}
-    estimates: defaultdict[tuple[Cell, str], list[slices.BlockEstimate]] = defaultdict(list)
+    estimates: defaultdict[tuple[Cell, str], list[blocks.BlockEstimate]] = defaultdict(list)
     for run in folder.runs:
         reference = references.get((run.round, run.scenario))
         if reference is None or run.stack == to or not rows.get(run.run_id):
@@ -281,11 +281,24 @@ def sliced_ratios(folder: Folder, to: str) -> dict[tuple[Cell, str], Ratio]:
             estimate = slices.block_estimate(*pair, column)
             if estimate is not None:
                 estimates[run.cell, metric].append(estimate)
+    priors = _priors(estimates)
     sequential = folder.plan.sequential
     found = {
-        key: slices.over_blocks(every, sequential=sequential) for key, every in estimates.items()
+        key: blocks.over_blocks(every, prior=priors[key[1]], sequential=sequential)
+        for key, every in estimates.items()
     }
     return {key: Ratio(to, one.n, one.centre, one.interval) for key, one in found.items()}
+
+
+def _priors(
+    estimates: Mapping[tuple[Cell, str], Sequence[blocks.BlockEstimate]],
+) -> dict[str, moderation.Prior | None]:
+    """By metric: what its ratios have in common of how much their Blocks differ."""
+    spreads = grouped((metric, blocks.spread_of(every)) for (_, metric), every in estimates.items())
+    return {
+        metric: moderation.learn([spread for spread in found if spread is not None])
+        for metric, found in spreads.items()
+    }
 
 
 def _closed(runs: Iterable[RunRow]) -> set[tuple[str, str]]:

@@ -20,7 +20,7 @@ from loopbench.loadtests.selfcheck.witnesses.capture import (
     segments,
     service_times_ns,
 )
-from loopbench.results.stats.intervals.slices import BlockEstimate
+from loopbench.results.stats.intervals.blocks import BlockEstimate
 from tests.loadtests.generator.counting import counting_server
 from tests.servers.processes import ROOT
 
