@@ -10,10 +10,14 @@ class BrokenOff(Exception):
 
 
 class Patience:
-    """Asked between the steps of a long work: raises BrokenOff once nobody waits for it."""
+    """Asked between the steps of a long work: raises BrokenOff once nobody waits for it.
 
-    def __init__(self) -> None:
+    within: of the work that this one is a part of, whose end is the end of this one, too.
+    """
+
+    def __init__(self, within: Patience | None = None) -> None:
         self._over = threading.Event()
+        self._within = within
 
     def end(self) -> None:
         self._over.set()
@@ -21,3 +25,5 @@ class Patience:
     def check(self) -> None:
         if self._over.is_set():
             raise BrokenOff
+        if self._within is not None:
+            self._within.check()

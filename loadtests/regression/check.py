@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from http.client import HTTPException
 from pathlib import Path
@@ -44,6 +45,10 @@ from loopbench.servers.supervision.control_pipe import ControlError
 from loopbench.servers.supervision.messages import Json
 
 T = TypeVar("T")
+
+EXACT = frozenset({Layer.INSTRUCTIONS})
+"""Layers whose figures no load of the machine changes. They are measured beside the layer that is
+the first, with the CPU time that it leaves while it waits."""
 
 IN_TURN = frozenset({Layer.TAILS})
 """Layers that compare what two sides do in the same minutes, so that one side alone has none."""
@@ -95,73 +100,103 @@ def measure(wish: Wish, sides: Sequence[Side], folder: Folder, say: Say) -> None
     Raises HarnessError where the folder cannot be written.
     """
     common = {"stacks": list(wish.stacks), "other_requests": not_compared(sides)}
-    for layer, one in _LAYERS.items():
-        if layer not in wish.layers:
-            continue
-        bound = common | one.bound(wish)
-        if layer in IN_TURN and len(sides) < 2:
-            folder.failed(layer, SIDE_BY_SIDE, bound)
-            continue
-        say(f"{layer}: {one.what}")
+    asked = [layer for layer in _LAYERS if layer in wish.layers]
+    task = Task(wish, sides, folder, say, Patience())
+    with ThreadPoolExecutor(1, thread_name_prefix="beside") as beside:
+        begun = {
+            layer: beside.submit(_outcome, layer, task) for layer in asked[1:] if layer in EXACT
+        }
         try:
-            bound |= one.measure(wish, sides, folder, say) or {}
-        except (HarnessError, ServerError, ControlError, OSError, HTTPException) as error:
-            why = " ".join(str(error).split()) or type(error).__name__
-            folder.failed(layer, why, bound)
-            say(f"{layer}: not measured: {why}")
-        else:
-            folder.done(layer, bound)
+            for layer in asked:
+                found = begun[layer].result() if layer in begun else _outcome(layer, task)
+                if found.why_not is None:
+                    folder.done(layer, common | found.bound)
+                else:
+                    folder.failed(layer, found.why_not, common | found.bound)
+        finally:
+            task.patience.end()
 
 
-def _facts(wish: Wish, sides: Sequence[Side], folder: Folder, say: Say) -> Json:
-    commands = started.commands(wish.stacks, sides)
+@dataclass(frozen=True, slots=True)
+class Task:
+    """What the layers of a check share. patience: ends where the whole was given up."""
+
+    wish: Wish
+    sides: Sequence[Side]
+    folder: Folder
+    say: Say
+    patience: Patience
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How measuring a layer ended. bound: its settings. why_not: None where it was measured."""
+
+    bound: Json
+    why_not: str | None = None
+
+
+def _outcome(layer: Layer, task: Task) -> Outcome:
+    one = _LAYERS[layer]
+    bound = one.bound(task.wish)
+    if layer in IN_TURN and len(task.sides) < 2:
+        return Outcome(bound, SIDE_BY_SIDE)
+    task.say(f"{layer}: {one.what}")
+    try:
+        more = one.measure(task)
+    except (HarnessError, ServerError, ControlError, OSError, HTTPException) as error:
+        why = " ".join(str(error).split()) or type(error).__name__
+        task.say(f"{layer}: not measured: {why}")
+        return Outcome(bound, why)
+    return Outcome(bound | (more or {}))
+
+
+def _facts(task: Task) -> Json:
+    commands = started.commands(task.wish.stacks, task.sides)
 
     def ask(only: Collection[facts.Subject] | None) -> list[list[Row]]:
         def work(side: Side, patience: Patience) -> list[Row]:
             return [
-                *facts.measure(side, wish.stacks, folder.log, patience, only),
-                *started.measure(side, commands.asked, folder.log, patience, only),
+                *facts.measure(side, task.wish.stacks, task.folder.log, patience, only),
+                *started.measure(side, commands.asked, task.folder.log, patience, only),
             ]
 
-        return side_by_side(sides, _named(work))
+        return side_by_side(task.sides, _named(work), task.patience)
 
-    _ask_again(Layer.FACTS, ask, facts.differing, wish, sides, folder, say)
+    _ask_again(Layer.FACTS, ask, facts.differing, task)
     return {"lacking": [list(one) for one in commands.lacking]}
 
 
-def _behaviour(wish: Wish, sides: Sequence[Side], folder: Folder, say: Say) -> None:
+def _behaviour(task: Task) -> None:
     def ask(only: Collection[str] | None) -> list[list[Row]]:
-        questions = wish.questions if only is None else tuple(only)
+        questions = task.wish.questions if only is None else tuple(only)
         # One side after the other: the questions that compare times are asked on their own.
-        return [questions_of(side, questions) for side in sides]
+        return [questions_of(side, questions) for side in task.sides]
 
     def questions_of(side: Side, questions: Sequence[str]) -> list[Row]:
-        say(f"behaviour: {', '.join(questions) or 'all questions'}, of the {side.role}")
-        return behaviour.measure(side, wish.stacks, folder.log, questions)
+        task.say(f"behaviour: {', '.join(questions) or 'all questions'}, of the {side.role}")
+        return behaviour.measure(side, task.wish.stacks, task.folder.log, questions)
 
-    _ask_again(Layer.BEHAVIOUR, ask, behaviour.differing, wish, sides, folder, say)
+    _ask_again(Layer.BEHAVIOUR, ask, behaviour.differing, task)
 
 
 def _ask_again(
     layer: Layer,
     ask: Callable[[Collection[T] | None], list[list[Row]]],
     differing: Callable[[Sequence[Row], Sequence[Row]], Collection[T]],
-    wish: Wish,
-    sides: Sequence[Side],
-    folder: Folder,
-    say: Say,
+    task: Task,
 ) -> None:
     """Write what the sides answer. For what they differ in, all of them are asked again, AGAIN
     times at most; the rows of every asking are kept."""
     rows = ask(None)
     for _ in range(AGAIN):
-        different = differing(*_pair(layer, rows, sides, wish))
+        different = differing(*_pair(layer, rows, task.sides, task.wish))
         if not different:
             break
-        say(f"{layer}: the sides differ in {len(different)} subjects, which are asked again")
+        task.say(f"{layer}: the sides differ in {len(different)} subjects, which are asked again")
         rows = [[*one, *more] for one, more in zip(rows, ask(different), strict=True)]
     for found in rows:
-        folder.append(layer, found)
+        task.folder.append(layer, found)
 
 
 def _pair(
@@ -180,7 +215,7 @@ def _pair(
         raise HarnessError(f"the baseline cannot be read: {error}") from None
 
 
-def _instructions(wish: Wish, sides: Sequence[Side], folder: Folder, say: Say) -> Json | None:
+def _instructions(task: Task) -> Json | None:
     lacking = missing()
     if lacking is not None:
         raise HarnessError(f"instructions cannot be counted: {lacking}")
@@ -189,44 +224,42 @@ def _instructions(wish: Wish, sides: Sequence[Side], folder: Folder, say: Say) -
         plan: instructions.Plan, before: int, only: Collection[instructions.Route] | None
     ) -> list[Counts]:
         def work(side: Side, patience: Patience) -> Counts:
-            cases = dict.fromkeys(wish.stacks, _routes(wish, side, sides))
+            cases = dict.fromkeys(task.wish.stacks, _routes(task.wish, side, task.sides))
             return instructions.measure(side, cases, plan, patience, before, only)
 
-        return side_by_side(moved, _named(work))
+        return side_by_side(moved, _named(work), task.patience)
 
-    with alike(sides) as moved:
-        found = counted(wish.counts, 0, None)
-        for repeat in range(wish.counts.repeats, wish.counts.most):
-            pair = _pair(Layer.INSTRUCTIONS, [one.rows for one in found], sides, wish)
+    with alike(task.sides) as moved:
+        found = counted(task.wish.counts, 0, None)
+        for repeat in range(task.wish.counts.repeats, task.wish.counts.most):
+            pair = _pair(Layer.INSTRUCTIONS, [one.rows for one in found], task.sides, task.wish)
             doubtful = instructions.in_doubt(*pair)
             if not doubtful:
                 break
             routes = ", ".join(" ".join(route) for route in doubtful)
-            say(f"instructions: counted again, since counts differ: {routes}")
-            again = counted(replace(wish.counts, repeats=1), repeat, doubtful)
+            task.say(f"instructions: counted again, since counts differ: {routes}")
+            again = counted(replace(task.wish.counts, repeats=1), repeat, doubtful)
             for one, more in zip(found, again, strict=True):
                 one.rows.extend(more.rows)
                 one.reasons.update(more.reasons)
-    for side, one in zip(sides, found, strict=True):
-        folder.append(Layer.INSTRUCTIONS, one.rows)
+    for side, one in zip(task.sides, found, strict=True):
+        task.folder.append(Layer.INSTRUCTIONS, one.rows)
         if one.reasons:
-            folder.append_to(UNCOUNTED, _reasons(side, one))
-    if len(sides) < 2 or wish.counts.most < 2:
+            task.folder.append_to(UNCOUNTED, _reasons(side, one))
+    if len(task.sides) < 2 or task.wish.counts.most < 2:
         return None  # a single count, as the self-test takes to size a change, is no verdict
-    return _functions(sides, found, folder, say)
+    return _functions(task, found)
 
 
-def _functions(
-    sides: Sequence[Side], found: Sequence[Counts], folder: Folder, say: Say
-) -> Json | None:
+def _functions(task: Task, found: Sequence[Counts]) -> Json | None:
     """Count the routes that grew by function; what could not be is said in the layer's bound."""
     routes = functions.grown(*(one.rows for one in found))
     if not routes:
         return None
-    say(f"instructions: by function, of {', '.join(' '.join(route) for route in routes)}")
+    task.say(f"instructions: by function, of {', '.join(' '.join(route) for route in routes)}")
     try:
-        for rows in functions.rows_of(sides, routes):
-            folder.append_to(FUNCTIONS, rows)
+        for rows in functions.rows_of(task.sides, routes, task.patience):
+            task.folder.append_to(FUNCTIONS, rows)
     except (HarnessError, ServerError, ControlError, OSError) as error:
         why = " ".join(str(error).split())
         return {"functions": f"which functions grew is not known: {why}"}
@@ -248,39 +281,39 @@ def _routes(wish: Wish, side: Side, sides: Sequence[Side]) -> dict[str, Case]:
     }
 
 
-def _memory(wish: Wish, sides: Sequence[Side], folder: Folder, say: Say) -> None:
+def _memory(task: Task) -> None:
     def work(side: Side, patience: Patience) -> list[Row]:
-        cases = _routes(wish, side, sides)
-        return memory.measure(side, cases, wish.stacks, folder.log, patience)
+        cases = _routes(task.wish, side, task.sides)
+        return memory.measure(side, cases, task.wish.stacks, task.folder.log, patience)
 
-    for rows in side_by_side(sides, _named(work)):
-        folder.append(Layer.MEMORY, rows)
-
-
-def _tails(wish: Wish, sides: Sequence[Side], folder: Folder, say: Say) -> None:
-    plan = tails.Plan(_common(wish.cells, sides), wish.seed)
-    for rows in tails.measure(plan, sides, folder.log):
-        folder.append(Layer.TAILS, rows)
+    for rows in side_by_side(task.sides, _named(work), task.patience):
+        task.folder.append(Layer.MEMORY, rows)
 
 
-def _time(wish: Wish, sides: Sequence[Side], folder: Folder, say: Say) -> Json:
-    common = _common(wish.cells, sides)
+def _tails(task: Task) -> None:
+    plan = tails.Plan(_common(task.wish.cells, task.sides), task.wish.seed)
+    for rows in tails.measure(plan, task.sides, task.folder.log):
+        task.folder.append(Layer.TAILS, rows)
+
+
+def _time(task: Task) -> Json:
+    common = _common(task.wish.cells, task.sides)
     plan = slices.Plan(
         cells=common,
-        yardstick=wish.yardstick,
-        rounds=wish.rounds or TIME_ROUNDS,
-        slice_s=wish.slice_s,
+        yardstick=task.wish.yardstick,
+        rounds=task.wish.rounds or TIME_ROUNDS,
+        slice_s=task.wish.slice_s,
         users=slices.USERS,
-        seed=wish.seed,
-        budget_s=slices.budget_s(common) if wish.rounds is None else None,
+        seed=task.wish.seed,
+        budget_s=slices.budget_s(common) if task.wish.rounds is None else None,
     )
     cpus, number = plan_cpus(bindable_cpus()), 0
-    with generator_process(cpus=cpus.generator, log=folder.log) as generator:
-        loads = slices.Slots(plan, generator, cpus, folder.log)
+    with generator_process(cpus=cpus.generator, log=task.folder.log) as generator:
+        loads = slices.Slots(plan, generator, cpus, task.folder.log)
         for number in slices.numbers(plan):
-            say(f"time: Round {number} of {plan.rounds}")
-            for rows in loads.round(number, slices.cells(plan, sides, number)):
-                folder.append(Layer.TIME, rows)
+            task.say(f"time: Round {number} of {plan.rounds}")
+            for rows in loads.round(number, slices.cells(plan, task.sides, number)):
+                task.folder.append(Layer.TIME, rows)
     return {"rounds": number}
 
 
@@ -329,7 +362,7 @@ class Measuring:
     what `measure` adds to them and what all layers have."""
 
     what: str
-    measure: Callable[[Wish, Sequence[Side], Folder, Say], Json | None]
+    measure: Callable[[Task], Json | None]
     bound: Callable[[Wish], Json]
 
 
@@ -343,11 +376,6 @@ _LAYERS: Mapping[Layer, Measuring] = {
         _facts,
         lambda wish: {"asks": blocking.ASKS, "again": AGAIN, "work_ms": blocking.WORK_MS},
     ),
-    Layer.BEHAVIOUR: Measuring(
-        "the questions about behaviour",
-        _behaviour,
-        lambda wish: {"questions": list(wish.questions), "again": AGAIN},
-    ),
     Layer.INSTRUCTIONS: Measuring(
         "instructions of each route, under callgrind",
         _instructions,
@@ -357,6 +385,11 @@ _LAYERS: Mapping[Layer, Measuring] = {
             "again": wish.counts.most - wish.counts.repeats,
             "warm_requests": [FIRST_REQUESTS, WARM_REQUESTS],
         },
+    ),
+    Layer.BEHAVIOUR: Measuring(
+        "the questions about behaviour",
+        _behaviour,
+        lambda wish: {"questions": list(wish.questions), "again": AGAIN},
     ),
     Layer.MEMORY: Measuring(
         "what is kept of requests that have ended",
@@ -389,4 +422,4 @@ _LAYERS: Mapping[Layer, Measuring] = {
         },
     ),
 }
-"""From exact to statistical, which is the order in which they are measured."""
+"""The order in which they are measured: from exact to statistical. EXACT come before their turn."""

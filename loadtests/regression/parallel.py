@@ -12,12 +12,15 @@ from loopbench.loadtests.regression.sides.sides import Side
 T = TypeVar("T")
 
 
-def side_by_side(sides: Sequence[Side], work: Callable[[Side, Patience], T]) -> list[T]:
+def side_by_side(
+    sides: Sequence[Side], work: Callable[[Side, Patience], T], within: Patience | None = None
+) -> list[T]:
     """`work` of each side, in a thread each, so that whatever the machine does meets both.
 
-    The first failure breaks off the other side's work and is raised; so is an interrupt.
+    within: of what both sides' work is a part of. The first failure breaks off the other side's
+    work and is raised; so is an interrupt. Raises BrokenOff where the whole was given up.
     """
-    patience = Patience()
+    patience = Patience(within)
     with ThreadPoolExecutor(len(sides), thread_name_prefix="side") as pool:
         futures = [pool.submit(work, side, patience) for side in sides]
         try:

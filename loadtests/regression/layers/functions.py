@@ -20,6 +20,7 @@ from importlib import metadata
 from pathlib import Path
 
 from loopbench.loadtests.errors import HarnessError
+from loopbench.loadtests.observe.patience import Patience
 from loopbench.loadtests.regression.layers.instructions import Route, repeats
 from loopbench.loadtests.regression.parallel import side_by_side
 from loopbench.loadtests.regression.sides import cache, edited, processes
@@ -59,10 +60,11 @@ def grown(base: Iterable[Row], candidate: Iterable[Row]) -> list[Route]:
     return [key for key in found if key in of_stack[key[0]][:MOST]]
 
 
-def rows_of(sides: Sequence[Side], routes: Sequence[Route]) -> list[list[Row]]:
+def rows_of(sides: Sequence[Side], routes: Sequence[Route], patience: Patience) -> list[list[Row]]:
     """Rows of functions.csv by side; both are counted at the same time.
 
-    Raises HarnessError where no Python names its functions, or counting fails, and ServerError.
+    patience: of what this is a part of. Raises HarnessError where no Python names its functions, or
+    counting fails, and ServerError.
     """
     with ExitStack() as cleanup:
         named = [replace(side, python=cleanup.enter_context(_naming(side))) for side in sides]
@@ -70,7 +72,7 @@ def rows_of(sides: Sequence[Side], routes: Sequence[Route]) -> list[list[Row]]:
         for side, own, copy in zip(sides, named, moved, strict=True):
             if own.python != side.python:
                 _take_edits(side, copy)
-        return side_by_side(moved, lambda side, _: list(_counted(side, routes)))
+        return side_by_side(moved, lambda side, _: list(_counted(side, routes)), patience)
 
 
 def _take_edits(side: Side, copy: Side) -> None:

@@ -15,10 +15,12 @@ from typing import Any
 import pytest
 
 from loopbench.loadtests.errors import HarnessError
+from loopbench.loadtests.observe.callgrind import missing
 from loopbench.loadtests.regression.check import Wish, cells_of, measure, not_compared
 from loopbench.loadtests.regression.folder import Folder
+from loopbench.loadtests.regression.layers import instructions
 from loopbench.loadtests.regression.sides.sides import Role, Side, look
-from loopbench.results.schema import FACTS, SCHEMA_VERSION, read_table
+from loopbench.results.schema import FACTS, INSTRUCTIONS, SCHEMA_VERSION, read_table
 from loopbench.results.schema.regression import SIDES_FILE, Layer
 from loopbench.servers.contract.cases import CASES
 from tests.conftest import ROOT
@@ -116,8 +118,36 @@ def test_cases_whose_requests_differ_are_not_compared(sides: list[Side]) -> None
     assert cells_of(("a",)) == tuple(("a", case) for case in ("async", "sync", "plain", "form"))
 
 
-def test_an_interrupted_check_says_so(tmp_path: Path) -> None:
-    """Ctrl-C in the middle of a layer: it counts as not measured, and no server is left."""
+@pytest.mark.skipif(missing() is not None, reason=str(missing()))
+def test_instructions_are_counted_beside_the_facts(sides: list[Side], tmp_path: Path) -> None:
+    """Both are whole, and the counts have begun before the facts are there."""
+    said: list[tuple[str, bool]] = []
+    folder = Folder(tmp_path / "folder", (), sides)
+    wish = replace(
+        _wish(Layer.FACTS, Layer.INSTRUCTIONS),
+        routes=("plain",),
+        counts=instructions.Plan(requests=3, repeats=1, most=1),
+    )
+    folder.begin(wish.layers)
+    measure(
+        wish,
+        sides,
+        folder,
+        lambda line: said.append((line.split(":")[0], folder.layers[Layer.FACTS].run)),
+    )
+    assert {layer for layer, state in folder.layers.items() if state.run} == set(wish.layers)
+    assert sorted(said) == [("facts", False), ("instructions", False)]
+    counted = list(read_table(folder.path, INSTRUCTIONS))
+    assert [(row["side"], row["route"]) for row in counted] == [
+        ("base", "plain"),
+        ("candidate", "plain"),
+    ]
+
+
+@pytest.mark.parametrize("layers", ["(Layer.FACTS,)", "(Layer.FACTS, Layer.INSTRUCTIONS)"])
+def test_an_interrupted_check_says_so(layers: str, tmp_path: Path) -> None:
+    """Ctrl-C in the middle of a layer: it counts as not measured, as does what is counted beside
+    it, and no server is left."""
     program = (
         "import sys\n"
         "from pathlib import Path\n"
@@ -127,18 +157,21 @@ def test_an_interrupted_check_says_so(tmp_path: Path) -> None:
         "from loopbench.loadtests.regression.sides.sides import Role, look\n"
         "sides = [look(role, 'x', ROOT, Path(sys.executable), ['aiohttp']) for role in Role]\n"
         f"folder = Folder(Path({str(tmp_path)!r}), (), sides)\n"
-        "folder.begin([Layer.FACTS])\n"
-        "wish = Wish((Layer.FACTS,), ('aiohttp',), (), 1)\n"
+        f"wish = Wish({layers}, ('aiohttp',), (), 1)\n"
+        "folder.begin(wish.layers)\n"
         "measure(wish, sides, folder, lambda line: print(line, flush=True))\n"
     )
     with python(program) as process:
         assert process.stdout is not None
-        assert process.stdout.readline().startswith("facts: ")
+        assert process.stdout.readline().startswith(("facts: ", "instructions: "))
         time.sleep(1.0)
         process.send_signal(signal.SIGINT)
         _, said = process.communicate(timeout=240)
     assert process.returncode != 0
     assert "KeyboardInterrupt" in said
-    told = _written(tmp_path)["layers"]["facts"]
-    assert (told["run"], told["why_not"]) == (False, "broken off before it was done")
+    for layer, told in _written(tmp_path)["layers"].items():
+        asked = layer.upper() in layers
+        why_not = "broken off before it was done" if asked else "not asked"
+        assert (told["run"], told["why_not"]) == (False, why_not)
     assert not os.path.exists(tmp_path / FACTS.filename)
+    assert not os.path.exists(tmp_path / INSTRUCTIONS.filename)

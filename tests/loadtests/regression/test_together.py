@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from loopbench.loadtests.errors import HarnessError
-from loopbench.loadtests.observe.patience import Patience
+from loopbench.loadtests.observe.patience import BrokenOff, Patience
 from loopbench.loadtests.regression.parallel import side_by_side
 from loopbench.loadtests.regression.sides.sides import Role, Side, look
 from tests.conftest import ROOT
@@ -46,3 +46,18 @@ def test_the_failure_of_one_breaks_off_the_other(sides: list[Side], failing: Rol
 
     with pytest.raises(HarnessError, match="out of luck"):
         side_by_side(sides, work)
+
+
+def test_the_end_of_the_whole_is_the_end_of_its_parts(sides: list[Side]) -> None:
+    """Both sides' work ends where somebody else's failure, or an interrupt, ended the whole."""
+    whole = Patience()
+
+    def work(side: Side, patience: Patience) -> None:
+        if side.role is Role.BASE:
+            whole.end()
+        while True:
+            patience.check()
+            time.sleep(0.01)
+
+    with pytest.raises(BrokenOff):
+        side_by_side(sides, work, whole)
