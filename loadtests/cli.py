@@ -33,7 +33,7 @@ from loopbench.loadtests.distributed.options import (
 from loopbench.loadtests.errors import HarnessError
 from loopbench.loadtests.hosts.server_location import HERE
 from loopbench.loadtests.rows.results_folder import new_folder, seed_of
-from loopbench.loadtests.scenarios import custom_options
+from loopbench.loadtests.scenarios.custom import options as custom_options
 from loopbench.loadtests.scenarios.listing import list_scenarios
 from loopbench.loadtests.scenarios.table import DEFAULT_SCENARIOS, SCENARIOS
 from loopbench.loadtests.services.command import services, stores_of

@@ -10,7 +10,7 @@ from loopbench.loadtests.bench.loads.resting import resting_times_s
 from loopbench.loadtests.bench.starters import CHILDREN
 from loopbench.loadtests.distributed.fleet import Fleet
 from loopbench.loadtests.hosts.server_location import HERE, Place
-from loopbench.loadtests.scenarios.custom import Own
+from loopbench.loadtests.scenarios.custom.scenarios import Own
 from loopbench.loadtests.scenarios.models import Load, Scenario
 from loopbench.loadtests.scenarios.table import SCENARIOS
 from loopbench.servers.contract.cases import COMPUTES_LONG

@@ -17,8 +17,8 @@ from loopbench.loadtests.capacity.measure import Capacity, run
 from loopbench.loadtests.capacity.objective import Objective, parse
 from loopbench.loadtests.errors import HarnessError
 from loopbench.loadtests.rows.results_folder import new_folder, writing_into
-from loopbench.loadtests.scenarios import custom_options
-from loopbench.loadtests.scenarios.custom import Own
+from loopbench.loadtests.scenarios.custom import options as custom_options
+from loopbench.loadtests.scenarios.custom.scenarios import Own
 from loopbench.servers.contract.cases import CASES
 from loopbench.servers.contract.http import Case
 from loopbench.servers.settings import Settings

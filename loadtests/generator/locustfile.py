@@ -1,8 +1,8 @@
 """A person's own locustfile: what its users are, and loading it.
 
 `python -m loopbench.loadtests.generator.locustfile FILE` prints what it holds as one JSON line over
-the descriptor that its second argument names; `loadtests.scenarios.locustfile` asks it so, since
-importing Locust replaces the sockets of a process.
+the descriptor that its second argument names; `loadtests.scenarios.custom.locustfile` asks it so,
+since importing Locust replaces the sockets of a process.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from locust import FastHttpUser, HttpUser, User
 from locust.event import Events
 from locust.util.load_locustfile import load_locustfile
 
-from loopbench.loadtests.scenarios.locustfile import FINDINGS, NotImported, Users
+from loopbench.loadtests.scenarios.custom.locustfile import FINDINGS, NotImported, Users
 
 HTTP_USERS = (HttpUser, FastHttpUser)
 

@@ -14,8 +14,8 @@ from loopbench.loadtests.errors import HarnessError
 from loopbench.loadtests.observe import callgrind
 from loopbench.loadtests.observe.request_counts import REQUESTS
 from loopbench.loadtests.rows.results_folder import cannot_begin, new_folder
-from loopbench.loadtests.scenarios import custom_options
-from loopbench.loadtests.scenarios.custom import Own
+from loopbench.loadtests.scenarios.custom import options as custom_options
+from loopbench.loadtests.scenarios.custom.scenarios import Own
 from loopbench.loadtests.why import interpreter, rows, sampling
 from loopbench.loadtests.why.documented import DOCUMENTED
 from loopbench.loadtests.why.interpreter import Interpreter

@@ -14,7 +14,7 @@ import click
 from loopbench.loadtests.bench.init.pages import Page, asked
 from loopbench.loadtests.configuration import FILE
 from loopbench.loadtests.errors import HarnessError
-from loopbench.loadtests.scenarios.custom_options import argument
+from loopbench.loadtests.scenarios.custom.options import argument
 from loopbench.servers.contract.asking import Unbounded, ask
 from loopbench.servers.contract.http import get
 from loopbench.servers.custom.look import Looks, look_at

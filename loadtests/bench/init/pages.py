@@ -7,8 +7,8 @@ import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from loopbench.loadtests.scenarios.custom.learning import MOST_BYTES
 from loopbench.loadtests.scenarios.events import Lines
-from loopbench.loadtests.scenarios.learning import MOST_BYTES
 from loopbench.servers.contract.asking import Answer, TooLarge, Unbounded, ask, is_of_events
 from loopbench.servers.contract.http import Request
 

@@ -12,18 +12,18 @@ import pytest
 from loopbench.loadtests.distributed.generator_process import Generator, generator_process
 from loopbench.loadtests.errors import HarnessError
 from loopbench.loadtests.messages.reports import Report
-from loopbench.loadtests.scenarios import learning
-from loopbench.loadtests.scenarios.custom import prepare
+from loopbench.loadtests.scenarios.custom import learning
+from loopbench.loadtests.scenarios.custom.learning import ANY_BODY
+from loopbench.loadtests.scenarios.custom.loads_file import of_tables
+from loopbench.loadtests.scenarios.custom.scenarios import prepare
 from loopbench.loadtests.scenarios.events import EVENTS, MOST_EVENT_BYTES
-from loopbench.loadtests.scenarios.learning import ANY_BODY
-from loopbench.loadtests.scenarios.loads_file import of_tables
 from loopbench.loadtests.scenarios.models import Closed, Load, Stream
 from loopbench.servers.contract.http import Case, Expected, Request
 from tests.loadtests.bench.benches import SHORT, Bench, Ended, codes, ended
 from tests.loadtests.generator.clients.hostile import CLOSE, Script, Until, hostile_server
 from tests.loadtests.generator.clients.test_streaming import offer
 from tests.loadtests.generator.loads import failures, histogram, phase_of
-from tests.loadtests.scenarios.test_custom_answers import show
+from tests.loadtests.scenarios.custom.test_answers import show
 from tests.results.report import reports
 
 SSE = "text/event-stream"

@@ -10,8 +10,8 @@ from click.testing import CliRunner
 
 from loopbench.loadtests.cli import cli
 from loopbench.loadtests.errors import HarnessError
-from loopbench.loadtests.scenarios.custom import Own
-from loopbench.loadtests.scenarios.loads_file import of_paths, of_tables
+from loopbench.loadtests.scenarios.custom.loads_file import of_paths, of_tables
+from loopbench.loadtests.scenarios.custom.scenarios import Own
 from loopbench.loadtests.why import interpreter
 from loopbench.loadtests.why.command import DEFAULT_CASES, _own, _subjects
 from loopbench.servers.contract.cases import CASES

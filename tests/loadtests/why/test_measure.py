@@ -11,7 +11,7 @@ import pytest
 
 from loopbench.loadtests.errors import HarnessError
 from loopbench.loadtests.observe.callgrind import missing
-from loopbench.loadtests.scenarios.custom import prepare
+from loopbench.loadtests.scenarios.custom.scenarios import prepare
 from loopbench.loadtests.why import interpreter, perf_map, rows
 from loopbench.loadtests.why.interpreter import Interpreter, choose, look_at
 from loopbench.loadtests.why.measure import Measured, Plan, Subject, compiled, measure

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from loopbench.loadtests.errors import HarnessError
-from loopbench.loadtests.scenarios.custom import prepare
+from loopbench.loadtests.scenarios.custom.scenarios import prepare
 from loopbench.loadtests.why import command, interpreter, rows, sampling
 from loopbench.loadtests.why.measure import Measured, Plan, Profiled, Subject
 from loopbench.loadtests.why.owners import NATIVE, NOBODY, Function

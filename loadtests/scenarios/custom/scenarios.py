@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from loopbench.loadtests.errors import HarnessError
-from loopbench.loadtests.scenarios import locustfile
-from loopbench.loadtests.scenarios.learning import ANY_BODY, learn
-from loopbench.loadtests.scenarios.loads_file import (
+from loopbench.loadtests.scenarios.custom import locustfile
+from loopbench.loadtests.scenarios.custom.learning import ANY_BODY, learn
+from loopbench.loadtests.scenarios.custom.loads_file import (
     STATUS_ALONE,
     arguments_of,
     of_file,

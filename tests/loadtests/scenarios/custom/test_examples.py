@@ -19,7 +19,7 @@ from loopbench.loadtests.services.services import postgres_server
 from loopbench.results.schema import RUNS, read_table
 from tests.documents import blocks
 from tests.loadtests.bench.benches import SHORT
-from tests.loadtests.scenarios.example_apps import APPS, POLLS_TABLES
+from tests.loadtests.scenarios.custom.example_apps import APPS, POLLS_TABLES
 from tests.servers.processes import ROOT
 
 DOCUMENT = "your-own-application.md"

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from loopbench.loadtests.errors import HarnessError
-from loopbench.loadtests.scenarios.custom import prepare
-from loopbench.loadtests.scenarios.locustfile import scenario_of
+from loopbench.loadtests.scenarios.custom.locustfile import scenario_of
+from loopbench.loadtests.scenarios.custom.scenarios import prepare
 from loopbench.results.schema import FAILURES, Code, read_table
 from tests.loadtests.bench.benches import SHORT, Bench, Ended, codes, ended
-from tests.loadtests.scenarios.test_custom_answers import show
+from tests.loadtests.scenarios.custom.test_answers import show
 from tests.servers.processes import ROOT
 
 SITE = """

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from loopbench.loadtests.scenarios.custom import prepare
+from loopbench.loadtests.scenarios.custom.scenarios import prepare
 from loopbench.servers.custom import look as look_module
 from loopbench.servers.custom.look import Looks, look_at
 from loopbench.servers.errors import StartupFailed

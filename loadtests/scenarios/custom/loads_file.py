@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from loopbench.loadtests.errors import HarnessError
+from loopbench.loadtests.scenarios.custom.learning import ANY_BODY
 from loopbench.loadtests.scenarios.events import EVENTS
-from loopbench.loadtests.scenarios.learning import ANY_BODY
 from loopbench.loadtests.scenarios.model import Model
 from loopbench.loadtests.scenarios.models import Closed, Echo, Load, Open, Scenario, Stream
 from loopbench.loadtests.scenarios.websockets import MESSAGE_BYTES

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from loopbench.loadtests.errors import HarnessError
-from loopbench.loadtests.scenarios.custom import prepare
+from loopbench.loadtests.scenarios.custom.scenarios import prepare
 from loopbench.results.schema import Code
 from loopbench.servers import starting
 from loopbench.servers.contract.asking import Unbounded, ask

@@ -19,9 +19,15 @@ from loopbench.loadtests.bench.init import pages
 from loopbench.loadtests.bench.init.initial import _counted, _next, _pages, _text
 from loopbench.loadtests.bench.init.pages import Page
 from loopbench.loadtests.errors import HarnessError
-from loopbench.loadtests.scenarios.custom import prepare
-from loopbench.loadtests.scenarios.learning import learn
-from loopbench.loadtests.scenarios.loads_file import KINDS, USERS, of_file, of_paths, of_tables
+from loopbench.loadtests.scenarios.custom.learning import learn
+from loopbench.loadtests.scenarios.custom.loads_file import (
+    KINDS,
+    USERS,
+    of_file,
+    of_paths,
+    of_tables,
+)
+from loopbench.loadtests.scenarios.custom.scenarios import prepare
 from loopbench.loadtests.scenarios.models import Echo, Stream
 from loopbench.loadtests.scenarios.table import Closed, Open
 from loopbench.results.schema import FAILURES, STALLS, THREADS, Cause, Code, read_table
