@@ -43,7 +43,7 @@ def selfcheck(names: tuple[str, ...]) -> None:
     met = True
     for name in names or tuple(CHECKS):
         click.echo(f"{name}: {CHECKS[name]}")
-        check = importlib.import_module(f"loopbench.loadtests.selfcheck.{name}").check
+        check = importlib.import_module(f"loopbench.loadtests.selfcheck.checks.{name}").check
         met = _held(check(lambda line: click.echo(f"  {line}"))) and met
     if not met:
         raise HarnessError("the instrument does not meet every demand on this machine")

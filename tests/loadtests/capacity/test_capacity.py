@@ -13,7 +13,7 @@ from click import UsageError
 from loopbench.loadtests.capacity.objective import Objective, parse
 from loopbench.loadtests.capacity.trial import PROBE_S, PROBE_USERS, arrivals, closed_rate, offer
 from loopbench.loadtests.distributed.generator_process import generator_process
-from loopbench.loadtests.selfcheck import capacity
+from loopbench.loadtests.selfcheck.checks import capacity
 from loopbench.results.schema import TRIAL_SERVICES, TRIALS, read_table
 from loopbench.results.stats.queueing.queues import ONE_THREAD, QUEUES
 from loopbench.servers.contract.cases import CASES

@@ -12,7 +12,7 @@ import pytest
 
 from loopbench.loadtests.errors import HarnessError
 from loopbench.loadtests.scenarios.arrivals import Arrivals
-from loopbench.loadtests.selfcheck import observer, omission
+from loopbench.loadtests.selfcheck.checks import observer, omission
 from loopbench.loadtests.selfcheck.verdict import Verdict
 from loopbench.loadtests.selfcheck.witnesses.capture import (
     Segment,

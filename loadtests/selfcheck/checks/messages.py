@@ -8,7 +8,7 @@ from importlib.util import find_spec
 
 from loopbench.loadtests.errors import HarnessError
 from loopbench.loadtests.scenarios.models import Echo, Load
-from loopbench.loadtests.selfcheck.ceiling import expect_no_failures, stock
+from loopbench.loadtests.selfcheck.checks.ceiling import expect_no_failures, stock
 from loopbench.loadtests.selfcheck.loading import bed, offer
 from loopbench.loadtests.selfcheck.verdict import Verdict
 from loopbench.servers.contract.websockets import opening

@@ -7,13 +7,13 @@ from dataclasses import replace
 import pytest
 
 from loopbench.loadtests.scenarios.table import Load, Open
-from loopbench.loadtests.selfcheck.alarms import LEAST_NS, Window, verdict, window
-from loopbench.loadtests.selfcheck.utilisation import traced
+from loopbench.loadtests.selfcheck.checks.alarms import LEAST_NS, Window, verdict, window
+from loopbench.loadtests.selfcheck.checks.utilisation import traced
 from loopbench.loadtests.selfcheck.witnesses.strace import Call
 from loopbench.results.schema import Cause
 from loopbench.servers.contract.http import Case, get, written
 from loopbench.servers.probe.stalls.readings import StallRow
-from tests.loadtests.selfcheck.test_utilisation import stracing
+from tests.loadtests.selfcheck.checks.test_utilisation import stracing
 
 __all__ = ["stracing"]
 

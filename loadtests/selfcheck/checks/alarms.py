@@ -15,7 +15,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from loopbench.loadtests.scenarios.table import Load, Open
-from loopbench.loadtests.selfcheck.utilisation import CONNECTIONS, Traced, timed, traced
+from loopbench.loadtests.selfcheck.checks.utilisation import CONNECTIONS, Traced, timed, traced
 from loopbench.loadtests.selfcheck.verdict import Verdict
 from loopbench.loadtests.selfcheck.witnesses import strace
 from loopbench.results.schema import Cause

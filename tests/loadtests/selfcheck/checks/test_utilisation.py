@@ -11,7 +11,7 @@ import pytest
 
 from loopbench.loadtests.errors import HarnessError
 from loopbench.loadtests.scenarios.table import Load, Open
-from loopbench.loadtests.selfcheck.utilisation import Window, traced, verdict
+from loopbench.loadtests.selfcheck.checks.utilisation import Window, traced, verdict
 from loopbench.loadtests.selfcheck.witnesses import strace
 from loopbench.loadtests.selfcheck.witnesses.strace import Call, within
 from loopbench.servers.contract.http import Case, get, written

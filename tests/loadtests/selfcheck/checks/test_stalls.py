@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from loopbench.loadtests.hosts.cpus import allowed_cpus, plan_cpus
-from loopbench.loadtests.selfcheck import stalls
+from loopbench.loadtests.selfcheck.checks import stalls
 from loopbench.results.schema import Cause
 from loopbench.servers.lifecycle.process import ServerProcess
 from loopbench.servers.probe.readings import Observe, Pause, Reset, Resume
