@@ -37,7 +37,7 @@ from loopbench.loadtests.scenarios.custom import options as custom_options
 from loopbench.loadtests.scenarios.listing import list_scenarios
 from loopbench.loadtests.scenarios.table import DEFAULT_SCENARIOS, SCENARIOS
 from loopbench.loadtests.services.command import services, stores_of
-from loopbench.loadtests.why import counts_after_bench
+from loopbench.loadtests.why.instructions import after_bench as counts_after_bench
 from loopbench.results.schema.verdict import BROKEN
 from loopbench.servers.stacks import CORE, DEFAULT, STACKS
 from loopbench.servers.store_urls import without_secrets

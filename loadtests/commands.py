@@ -11,7 +11,7 @@ _LATE = {
     "behaviour": "loopbench.loadtests.behaviour.framework.command",
     "capacity": "loopbench.loadtests.capacity.command",
     "why": "loopbench.loadtests.why.command",
-    "instructions": "loopbench.loadtests.why.instruction_command",
+    "instructions": "loopbench.loadtests.why.instructions.command",
     **dict.fromkeys(("selfcheck", "probe-cost"), "loopbench.loadtests.selfcheck.command"),
     **dict.fromkeys(("regression", "baseline", "regression-selftest"), _REGRESSION),
 }

@@ -36,10 +36,10 @@ from loopbench.loadtests.observe.request_counts import (
     counted,
     taken_of_all,
 )
-from loopbench.loadtests.why import callgrind_file, perf_map
+from loopbench.loadtests.why.attribution import callgrind_file, perf_map
+from loopbench.loadtests.why.attribution.tree import Tree, per_request, tree_of
 from loopbench.loadtests.why.longest_first import LongestFirst
 from loopbench.loadtests.why.repeating import agree
-from loopbench.loadtests.why.tree import Tree, per_request, tree_of
 from loopbench.results.schema import ROOT
 from loopbench.servers.contract.http import Case
 from loopbench.servers.lifecycle.messages import Facts

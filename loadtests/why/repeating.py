@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from loopbench.loadtests.why.tree import Tree, by_function
+from loopbench.loadtests.why.attribution.tree import Tree, by_function
 
 SHARE = 0.01
 """Rows below this share of a request are not looked at."""

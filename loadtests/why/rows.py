@@ -6,12 +6,12 @@ import statistics
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from loopbench.loadtests.why.attribution.owners import Function
+from loopbench.loadtests.why.attribution.tree import Tree, by_function, mean
 from loopbench.loadtests.why.interpreter import Interpreter
 from loopbench.loadtests.why.measure import Measured, Plan, Profiled
-from loopbench.loadtests.why.owners import Function
 from loopbench.loadtests.why.repeating import spread
 from loopbench.loadtests.why.sampling import Samples
-from loopbench.loadtests.why.tree import Tree, by_function, mean
 from loopbench.results.schema import (
     COST_SAMPLES,
     COST_TOTALS,

@@ -24,10 +24,10 @@ from pathlib import Path
 from loopbench.loadtests.errors import HarnessError
 from loopbench.loadtests.observe import raw_request
 from loopbench.loadtests.observe.cpu_gauge import cpu_ns
-from loopbench.loadtests.why import perf_map
+from loopbench.loadtests.why.attribution import perf_map
+from loopbench.loadtests.why.attribution.owners import NOBODY, Function, Owners, is_rust
+from loopbench.loadtests.why.attribution.perf_map import PerfMap
 from loopbench.loadtests.why.measure import TRAMPOLINES, Plan, Subject
-from loopbench.loadtests.why.owners import NOBODY, Function, Owners, is_rust
-from loopbench.loadtests.why.perf_map import PerfMap
 from loopbench.servers.contract.http import Case
 from loopbench.servers.lifecycle.process import ServerProcess, server_process
 from loopbench.servers.settings import Settings

@@ -27,7 +27,7 @@ QUICK = frozenset(
         "tests/loadtests/rows/test_warning_checks.py",
         "tests/loadtests/scenarios/test_arrivals.py",
         "tests/loadtests/scenarios/test_table.py",
-        "tests/loadtests/why/test_attribution.py",
+        "tests/loadtests/why/attribution/test_attribution.py",
         "tests/results/folder/test_documents.py",
         "tests/results/folder/test_reading.py",
         "tests/results/regression/layers/test_timing.py",

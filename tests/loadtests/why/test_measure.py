@@ -12,10 +12,11 @@ import pytest
 from loopbench.loadtests.errors import HarnessError
 from loopbench.loadtests.observe.callgrind import missing
 from loopbench.loadtests.scenarios.custom.scenarios import prepare
-from loopbench.loadtests.why import interpreter, perf_map, rows
+from loopbench.loadtests.why import interpreter, rows
+from loopbench.loadtests.why.attribution import perf_map
+from loopbench.loadtests.why.attribution.tree import by_function, mean
 from loopbench.loadtests.why.interpreter import Interpreter, choose, look_at
 from loopbench.loadtests.why.measure import Measured, Plan, Subject, compiled, measure
-from loopbench.loadtests.why.tree import by_function, mean
 from loopbench.results.schema import COST_TOTALS, COST_TREE, COSTS, CostKind, Row, read_table
 from loopbench.results.why.costs import beside, read
 from loopbench.results.why.groups import differences

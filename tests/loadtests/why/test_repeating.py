@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from loopbench.loadtests.why.owners import Function
+from loopbench.loadtests.why.attribution.owners import Function
+from loopbench.loadtests.why.attribution.tree import Cost, Tree
 from loopbench.loadtests.why.repeating import agree, spread
-from loopbench.loadtests.why.tree import Cost, Tree
 from loopbench.results.schema import CostKind
 
 

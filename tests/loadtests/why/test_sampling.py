@@ -9,11 +9,11 @@ import pytest
 from loopbench.loadtests.errors import HarnessError
 from loopbench.loadtests.scenarios.custom.scenarios import prepare
 from loopbench.loadtests.why import command, interpreter, rows, sampling
+from loopbench.loadtests.why.attribution.owners import NATIVE, NOBODY, Function
+from loopbench.loadtests.why.attribution.perf_map import PerfMap
+from loopbench.loadtests.why.attribution.tree import Cost
 from loopbench.loadtests.why.measure import Measured, Plan, Profiled, Subject
-from loopbench.loadtests.why.owners import NATIVE, NOBODY, Function
-from loopbench.loadtests.why.perf_map import PerfMap
 from loopbench.loadtests.why.sampling import Samples
-from loopbench.loadtests.why.tree import Cost
 from loopbench.results.schema import COST_SAMPLES, CostKind, read_table
 from loopbench.servers.contract.cases import CASES
 from loopbench.servers.stacks import STACKS

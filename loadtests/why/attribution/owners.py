@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path, PurePosixPath
 
-from loopbench.loadtests.why.perf_map import Code, PerfMap
+from loopbench.loadtests.why.attribution.perf_map import Code, PerfMap
 from loopbench.results.schema import ROOT, CostKind
 
 STANDARD_LIBRARY = "standard library"

@@ -14,8 +14,8 @@ from loopbench.loadtests.bench.specification import Bench
 from loopbench.loadtests.errors import HarnessError
 from loopbench.loadtests.observe.callgrind import missing
 from loopbench.loadtests.observe.request_counts import UNCOUNTED
-from loopbench.loadtests.why import instruction_counts
-from loopbench.loadtests.why.instruction_counts import Count
+from loopbench.loadtests.why.instructions import counts as instruction_counts
+from loopbench.loadtests.why.instructions.counts import Count
 from loopbench.results.schema import COUNTS
 
 REQUESTS = 40

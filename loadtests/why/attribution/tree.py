@@ -6,9 +6,9 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from loopbench.loadtests.why.callgrind_file import Context, Profile
-from loopbench.loadtests.why.owners import NOBODY, Function, Owners, is_rust
-from loopbench.loadtests.why.perf_map import PerfMap
+from loopbench.loadtests.why.attribution.callgrind_file import Context, Profile
+from loopbench.loadtests.why.attribution.owners import NOBODY, Function, Owners, is_rust
+from loopbench.loadtests.why.attribution.perf_map import PerfMap
 
 Path = tuple[Function, ...]
 """Functions from the outermost to one that it called, by way of all between."""

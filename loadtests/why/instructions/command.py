@@ -9,7 +9,7 @@ import click
 
 from loopbench.loadtests.observe.request_counts import REQUESTS
 from loopbench.loadtests.rows.results_folder import alone_in
-from loopbench.loadtests.why import instruction_counts
+from loopbench.loadtests.why.instructions import counts as instruction_counts
 from loopbench.servers.contract.cases import CASES
 from loopbench.servers.contract.routes import LAYERS, PROTECTIONS
 from loopbench.servers.stacks import CORE, STACKS

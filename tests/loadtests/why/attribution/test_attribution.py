@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from loopbench.loadtests.why.callgrind_file import BadProfile, read
-from loopbench.loadtests.why.owners import NATIVE, NOBODY, Function, Owners, is_rust
-from loopbench.loadtests.why.perf_map import Code, PerfMap
-from loopbench.loadtests.why.tree import (
+from loopbench.loadtests.why.attribution.callgrind_file import BadProfile, read
+from loopbench.loadtests.why.attribution.owners import NATIVE, NOBODY, Function, Owners, is_rust
+from loopbench.loadtests.why.attribution.perf_map import Code, PerfMap
+from loopbench.loadtests.why.attribution.tree import (
     Cost,
     Totals,
     Tree,

@@ -8,7 +8,7 @@ import pytest
 
 from loopbench.loadtests.observe.callgrind import missing
 from loopbench.loadtests.observe.request_counts import REPEATS
-from loopbench.loadtests.why.instruction_counts import Count, count, write
+from loopbench.loadtests.why.instructions.counts import Count, count, write
 from loopbench.results.report.blocks import Table
 from loopbench.results.schema import COUNTS, read_table
 from tests.loadtests.bench.benches import SHORT, Bench, ended
