@@ -6,7 +6,6 @@ other package may import. A blank cell means "not measured"; a zero means zero.
 
 from __future__ import annotations
 
-from loopbench.results.schema.capacity import TRIAL_SERVICES, TRIALS
 from loopbench.results.schema.columns import (
     Column,
     Kind,
@@ -17,12 +16,8 @@ from loopbench.results.schema.columns import (
     format_value,
     parse_value,
 )
-from loopbench.results.schema.costs import COST_SAMPLES, COST_TOTALS, COST_TREE, COSTS, CostKind
-from loopbench.results.schema.derived import ANSWERS, SUMMARY
-from loopbench.results.schema.extra import BEHAVIOUR, COUNTS, PROBE_COST, WORKERS
 from loopbench.results.schema.files import TableWriter, read_table
 from loopbench.results.schema.folder_lock import FolderInUse, locked
-from loopbench.results.schema.measured import PERCENTILES, RUNS
 from loopbench.results.schema.paths import (
     IMPORTED_FROM,
     INSTALLED,
@@ -42,22 +37,33 @@ from loopbench.results.schema.regression import (
     TAILS,
     UNCOUNTED,
 )
-from loopbench.results.schema.run_details import (
+from loopbench.results.schema.tables.capacity import TRIAL_SERVICES, TRIALS
+from loopbench.results.schema.tables.costs import (
+    COST_SAMPLES,
+    COST_TOTALS,
+    COST_TREE,
+    COSTS,
+    CostKind,
+)
+from loopbench.results.schema.tables.derived import ANSWERS, SUMMARY
+from loopbench.results.schema.tables.extra import BEHAVIOUR, COUNTS, PROBE_COST, WORKERS
+from loopbench.results.schema.tables.measured import PERCENTILES, RUNS
+from loopbench.results.schema.tables.run_details import (
     FAILURES,
     HISTOGRAMS,
     OBSERVATIONS,
     THREADS,
     TIMELINE,
 )
-from loopbench.results.schema.scenarios import Dispatch, Family, Role, Work
-from loopbench.results.schema.slices import SLICES
-from loopbench.results.schema.stalls import (
+from loopbench.results.schema.tables.scenarios import Dispatch, Family, Role, Work
+from loopbench.results.schema.tables.slices import SLICES
+from loopbench.results.schema.tables.stalls import (
     CAUSE_WORDS,
     CAUSES_OF_A_LINE,
     STALLS,
     Cause,
 )
-from loopbench.results.schema.thread_pools import THREAD_POOLS
+from loopbench.results.schema.tables.thread_pools import THREAD_POOLS
 from loopbench.results.schema.warnings import WARNING_SEPARATOR, Code
 
 SCHEMA_VERSION = 1

@@ -16,9 +16,9 @@ from dataclasses import dataclass
 import click
 
 from loopbench.results.schema.columns import Column, Table, count, flag, key, number, signed, text
-from loopbench.results.schema.derived import SUMMARY
-from loopbench.results.schema.extra import BEHAVIOUR
 from loopbench.results.schema.regression import FINDINGS
+from loopbench.results.schema.tables.derived import SUMMARY
+from loopbench.results.schema.tables.extra import BEHAVIOUR
 
 Document = Mapping[str, object]
 

@@ -10,7 +10,7 @@ from loopbench.results.schema.files import open_text
 from tests.walks.scratch import Scratch
 
 PROBE = "servers/probe/event_loop.py"
-ROWS, SCHEMA = "loadtests/rows/probe_rows.py", "results/schema/measured.py"
+ROWS, SCHEMA = "loadtests/rows/probe_rows.py", "results/schema/tables/measured.py"
 
 COLUMN = """    count(
         "beats_watched", "beats of the probe's timer in the window", heading="beats watched"

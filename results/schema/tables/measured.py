@@ -17,8 +17,8 @@ from loopbench.results.schema.columns import (
     table,
     text,
 )
-from loopbench.results.schema.scenarios import SCENARIO_COLUMNS
-from loopbench.results.schema.stores import STORE_COLUMNS
+from loopbench.results.schema.tables.scenarios import SCENARIO_COLUMNS
+from loopbench.results.schema.tables.stores import STORE_COLUMNS
 
 PERCENTILES = {"p50": 50.0, "p90": 90.0, "p99": 99.0, "p999": 99.9}
 
