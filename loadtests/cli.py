@@ -14,6 +14,8 @@ from typing import Any, NoReturn
 
 import click
 
+from loopbench.cli_names import NameIn, NamesIn
+from loopbench.cli_types import PERCENT, PROCESSES, SPAN, Folder, Seconds
 from loopbench.command_line import carry_out, expect_address_space, fail, interrupted
 from loopbench.loadtests import configuration
 from loopbench.loadtests.bench.bench import Outcome, run_bench
@@ -42,8 +44,6 @@ from loopbench.results.schema.verdict import BROKEN
 from loopbench.servers.stacks import CORE, DEFAULT, STACKS
 from loopbench.servers.store_urls import without_secrets
 from loopbench.servers.supervision import own_modules
-from loopbench.servers.supervision.cli_names import NameIn, NamesIn
-from loopbench.servers.supervision.cli_types import PERCENT, PROCESSES, SPAN, Folder, Seconds
 from loopbench.servers.supervision.scratch import sweep
 
 PROGRAM = "python -m loadtests"

@@ -10,6 +10,8 @@ from typing import Any
 
 import click
 
+from loopbench.cli_names import NameIn
+from loopbench.cli_types import Parsed, Seconds, together
 from loopbench.command_line import carry_out, standard_streams
 from loopbench.results.schema.json_forms import AS_JSON, json_text
 from loopbench.results.schema.json_forms import STACKS as FORM
@@ -36,8 +38,6 @@ from loopbench.servers.store_urls import (
     with_password_of,
     without_secrets,
 )
-from loopbench.servers.supervision.cli_names import NameIn
-from loopbench.servers.supervision.cli_types import Parsed, Seconds, together
 
 
 def _url(schemes: tuple[str, ...]) -> Parsed[str]:

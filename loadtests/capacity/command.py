@@ -12,6 +12,8 @@ from typing import Any
 
 import click
 
+from loopbench.cli_names import NameIn, NamesIn
+from loopbench.cli_types import PERCENT, PROCESSES, SPAN, Folder, Parsed
 from loopbench.loadtests.bench.environment import shown_command
 from loopbench.loadtests.capacity.measure import Capacity, run
 from loopbench.loadtests.capacity.objective import Objective, parse
@@ -24,8 +26,6 @@ from loopbench.servers.contract.http import Case
 from loopbench.servers.settings import Settings
 from loopbench.servers.stacks import CORE, STACKS, Stack, hole
 from loopbench.servers.supervision import own_modules
-from loopbench.servers.supervision.cli_names import NameIn, NamesIn
-from loopbench.servers.supervision.cli_types import PERCENT, PROCESSES, SPAN, Folder, Parsed
 
 DEFAULT_CASE = "async"
 BUDGET_S = 60.0

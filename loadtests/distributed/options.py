@@ -11,6 +11,7 @@ from typing import Any
 
 import click
 
+from loopbench.cli_types import Parsed, Seconds, together
 from loopbench.loadtests.distributed.fleet import Fleet
 from loopbench.loadtests.distributed.keys import make_key, read_key
 from loopbench.loadtests.distributed.preflight import check_hosts
@@ -20,7 +21,6 @@ from loopbench.loadtests.hosts.cpus import allowed_cpus
 from loopbench.loadtests.hosts.server_location import HERE, PLAIN, Place
 from loopbench.loadtests.messages.workers import MASTER_LOST_AFTER_S
 from loopbench.servers.errors import ServerError
-from loopbench.servers.supervision.cli_types import Parsed, Seconds, together
 from loopbench.servers.supervision.control_pipe import ControlError
 
 MOST_WORKERS = 1000

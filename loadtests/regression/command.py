@@ -15,6 +15,8 @@ from pathlib import Path
 
 import click
 
+from loopbench.cli_names import NamesIn
+from loopbench.cli_types import Folder as FolderName
 from loopbench.loadtests.bench.environment import shown_command
 from loopbench.loadtests.errors import HarnessError
 from loopbench.loadtests.observe.request_counts import REPEATS
@@ -40,8 +42,6 @@ from loopbench.results.schema.regression import SIDES_FILE, TABLE_OF, TIME_ROUND
 from loopbench.results.schema.verdict import BROKEN, judging
 from loopbench.servers.stacks import CORE, STACKS
 from loopbench.servers.supervision import own_modules
-from loopbench.servers.supervision.cli_names import NamesIn
-from loopbench.servers.supervision.cli_types import Folder as FolderName
 
 BASELINE_FOLDER = REGRESSIONS_FOLDER.parent / BASELINE
 _SHOWN = 12

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import click
 
+from loopbench.cli_names import NameIn
+from loopbench.cli_types import Folder
 from loopbench.loadtests.errors import HarnessError
 from loopbench.loadtests.rows.results_folder import alone_in
 from loopbench.loadtests.selfcheck.probe_cost import check as check_probe_cost
 from loopbench.loadtests.selfcheck.verdict import Verdict
-from loopbench.servers.supervision.cli_names import NameIn
-from loopbench.servers.supervision.cli_types import Folder
 
 CHECKS = {
     "ceiling": "is the server the limit, and not Locust?",

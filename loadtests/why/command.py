@@ -10,6 +10,7 @@ from pathlib import Path
 
 import click
 
+from loopbench.cli_names import NamesIn
 from loopbench.loadtests.errors import HarnessError
 from loopbench.loadtests.observe import callgrind
 from loopbench.loadtests.observe.request_counts import REQUESTS
@@ -28,7 +29,6 @@ from loopbench.servers.contract.routes import route_of
 from loopbench.servers.errors import ServerError
 from loopbench.servers.stacks import CORE, STACKS, hole
 from loopbench.servers.supervision import own_modules
-from loopbench.servers.supervision.cli_names import NamesIn
 
 DEFAULT_CASES = ("plain", "async", "json", "sync")
 

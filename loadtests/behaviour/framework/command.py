@@ -8,6 +8,8 @@ from pathlib import Path
 
 import click
 
+from loopbench.cli_names import suggestion
+from loopbench.cli_types import Folder
 from loopbench.loadtests.behaviour.framework.catalogue import Asked, experiments
 from loopbench.loadtests.behaviour.framework.question import Key
 from loopbench.loadtests.behaviour.framework.rows import NOT_ANSWERED, PACKAGES, row_of, write
@@ -16,8 +18,6 @@ from loopbench.loadtests.errors import HarnessError
 from loopbench.loadtests.rows.results_folder import cannot_write, new_folder, writing_into
 from loopbench.results.schema import BEHAVIOUR, INSTALLED, Row, SchemaError
 from loopbench.servers.installed import lacking
-from loopbench.servers.supervision.cli_names import suggestion
-from loopbench.servers.supervision.cli_types import Folder
 
 LOG_FILE = "behaviour.log"
 Packages = Mapping[str, tuple[str, ...]]

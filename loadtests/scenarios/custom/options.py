@@ -8,14 +8,14 @@ from typing import Any
 
 import click
 
+from loopbench.cli_names import NameIn
+from loopbench.cli_types import together
 from loopbench.loadtests.configuration import Configuration
 from loopbench.loadtests.scenarios.custom.loads_file import MOST_USERS
 from loopbench.loadtests.scenarios.custom.locustfile import USERS
 from loopbench.loadtests.scenarios.custom.scenarios import Own, prepare
 from loopbench.servers.custom.stacks import HOSTS
 from loopbench.servers.parts import READY_S
-from loopbench.servers.supervision.cli_names import NameIn
-from loopbench.servers.supervision.cli_types import together
 
 options = together(
     click.option(

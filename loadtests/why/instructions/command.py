@@ -7,14 +7,14 @@ from pathlib import Path
 
 import click
 
+from loopbench.cli_names import NamesIn
+from loopbench.cli_types import Folder
 from loopbench.loadtests.observe.request_counts import REQUESTS
 from loopbench.loadtests.rows.results_folder import alone_in
 from loopbench.loadtests.why.instructions import counts as instruction_counts
 from loopbench.servers.contract.cases import CASES
 from loopbench.servers.contract.routes import LAYERS, PROTECTIONS
 from loopbench.servers.stacks import CORE, STACKS
-from loopbench.servers.supervision.cli_names import NamesIn
-from loopbench.servers.supervision.cli_types import Folder
 
 DEFAULT_CASES = (
     *("plain", "async", "sync", "form", "json"),

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from click import UsageError
 
+from loopbench.cli_types import Parsed
 from loopbench.loadtests.capacity.objective import Objective, parse
 from loopbench.loadtests.capacity.trial import PROBE_S, PROBE_USERS, arrivals, closed_rate, offer
 from loopbench.loadtests.distributed.generator_process import generator_process
@@ -19,7 +20,6 @@ from loopbench.results.stats.queueing.queues import ONE_THREAD, QUEUES
 from loopbench.servers.contract.cases import CASES
 from loopbench.servers.lifecycle.process import server_process
 from loopbench.servers.settings import Settings
-from loopbench.servers.supervision.cli_types import Parsed
 from tests.servers.processes import ROOT
 
 
