@@ -19,7 +19,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import stdtr, stdtrit
+from scipy.special import stdtrit
 
 from loopbench.results.schema.reading_warnings import MIN_ROUNDS, TRIM_FROM
 
@@ -33,14 +33,6 @@ class Trimmed:
     mean: Array
     error: Array
     freedom: int
-
-    def p_above(self) -> Array:
-        """One-sided p-values of "the mean is zero or less"."""
-        return _upper_tail(self.mean, self.error, self.freedom)
-
-    def p_below(self) -> Array:
-        """One-sided p-values of "the mean is zero or more"."""
-        return _upper_tail(-self.mean, self.error, self.freedom)
 
     def upper(self, alpha: float) -> Array:
         """What the mean is below, except with probability `alpha`."""
@@ -68,13 +60,6 @@ def trimmed(values: Array) -> Trimmed:
 def student(alpha: float, freedom: int) -> float:
     """What Student's t exceeds with probability `alpha`."""
     return -float(stdtrit(freedom, alpha))
-
-
-def _upper_tail(mean: Array, error: Array, freedom: int) -> Array:
-    """Without any spread the mean itself decides."""
-    with np.errstate(divide="ignore", invalid="ignore"):
-        t = np.where(error > 0, mean / error, np.where(mean > 0, np.inf, -np.inf))
-    return np.asarray(stdtr(freedom, -t), dtype=np.float64)
 
 
 def holm(p_values: Array) -> Array:
