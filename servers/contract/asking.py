@@ -54,7 +54,6 @@ class Answer:
     status: int
     content_type: str | None
     allow: str | None
-    location: str | None
     encoding: str | None
     body: bytes
 
@@ -118,7 +117,6 @@ def ask(
                 answer.status,
                 content_type,
                 answer.getheader("Allow"),
-                answer.getheader("Location"),
                 answer.getheader("Content-Encoding"),
                 body,
             )
