@@ -51,9 +51,9 @@ def _callable(thing: Callable[..., Any]) -> Kind:
     parameters = _parameters(thing)
     if parameters is None or _takes_any(parameters):
         told = _parameters(thing, follow_wrapped=True)
-        named = None if told is None or _takes_any(told) else _by_names(thing, told)
+        named = None if told is None or _takes_any(told) else _by_names(told)
         return named or (_asked(thing) if not inspect.isclass(thing) else Kind.MAKER)
-    named = _by_names(thing, parameters)
+    named = _by_names(parameters)
     if named is not None:
         return named
     # Three that have other names: an application written for itself, or a factory.
@@ -90,7 +90,7 @@ def _takes_any(parameters: list[inspect.Parameter]) -> bool:
     return any(one.kind is inspect.Parameter.VAR_POSITIONAL for one in parameters)
 
 
-def _by_names(thing: object, parameters: list[inspect.Parameter]) -> Kind | None:
+def _by_names(parameters: list[inspect.Parameter]) -> Kind | None:
     """What the names of the parameters say; None where they say nothing."""
     positional = [one for one in parameters if one.kind in _POSITIONAL]
     names = tuple(one.name.lstrip("_") for one in positional)

@@ -78,9 +78,8 @@ def _judge(evidence: Evidence, settings: Settings) -> Iterator[Finding]:
     for cell in both:
         yield from failures(cell, base[cell], candidate[cell])
         for metric in SLOWER:
-            yield _finding(
-                cell, metric, (base[cell], candidate[cell]), beside, known.get(metric), settings
-            )
+            pair = base[cell], candidate[cell]
+            yield _finding(cell, metric, pair, beside, known.get(metric))
     for cell in dict.fromkeys((*base, *candidate)):
         if cell not in both and cell[0] not in skipped:
             only = base.get(cell), candidate.get(cell)
@@ -102,7 +101,6 @@ def _finding(
     pair: tuple[Rounds, Rounds],
     beside: list[dict[Cell, Rounds]],
     threshold: float | None,
-    settings: Settings,
 ) -> Finding:
     before, after = (
         over_yardstick(rounds, yardstick, cell[1], metric)
