@@ -1,7 +1,8 @@
 """`loopbench.toml`, or `[tool.loopbench]` of pyproject.toml: options of `bench` that stay.
 
 Every option has its key, named as on the command line, which goes before the file. Beside the
-options stand `[arguments]` and the loads, a table `[loads.NAME]` each: see `scenarios.custom`.
+options stand `[arguments]` and the loads, a table `[loads.NAME]` each: see
+`scenarios.custom.loads_file`.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from typing import Any
 import click
 
 FILE = "loopbench.toml"
-_PYPROJECT = "pyproject.toml"
+_PYPROJECT, _TOOL = "pyproject.toml", ("tool", "loopbench")
 _META = "loopbench.configuration"
 _LOADS, _ARGUMENTS = "loads", "arguments"
 _OWN = (
@@ -37,12 +38,18 @@ _THE_SUITES = re.compile(r"--(stack|scenario)(=|$)")
 
 @dataclass(frozen=True, slots=True)
 class Configuration:
-    """What a file says. options: by the name on the command line, without its dashes."""
+    """What a file says, in the table of it that `path` leads to. options: by the name on the
+    command line, without its dashes."""
 
     file: Path | None = None
+    path: tuple[str, ...] = ()
     options: Mapping[str, object] = field(default_factory=dict)
     loads: Mapping[str, object] = field(default_factory=dict)
     arguments: Mapping[str, object] = field(default_factory=dict)
+
+    def loads_under(self) -> tuple[str, str]:
+        """The name of the file, and what a load's table is called there before its own name."""
+        return self.file.name if self.file else FILE, ".".join((*self.path, _LOADS, ""))
 
     def words(self) -> list[str]:
         """The options as words of a command line."""
@@ -59,34 +66,37 @@ class Configuration:
 def read(folder: Path) -> Configuration:
     """What is configured in a folder; nothing where it has no such file.
 
-    Raises click.UsageError with file and line for what is no TOML, or no table.
+    Raises click.UsageError with file and line for what cannot be read, is no TOML, or no table.
     """
-    for name, path in ((FILE, ()), (_PYPROJECT, ("tool", "loopbench"))):
+    for name, path in ((FILE, ()), (_PYPROJECT, _TOOL)):
         file = folder / name
         if not file.is_file():
             continue
         try:
             table: Any = tomllib.loads(file.read_text(encoding="utf-8"))
+        except OSError as error:
+            raise click.UsageError(f"cannot read {name}: {error.strerror}") from error
         except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
             raise click.UsageError(f"{name} is no TOML: {error}") from error
-        for part in path:
+        for depth, part in enumerate(path, 1):
             table = table.get(part, {})
+            _expect_table(name, ".".join(path[:depth]), table)
         if table:
-            return _of(file, table)
+            return _of(file, path, table)
     return Configuration()
 
 
-def _of(file: Path, table: Mapping[str, object]) -> Configuration:
+def _of(file: Path, path: tuple[str, ...], table: Mapping[str, object]) -> Configuration:
     options = dict(table)
-    loads, arguments = (_table(file, options, name) for name in (_LOADS, _ARGUMENTS))
-    return Configuration(file, options, loads, arguments)
+    loads, arguments = (
+        _expect_table(file.name, name, options.pop(name, {})) for name in (_LOADS, _ARGUMENTS)
+    )
+    return Configuration(file, path, options, loads, arguments)
 
 
-def _table(file: Path, options: dict[str, object], name: str) -> Mapping[str, object]:
-    """Take one that is no option out of them. Raises click.UsageError where it is no table."""
-    value = options.pop(name, {})
+def _expect_table(file: str, name: str, value: object) -> Mapping[str, object]:
     if not isinstance(value, dict):
-        raise click.UsageError(f"{file.name}: {name} must be a table")
+        raise click.UsageError(f"{file}: {name} must be a table")
     return value
 
 
@@ -105,7 +115,7 @@ class Configured(click.Command):
         found = read(Path.cwd())
         if any(map(_THE_SUITES.match, args)):  # the suite's own servers are meant
             options = {name: value for name, value in found.options.items() if name not in _OWN}
-            found = Configuration(found.file, options)
+            found = Configuration(found.file, found.path, options)
         ctx.meta[_META] = found
         ctx.default_map = {**(ctx.default_map or {}), **self._defaults(found)}
         return super().parse_args(ctx, args)

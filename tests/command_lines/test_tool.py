@@ -202,30 +202,52 @@ def test_every_subcommand_is_there() -> None:
         assert command.help, name
 
 
+FILE, PYPROJECT = "loopbench.toml", "pyproject.toml"
+WITH_APP = "app = 'shop:app'\n"
+
+
 @pytest.mark.parametrize(
-    ("text", "says"),
+    ("file", "text", "status", "says"),
     [
-        ("round = 3", "loopbench.toml: no option of bench is 'round'; did you mean rounds?"),
-        ("rounds = [1]", "loopbench.toml: rounds must be one value"),
-        ("rounds = 'x'", "Invalid value for '--rounds'"),
-        ("loads = 1", "loopbench.toml: loads must be a table"),
-        ("rounds = ", "loopbench.toml is no TOML"),
+        (
+            FILE,
+            "round = 3",
+            2,
+            "loopbench.toml: no option of bench is 'round'; did you mean rounds?",
+        ),
+        (FILE, "rounds = [1]", 2, "loopbench.toml: rounds must be one value"),
+        (FILE, "rounds = 'x'", 2, "Invalid value for '--rounds'"),
+        (FILE, "loads = 1", 2, "loopbench.toml: loads must be a table"),
+        (FILE, "arguments = 1", 2, "loopbench.toml: arguments must be a table"),
+        (FILE, "rounds = ", 2, "loopbench.toml is no TOML"),
+        (FILE, WITH_APP + "[loads]\na = 1", 1, "loads.a is no table; write [loads.NAME] above"),
+        (FILE, WITH_APP + "[loads.a]\npath = 1", 1, "loopbench.toml, [loads.a]: path must be"),
+        (PYPROJECT, "tool = 1", 2, "pyproject.toml: tool must be a table"),
+        (PYPROJECT, "[tool]\nloopbench = 'x'", 2, "pyproject.toml: tool.loopbench must be a table"),
+        (
+            PYPROJECT,
+            f"[tool.loopbench]\n{WITH_APP}[tool.loopbench.loads.a]\nusers = 1",
+            1,
+            "pyproject.toml, [tool.loopbench.loads.a]: path must be",
+        ),
     ],
 )
 def test_a_configuration_with_nonsense_is_refused(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
+    file: str,
     text: str,
+    status: int,
     says: str,
 ) -> None:
-    """By file and key."""
-    (tmp_path / "loopbench.toml").write_text(text)
+    """By file, table and key, in one line."""
+    (tmp_path / file).write_text(text)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "argv", ["loopbench", "bench"])
     with pytest.raises(SystemExit) as ended:
         main()
-    assert ended.value.code == 2
+    assert ended.value.code == status
     said = capsys.readouterr().err
     assert says in said
     assert said.count("\n") == 1

@@ -64,9 +64,10 @@ def of_file(file: Path) -> list[Scenario]:
     return of_tables(file.name, tables)
 
 
-def of_tables(where: str, tables: Mapping[str, Any]) -> list[Scenario]:
-    """The Scenarios of tables; `where` they are. Raises as `of_file`."""
-    return [_scenario(where, name, table) for name, table in tables.items()]
+def of_tables(file: str, tables: Mapping[str, Any], under: str = "") -> list[Scenario]:
+    """The Scenarios of tables, by their names. file: where they are. under: what stands there
+    before each name, as in `[loads.NAME]`. Raises as `of_file`."""
+    return [_scenario(file, under, name, table) for name, table in tables.items()]
 
 
 def arguments_of(file: Path) -> Mapping[str, object]:
@@ -86,10 +87,10 @@ def _read(file: Path) -> Mapping[str, object]:
         raise HarnessError(f"{file} is no TOML: {error}") from error
 
 
-def _scenario(file: str, name: str, table: Any) -> Scenario:
-    where = f"{file}, [{name}]"
+def _scenario(file: str, under: str, name: str, table: Any) -> Scenario:
+    where = f"{file}, [{under}{name}]"
     if not isinstance(table, dict):
-        raise HarnessError(f"{file}: {name} is no table; write [name] above its keys")
+        raise HarnessError(f"{file}: {under}{name} is no table; write [{under}NAME] above its keys")
     if not _NAME.fullmatch(name):
         raise HarnessError(f"{where}: a name is of letters, digits, '.', '_' and '-'")
     kind = _kind(where, table)

@@ -128,6 +128,7 @@ def wanted(
         arguments={**configured.arguments, **dict(map(argument, arguments))},
         ready_s=ready_s,
         tables={} if gets or file else configured.loads,
+        tables_under=configured.loads_under(),
         users=users,
         spawn_rate=spawn_rate,
     )

@@ -72,14 +72,16 @@ def prepare(
     arguments: Mapping[str, object] | None = None,
     ready_s: float = READY_S,
     tables: Mapping[str, object] | None = None,
+    tables_under: tuple[str, str] = ("", ""),
     users: int | None = None,
     spawn_rate: float | None = None,
 ) -> Own:
     """See what the application is, and learn what it answers.
 
     headers: sent with each of `paths`. arguments: what its factory is given by name.
-    tables: scenarios beside those of `file`, as a TOML file has them. users, spawn_rate: of a
-    locustfile, where `file` is one.
+    tables: scenarios beside those of `file`, as a TOML file has them; tables_under: the name of
+    that file, and what stands there before the name of each. users, spawn_rate: of a locustfile,
+    where `file` is one.
 
     Raises HarnessError with the remedy for whatever of it cannot be measured.
     """
@@ -95,7 +97,8 @@ def prepare(
     elif file is not None:
         offered += of_file(file)
         given |= arguments_of(file)
-    offered += of_tables("configuration", tables or {})
+    configuration, under = tables_under
+    offered += of_tables(configuration, tables or {}, under)
     given |= arguments or {}
     if not offered:
         raise HarnessError(
