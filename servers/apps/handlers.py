@@ -47,10 +47,3 @@ class Handlers(Generic[H]):
             if route.name not in self._by_name:
                 raise LookupError(f"the application has no handler for the route {route.name}")
             yield route, cast(H, self._by_name[route.name])
-
-    def names(self) -> set[str]:
-        """The names of the Routes that have a handler."""
-        return set(self._by_name)
-
-    def __contains__(self, handler: object) -> bool:
-        return handler in self._by_name.values()
