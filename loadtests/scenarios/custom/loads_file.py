@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -120,9 +120,10 @@ def _scenario(file: str, under: str, name: str, table: Any) -> Scenario:
 
 def _kind(where: str, table: Mapping[str, Any]) -> _Kind:
     """What the table is about. Raises HarnessError for another kind, and a key that it has not."""
-    kind = KINDS.get(table.get("kind", "requests"))
-    if kind is None:
+    name = _word(table, "kind", "requests", KINDS)
+    if name is None:
         raise HarnessError(f"{where}: kind must be one of {', '.join(KINDS)}")
+    kind = KINDS[name]
     known = _COMMON | kind.keys
     for key in sorted(table.keys() - known):
         others = [name for name, one in KINDS.items() if key in one.keys]
@@ -132,17 +133,20 @@ def _kind(where: str, table: Mapping[str, Any]) -> _Kind:
     return kind
 
 
+def _word(table: Mapping[str, Any], key: str, default: str, known: Container[str]) -> str | None:
+    """The word that a table has under a key; None for another one, and for what is no text."""
+    word = table.get(key, default)
+    return word if isinstance(word, str) and word in known else None
+
+
 def _request(
     where: str, table: Mapping[str, Any], path: str, headers: tuple[tuple[str, str], ...]
 ) -> Case:
-    method, body, check = (
-        table.get("method", "GET"),
-        table.get("body", ""),
-        table.get("check", "bytes"),
-    )
+    method, body = table.get("method", "GET"), table.get("body", "")
+    check = _word(table, "check", "bytes", CHECKS)
     if not (isinstance(method, str) and isinstance(body, str)):
         raise HarnessError(f"{where}: method and body must be texts")
-    if check not in CHECKS:
+    if check is None:
         raise HarnessError(f'{where}: check must be "bytes" (each of them) or "status" (alone)')
     return _case(where, method, path, headers, body.encode(), CHECKS[check])
 
@@ -171,8 +175,8 @@ def _requests(where: str, table: Mapping[str, Any]) -> Model:
 
 
 def _stream(where: str, table: Mapping[str, Any]) -> Model:
-    events = table.get("events", "sse")
-    if events not in EVENTS:
+    events = _word(table, "events", "sse", EVENTS)
+    if events is None:
         kinds = " or ".join(f'"{name}"' for name in EVENTS)
         raise HarnessError(f"{where}: events must be {kinds}")
     return Stream(_users(where, table.get("users")), events)
