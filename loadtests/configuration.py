@@ -136,8 +136,26 @@ class Configured(click.Command):
                 near = difflib.get_close_matches(name, [*known, _LOADS, _ARGUMENTS], 1)
                 hint = f"; did you mean {near[0]}?" if near else ""
                 raise click.UsageError(f"{found.file.name}: no option of bench is {name!r}{hint}")
-            if isinstance(value, dict) or (isinstance(value, list) and not option.multiple):
-                raise click.UsageError(f"{found.file.name}: {name} must be one value")
-            single = option.multiple and not isinstance(value, list)
-            defaults[option.name] = [value] if single else value
+            defaults[option.name] = _default(f"{found.file.name}: {name}", option, value)
         return defaults
+
+
+def _default(where: str, option: click.Option, value: object) -> bool | str | list[str]:
+    """A value as the command line would have it: what it means there is for the option to say."""
+    if option.is_flag:
+        if not isinstance(value, bool):
+            raise click.UsageError(f"{where} must be true or false")
+        return value
+    words = [_word(where, one) for one in (value if isinstance(value, list) else [value])]
+    if option.multiple:
+        return words
+    if isinstance(value, list):
+        raise click.UsageError(f"{where} must be one value")
+    return words[0]
+
+
+def _word(where: str, value: object) -> str:
+    number_or_text = isinstance(value, int | float | str) and not isinstance(value, bool)
+    if not number_or_text or "\0" in str(value):
+        raise click.UsageError(f"{where} must be a number or a text")
+    return str(value)

@@ -77,14 +77,14 @@ def _number(text: str) -> float:
 def _share(text: str) -> float:
     share = _number(text.removesuffix("%")) / 100
     if not 0.0 < share < 1.0:
-        raise ValueError(f"{text} is no percentage between 0 and 100, as in 3%.")
+        raise ValueError(f"{text!r} is no percentage between 0 and 100, as in 3%.")
     return share
 
 
 def _span(text: str) -> float:
     seconds = _number(text.rstrip("smh")) * _UNITS.get(text[-1:], 1.0)
     if not 1.0 <= seconds <= LONGEST_BUDGET_S:
-        raise ValueError(f"{text} is no time from 1s to 24h, as in 120s or 5m.")
+        raise ValueError(f"{text!r} is no time from 1s to 24h, as in 120s or 5m.")
     return seconds
 
 
