@@ -116,6 +116,14 @@ def look_at(own: OwnApp, python: str = sys.executable) -> Looks:
 
 
 def _ask(own: OwnApp, python: str) -> Looks | Refused:
+    for name, value in own.arguments.items():
+        try:
+            json.dumps(value)
+        except TypeError:  # of all that TOML has, a date or a time
+            raise StartupFailed(
+                f"the argument {name} holds a date or a time, which is handed over as a text only; "
+                "put it in quotes"
+            ) from None
     asked = json.dumps(to_json(own))
     with look_process(lambda writer: [python, "-m", _MODULE, str(writer), asked], ROOT) as process:
         return _answer(own, process)

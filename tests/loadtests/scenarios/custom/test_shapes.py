@@ -6,6 +6,7 @@ import re
 import socket
 from collections.abc import Iterator
 from contextlib import suppress
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -309,6 +310,11 @@ FOUND: list[tuple[str, dict[str, Any], str]] = [
 
 REFUSED: list[tuple[str, dict[str, Any], str]] = [
     ("web:of_one", {}, "web:of_one needs config, which nobody gives it; add --arg config=…"),
+    (
+        "web:of_one",
+        {"config": [date(2026, 11, 29)]},
+        "the argument config holds a date or a time, ",
+    ),
     ("web:of_two", {"config": "x"}, "web:of_two needs debug, which nobody gives it"),
     ("web:of_three", {}, "needs config, debug, workers, which nobody gives it"),
     ("web:made", {"port": 1}, "got an unexpected keyword argument 'port'; correct --arg"),
