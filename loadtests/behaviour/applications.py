@@ -1,10 +1,11 @@
-"""Applications of both frameworks around the same work.
+"""The stacks that are asked, and applications of both frameworks around the same work.
 
 Where a question is about how a handler is written, its module has applications of its own.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from typing import Any
@@ -12,7 +13,10 @@ from typing import Any
 from aiohttp import web
 from quart import Quart
 
-from loopbench.loadtests.behaviour.framework.servers import App, Apps, Build
+from loopbench.loadtests.behaviour.framework.question import NONE, Answer
+from loopbench.loadtests.behaviour.framework.servers import App, Apps, Build, Live, serve
+
+__all__ = ["App", "Apps", "Build", "Live", "serve"]  # of the servers, handed on
 
 AIOHTTP, QUART = "aiohttp", "quart-hypercorn"
 
@@ -95,24 +99,22 @@ def aiohttp_answering(
     """
     app = web.Application()
 
-    def handling(work: Work) -> Handler:
-        async def handler(request: web.Request) -> web.StreamResponse:
-            made = work()
-            if not isinstance(made, AsyncIterator):
-                with around():
-                    return web.Response(text=str(await made))
-            response = web.StreamResponse(headers=headers)
-            await response.prepare(request)
+    async def handle(work: Work, request: web.Request) -> web.StreamResponse:
+        made = work()
+        if not isinstance(made, AsyncIterator):
             with around():
-                async for piece in made:
-                    await response.write(piece)
-            return response
-
-        return handler
+                return web.Response(text=str(await made))
+        response = web.StreamResponse(headers=headers)
+        await response.prepare(request)
+        with around():
+            async for piece in made:
+                await response.write(piece)
+        return response
 
     threads = {path: partial(asyncio.to_thread, plain) for path, plain in (sync or {}).items()}
     answers: dict[str, Work] = {**works, **threads}
-    for path, handler in zip(answers, map(handling, answers.values()), strict=True):
+    for path, work in answers.items():
+        handler = partial(handle, work)
         app.add_routes([web.get(path, handler), web.post(path, handler)])
     return app
 
@@ -129,31 +131,25 @@ def quart_answering(
     app = Quart(__name__)
     app.config.update(config)
 
-    def asynchronous(work: Work) -> Callable[[], Any]:
-        async def handler() -> Any:
-            made = work()
-            if not isinstance(made, AsyncIterator):
-                with around():
-                    return str(await made)
-
-            async def pieces() -> AsyncIterator[bytes]:
-                with around():
-                    async for piece in made:
-                        yield piece
-
-            return pieces(), dict(headers or {})
-
-        return handler
-
-    def synchronous(plain: Plain) -> Callable[[], str]:
-        def handler() -> str:
+    async def handle(work: Work) -> Any:
+        made = work()
+        if not isinstance(made, AsyncIterator):
             with around():
-                return str(plain())
+                return str(await made)
 
-        return handler
+        async def pieces() -> AsyncIterator[bytes]:
+            with around():
+                async for piece in made:
+                    yield piece
 
-    routes = {path: asynchronous(work) for path, work in works.items()}
-    routes |= {path: synchronous(plain) for path, plain in (sync or {}).items()}
+        return pieces(), dict(headers or {})
+
+    def handle_in_thread(plain: Plain) -> str:
+        with around():
+            return str(plain())
+
+    routes: dict[str, Any] = {path: partial(handle, work) for path, work in works.items()}
+    routes |= {path: partial(handle_in_thread, plain) for path, plain in (sync or {}).items()}
     for path, handler in routes.items():
         app.add_url_rule(path, path, handler, methods=["GET", "POST"])
     return app
@@ -181,6 +177,12 @@ CALLING = each(lambda answers, plain, way=called: answers({"/": partial(way, pla
 
 SYNC = each(lambda answers, plain: answers({}, sync={"/": plain}))
 """What runs plain code in a thread."""
+
+
+def counterpart(names: Iterable[str], like: str, nearest: str) -> Answer:
+    """What a stack has under names that fit a regular expression; or NONE, and what is nearest."""
+    found = ", ".join(name for name in names if re.fullmatch(like, name))
+    return Answer(found or NONE, f"names like {like}: {found or 'none'}; the nearest is {nearest}")
 
 
 def around_serving(app: App, context: Callable[..., AsyncIterator[None]]) -> None:
@@ -235,6 +237,3 @@ def adding(table: Adds, applications: Apps = HELLO) -> dict[str, dict[str, Build
 def answering(handler: Handler, *middlewares: Any) -> web.Application:
     """An aiohttp application whose GET / is that handler."""
     return aiohttp_app(web.get("/", handler), middlewares=middlewares)
-
-
-aiohttp_calling, quart_calling = CALLING[AIOHTTP], CALLING[QUART]

@@ -51,7 +51,7 @@ def requesting(
 ) -> Iterator[tuple[Live, Wire]]:
     """A server, and a client that has sent it a request for /, without a body."""
     with serving as server, Wire(server.port) as wire:
-        wire.request(method, "/", () if method == "GET" else [("Content-Length", "0")])
+        wire.request(method, "/", *(["Content-Length: 0"] if method == "POST" else []))
         yield server, wire
 
 

@@ -12,9 +12,9 @@ from typing import Any
 from quart import Quart
 
 from loopbench.loadtests.behaviour import applications as apps
+from loopbench.loadtests.behaviour.applications import AIOHTTP, QUART, App, Build, Live, serve
 from loopbench.loadtests.behaviour.asking import DEFAULT, Answer, experiment, experiments, variants
-from loopbench.loadtests.behaviour.framework.events import logged
-from loopbench.loadtests.behaviour.serving import AIOHTTP, QUART, App, Build, Live, serve
+from loopbench.loadtests.behaviour.framework.events import logged, loggers
 from loopbench.loadtests.behaviour.talking import NoAnswer, as_seen, get, seen
 
 Work = Callable[[], Coroutine[Any, Any, None]]
@@ -28,15 +28,15 @@ async def cancel(task: asyncio.Task[None], bound_s: float | None = None) -> None
         await (asyncio.wait({task}, timeout=bound_s) if bound_s else task)
 
 
-async def beside(work: Work, bound_s: float | None, _: object = None) -> AsyncGenerator[None, None]:
-    """One function before and after, with a yield between."""
-    task = asyncio.create_task(work())
-    yield
-    await cancel(task, bound_s)
-
-
 def around(app: App, work: Work, bound_s: float | None = None) -> None:
-    apps.around_serving(app, partial(beside, work, bound_s))
+    """One function before and after, with a yield between."""
+
+    async def beside(_: object = None) -> AsyncGenerator[None, None]:
+        task = asyncio.create_task(work())
+        yield
+        await cancel(task, bound_s)
+
+    apps.around_serving(app, beside)
 
 
 def before_and_after(app: App, work: Work) -> None:
@@ -58,19 +58,17 @@ def add_background_task(app: Quart, work: Work) -> None:
     app.before_serving(apps.asynchronous(partial(app.add_background_task, work)))
 
 
-TASKS = apps.adding(
-    {
-        AIOHTTP: {"cleanup_ctx": around, "on_startup and on_cleanup": before_and_after},
-        QUART: {
-            "while_serving": around,
-            "before_serving and after_serving": before_and_after,
-            "app.add_background_task": add_background_task,
-        },
-    }
-)
+TASKS: apps.Adds = {
+    AIOHTTP: {"cleanup_ctx": around, "on_startup and on_cleanup": before_and_after},
+    QUART: {
+        "while_serving": around,
+        "before_serving and after_serving": before_and_after,
+        "app.add_background_task": add_background_task,
+    },
+}
 
 
-@variants("task-beside-requests", TASKS, bound_s=30)
+@variants("task-beside-requests", apps.adding(TASKS), bound_s=30)
 def ask_beside(application: Build) -> Answer:
     async def tick() -> None:
         """Until it is cancelled."""
@@ -91,13 +89,6 @@ def ask_beside(application: Build) -> Answer:
     return as_seen(f"{began}, {ran}, {ended}")
 
 
-def loggers(said: list[logging.LogRecord]) -> str:
-    """The loggers' names; Quart's own has that of the application's module."""
-    own = "the application's logger"
-    names = (own if "behaviour" in record.name else record.name for record in said)
-    return " and ".join(dict.fromkeys(names)) or "nobody"
-
-
 def stop(server: Live, bound_s: float = 15.0) -> tuple[float | None, str]:
     """Stop it: the seconds that it took, if it stopped, and how it went."""
     try:
@@ -113,7 +104,7 @@ async def fail() -> None:
     raise RuntimeError("the task is broken")
 
 
-@variants("task-raises", TASKS, bound_s=30)
+@variants("task-raises", apps.adding(TASKS), bound_s=30)
 def ask_raising(application: Build) -> Answer:
     said = logged(logging.ERROR)
     with serve(application(fail)) as server:
@@ -138,7 +129,7 @@ WAIT_1 = {"asyncio.wait(…, timeout=1)": partial(around, bound_s=1)}
 BOUNDED = apps.adding({AIOHTTP: WAIT_1, QUART: WAIT_1})
 
 
-@variants("task-ignores-cancellation", TASKS, bound_s=40)
+@variants("task-ignores-cancellation", apps.adding(TASKS), bound_s=40)
 @variants("task-ignores-cancellation", BOUNDED, bound_s=40)
 def ask_ignoring(application: Build) -> Answer:
     async def stubborn() -> None:
@@ -179,15 +170,13 @@ def register_all(register: Callable[..., None], hook: Callable[..., Any], app: A
 
 hooks = partial(register_all, apps.at_end, clean)
 contexts = partial(register_all, apps.around_serving, clean_after)
-LATER = apps.adding(
-    {
-        AIOHTTP: {"on_cleanup": hooks, "cleanup_ctx": contexts},
-        QUART: {"after_serving": hooks, "while_serving": contexts},
-    }
-)
+LATER: apps.Adds = {
+    AIOHTTP: {"on_cleanup": hooks, "cleanup_ctx": contexts},
+    QUART: {"after_serving": hooks, "while_serving": contexts},
+}
 
 
-@variants("later-cleanups", LATER, bound_s=30)
+@variants("later-cleanups", apps.adding(LATER), bound_s=30)
 def ask_later(application: Build) -> Answer:
     with serve(application()) as server:
         _, how = stop(server)

@@ -11,10 +11,10 @@ from typing import Any
 from quart import current_app
 
 from loopbench.loadtests.behaviour import applications as apps
+from loopbench.loadtests.behaviour.applications import AIOHTTP, QUART, App, Build, serve
 from loopbench.loadtests.behaviour.asking import NONE, Answer, experiment, experiments
-from loopbench.loadtests.behaviour.background.of_applications import Work, fail, loggers
-from loopbench.loadtests.behaviour.framework.events import logged
-from loopbench.loadtests.behaviour.serving import AIOHTTP, QUART, App, Build, serve
+from loopbench.loadtests.behaviour.background.of_applications import Work, fail
+from loopbench.loadtests.behaviour.framework.events import logged, loggers
 from loopbench.loadtests.behaviour.talking import as_seen, get, seen
 
 Begin = Callable[[Work], object]

@@ -21,15 +21,21 @@ from aiohttp import web
 from quart import Quart, websocket
 
 from loopbench.loadtests.behaviour import applications as apps
+from loopbench.loadtests.behaviour.applications import AIOHTTP, QUART, App, Build, Work, serve
 from loopbench.loadtests.behaviour.asking import Answer, Variants, experiments, variants
 from loopbench.loadtests.behaviour.dispatch.pools import connected, set_pool
-from loopbench.loadtests.behaviour.serving import AIOHTTP, QUART, App, Build, Work, serve
 from loopbench.loadtests.behaviour.talking import NoAnswer, Wire, get, seen, shake_hands
 
 BLOCKERS = 12
 BLOCK_S = 0.1
 HEAD_START_S = 0.025
 """How much earlier the twelve are sent."""
+
+BURN_S = 0.5
+TRYING = re.compile(r"(a*)*b")
+PIECE, LARGE = b"hello " * 10, b"x" * 2**16
+MOST_MB = 64
+"""Far more than what all buffers on the way to a client hold together."""
 
 
 def block() -> str:
@@ -156,11 +162,6 @@ def asking(parent: Connection) -> None:
     parent.send(times)
 
 
-BURN_S = 0.5
-
-_TRYING = re.compile(r"(a*)*b")
-
-
 def in_python() -> None:
     """Many small steps, for so long by the clock."""
     until = time.perf_counter() + BURN_S
@@ -170,7 +171,7 @@ def in_python() -> None:
 
 def matching() -> None:
     """One call into C that keeps the lock: a regular expression that tries everything."""
-    _TRYING.match("a" * 22)
+    TRYING.match("a" * 22)
 
 
 def hashing() -> None:
@@ -243,8 +244,6 @@ def ask_computing(
     told += f" that it took; the slowest took {slowest * 1000:.0f} ms"
     return Answer("others wait until it is done" if waited else "others are served meanwhile", told)
 
-
-PIECE = b"hello " * 10
 
 Pieces = Callable[[], AsyncIterator[bytes]]
 Opening = Callable[[Wire], object]
@@ -346,11 +345,6 @@ def receiving(opening: Opening, reads_on: bool, parent: Connection) -> None:
             while not reads_on or parent.poll():
                 parent.recv()
                 parent.send(read)
-
-
-LARGE = b"x" * 2**16
-MOST_MB = 64
-"""Far more than what all buffers on the way to a client hold together."""
 
 
 @experiments("websocket-unread", SOCKETS, bound_s=30)

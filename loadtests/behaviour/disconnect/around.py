@@ -9,12 +9,16 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 from quart import Quart
 
-from loopbench.loadtests.behaviour.applications import adding
+from loopbench.loadtests.behaviour.applications import AIOHTTP, QUART, Adds, adding
 from loopbench.loadtests.behaviour.asking import Answer
 from loopbench.loadtests.behaviour.disconnect import leaving as scene
 from loopbench.loadtests.behaviour.disconnect.leaving import FIN, begins, doing, judged, leaves
-from loopbench.loadtests.behaviour.serving import AIOHTTP, QUART
 from loopbench.loadtests.behaviour.talking import Leaving, as_seen, noting, requesting, seen
+
+SWALLOWING = "swallowing-cancellation"
+TIMES = ("never cancelled", "cancelled once", "cancelled twice")
+STOP_BOUND_S = 10.0
+"""Many times the grace times that are set."""
 
 
 async def work() -> None:
@@ -102,29 +106,19 @@ def asgi_middleware(app: Quart) -> None:
     app.asgi_app = around  # type: ignore[method-assign]
 
 
-AROUND = adding(
-    {
-        AIOHTTP: {
-            "@web.middleware": lambda app: app.middlewares.append(middleware),
-            "on_response_prepare": lambda app: app.on_response_prepare.append(runs),
-        },
-        QUART: {
-            "@app.after_request": lambda app: app.after_request(runs),
-            "@app.teardown_request": lambda app: app.teardown_request(runs_with),
-            "ASGI middleware": asgi_middleware,
-        },
+AROUND: Adds = {
+    AIOHTTP: {
+        "@web.middleware": lambda app: app.middlewares.append(middleware),
+        "on_response_prepare": lambda app: app.on_response_prepare.append(runs),
     },
-    doing(work),
-)
-AROUND_ROWS = [
-    row
-    for stack, makes in AROUND.items()
-    for name, make in makes.items()
-    for row in begins({stack: make}, name)
-]
+    QUART: {
+        "@app.after_request": lambda app: app.after_request(runs),
+        "@app.teardown_request": lambda app: app.teardown_request(runs_with),
+        "ASGI middleware": asgi_middleware,
+    },
+}
 
 
-@judged("middleware-cancelled", AROUND_ROWS, FIN)
 def around_it() -> str:
     """What is told to what is around the handler. The server has stopped: all had their turn."""
     told = [event.partition(": ")[2] for event in seen.events if event.startswith("around: ")]
@@ -132,10 +126,9 @@ def around_it() -> str:
     return f"{' and '.join(told) or 'does not run'}, {handler}"
 
 
-SWALLOWING = "swallowing-cancellation"
-TIMES = ("never cancelled", "cancelled once", "cancelled twice")
-STOP_BOUND_S = 10.0
-"""Many times the grace times that are set."""
+for stack, makes in adding(AROUND, doing(work)).items():
+    for name, make in makes.items():
+        judged("middleware-cancelled", begins({stack: make}, name), FIN)(around_it)
 
 
 async def once() -> None:

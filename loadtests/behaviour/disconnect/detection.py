@@ -8,19 +8,18 @@ import socket
 from collections.abc import Callable
 from functools import partial
 
-from aiohttp import web
 from h2.errors import ErrorCodes
 from quart import Quart, request
 
-from loopbench.loadtests.behaviour.applications import hello, quart_answering
+from loopbench.loadtests.behaviour import applications as apps
+from loopbench.loadtests.behaviour.applications import AIOHTTP, ANSWERING, QUART, Build, Work, serve
 from loopbench.loadtests.behaviour.asking import DEFAULT, NONE, Answer, experiment
 from loopbench.loadtests.behaviour.disconnect import leaving as scene
 from loopbench.loadtests.behaviour.disconnect.leaving import Begin, judged, serving
-from loopbench.loadtests.behaviour.disconnect.saving import PLAIN_AWAIT, SAVED, asked, saving
+from loopbench.loadtests.behaviour.disconnect.saving import PLAIN_AWAIT, SAVED, asked, settled
 from loopbench.loadtests.behaviour.framework import http2_client
 from loopbench.loadtests.behaviour.framework.experiment import together
 from loopbench.loadtests.behaviour.parsing.scene import aiohttp_reader
-from loopbench.loadtests.behaviour.serving import AIOHTTP, QUART, Work, serve
 from loopbench.loadtests.behaviour.talking import Leaving, Wire, as_seen, head, reply_of, seen
 
 CHECKS = 100
@@ -48,7 +47,7 @@ def quart_told() -> Quart:
         left: asyncio.Event = request.scope["extensions"]["client_left"]["event"]
         return await look(left.is_set)
 
-    return scene.withheld(quart_answering({"/": handler}))  # Quart would cancel the handler
+    return scene.withheld(apps.quart_answering({"/": handler}))  # Quart would cancel the handler
 
 
 async def until_cancelled() -> None:
@@ -72,10 +71,6 @@ def noticed() -> str:
     return "noticed" if "noticed" in seen else "not noticed"
 
 
-WORDS = ("connect", "transport", "closed", "gone", "left", "alive")
-LIKE = rf"\b(?!_)\w*(?:{'|'.join(WORDS)})\w*"
-
-
 @experiment(CHECK, QUART)
 def look_at_the_request() -> Answer:
     """What the request has to offer that is named like it."""
@@ -83,10 +78,9 @@ def look_at_the_request() -> Answer:
     async def names() -> str:
         return " ".join(dir(request._get_current_object()))  # type: ignore[attr-defined]
 
-    found = ",".join(re.findall(LIKE, reply_of(quart_answering({"/": names})).text))
+    found = reply_of(apps.quart_answering({"/": names})).text.split()
     nearest = "the cancellation, or an ASGI middleware that watches for http.disconnect"
-    told = f"of names with any of {', '.join(WORDS)}: {found or 'none'}; the nearest is {nearest}"
-    return Answer(found or NONE, told)
+    return apps.counterpart(found, "(?!_).*(connect|transport|closed|gone|left|alive).*", nearest)
 
 
 BODY = b"hello"
@@ -109,7 +103,7 @@ def _shut_and_read(port: int) -> str:
     return f"answer {got.split()[1].decode()}" if got else "no answer"
 
 
-AT_ONCE = scene.doing(hello)
+AT_ONCE = scene.doing(apps.hello)
 WAITING, WAITS = scene.doing(lambda: asyncio.sleep(0.1, "hello")), "handler of 0.1 s"
 # The last is the remedy: the end of what the client says is not taken for its leaving.
 HALF_CLOSED = [
@@ -132,8 +126,9 @@ def ask_half_closed(begin: Begin) -> Answer:
 RST_STREAM = "RST_STREAM, in the clear"
 
 
-@experiment("http2-reset", QUART, RST_STREAM)
-def reset_on_quart() -> Answer:
+@experiment("http2-reset", QUART, RST_STREAM, ANSWERING[QUART])
+@experiment("http2-reset", AIOHTTP, RST_STREAM, ANSWERING[AIOHTTP])
+def ask_reset(application: Build) -> Answer:
     async def handle(name: str) -> str:
         seen(f"{name} begun")
         with seen.ends(name, f"{name} over"):
@@ -144,28 +139,23 @@ def reset_on_quart() -> Answer:
     client = http2_client.connected()
     for path in works:
         http2_client.ask(client, path)
-    with serve(quart_answering(works)) as server, Wire(server.port) as wire:
+    with serve(application(works)) as server, Wire(server.port) as wire:
         wire.send(client.data_to_send())
+        received = wire.some()
+        if received.startswith(b"HTTP/1"):
+            line = received.split(b"\r\n")[0].decode()
+            told = f"it answers {line!r} to HTTP/2; the nearest is a reset of the connection"
+            return Answer(NONE, told)
         seen.expect("reset begun", "the handlers were never begun")
         seen.expect("other begun", "the handlers were never begun")
         client.reset_stream(1, ErrorCodes.CANCEL)  # the first one
         wire.send(client.data_to_send())
-        ((_, body),) = http2_client.finish(wire, client, 1, wire.some())
+        ((_, body),) = http2_client.finish(wire, client, 1, received)
         seen.expect("reset over", "the handler of the stream that was reset never ended")
     reset = "cancelled" if "reset cancelled" in seen else "finished"
     rest = "finished and answered" if "other finished" in seen else "cancelled"
     got = f"the other stream got {body.decode()!r}"
     return as_seen(f"handler {reset}, the other {rest}", got)
-
-
-@experiment("http2-reset", AIOHTTP, RST_STREAM)
-def reset_on_aiohttp() -> Answer:
-    with serve(web.Application()) as server, Wire(server.port) as wire:
-        wire.send(http2_client.connected().data_to_send())
-        line = wire.some().split(b"\r\n")[0].decode()
-    if not line.startswith("HTTP/1"):
-        raise ValueError(f"{line!r} is not HTTP/1")
-    return Answer(NONE, f"it answers {line!r} to HTTP/2; the nearest is a reset of the connection")
 
 
 ACCESS = re.compile(r'"POST / \S+" (?P<status>\S+) ')
@@ -207,7 +197,7 @@ def ask_log(begin: Begin, level: int | None = None, debug: bool = False) -> Answ
         logging.basicConfig(level=level)
     with asked(begin) as (_, wire):
         wire.leave(Leaving.FIN)
-        saved = SAVED[saving.settled()]
+        saved = SAVED[settled()]
     # The server has stopped: it has said all it has to say.
     written = scene.console()
     told = kinds(written)

@@ -9,10 +9,10 @@ from typing import Any
 
 from quart import Quart
 
-from loopbench.loadtests.behaviour.applications import Around, Work, each
+from loopbench.loadtests.behaviour import applications as apps
+from loopbench.loadtests.behaviour.applications import AIOHTTP, QUART, Apps, Around, Build, Work
 from loopbench.loadtests.behaviour.asking import Answer, experiment
 from loopbench.loadtests.behaviour.framework.experiment import Ask, together
-from loopbench.loadtests.behaviour.serving import AIOHTTP, QUART, Apps, Build, Live, serve
 from loopbench.loadtests.behaviour.talking import Leaving, Wire, as_seen, requesting, seen
 
 CANCEL: dict[str, Any] = {"handler_cancellation": True}
@@ -20,7 +20,7 @@ CANCEL: dict[str, Any] = {"handler_cancellation": True}
 
 FIN = (Leaving.FIN,)
 
-Begin = Callable[[], AbstractContextManager[Live]]
+Begin = Callable[[], AbstractContextManager[apps.Live]]
 """Runs an application on its server."""
 
 Begins = list[tuple[str, str, Begin]]
@@ -29,7 +29,7 @@ Begins = list[tuple[str, str, Begin]]
 
 def serving(make: Build, **options: Any) -> Begin:
     """Run that application; options: of its server."""
-    return lambda: serve(make(), **options)
+    return lambda: apps.serve(make(), **options)
 
 
 def named(*parts: str) -> str:
@@ -44,7 +44,7 @@ def handling() -> AbstractContextManager[None]:
 
 def doing(work: Work, around: Around = handling, headers: Mapping[str, str] | None = None) -> Apps:
     """Of each stack, an application whose handler does this. headers: of answers in pieces."""
-    return each(lambda answers: answers({"/": work}, around, headers))
+    return apps.each(lambda answers: answers({"/": work}, around, headers))
 
 
 def begins(makes: Apps, setting: str = "", **options: Any) -> Begins:

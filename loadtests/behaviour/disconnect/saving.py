@@ -12,7 +12,7 @@ import asyncio
 import tempfile
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import chdir, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -24,80 +24,80 @@ from aiohttp.typedefs import Handler
 from quart import current_app
 
 from loopbench.loadtests.behaviour import applications as apps
-from loopbench.loadtests.behaviour.asking import NONE, Answer, experiment
+from loopbench.loadtests.behaviour.applications import AIOHTTP, QUART, App, Build, Live
+from loopbench.loadtests.behaviour.asking import Answer, experiment
 from loopbench.loadtests.behaviour.disconnect import leaving as scene
-from loopbench.loadtests.behaviour.serving import AIOHTTP, QUART, App, Build, Live
+from loopbench.loadtests.behaviour.framework.crowd import Inside
 from loopbench.loadtests.behaviour.talking import Leaving, Wire, as_seen, received, requesting, seen
 
-SETTLED_BOUND_S = 10.0
+SETTLED_BOUND_S, STOP_BOUND_S = 10.0, 15.0
 """Many times what a save takes."""
+
+STEP_S = 0.5
+"""Of a save at a stop, which takes far longer than a stop that does not wait for it."""
+
+SHORT_S = 0.1
+"""A bound that is set to a wait, far shorter than such a save."""
 
 SAVED = {0: "lost", 1: "half saved", 2: "saved"}
 """What a number of lines in the file means."""
 
 
-class Saving:
-    """The save of this experiment. step_s: how long each of its two steps takes.
+FILE = Path("saves")
+"""In a folder of the experiment's own."""
 
-    file: where its lines go.
-    """
+busy = Inside()
+"""All that has to come to an end: handlers, saves and their steps."""
+
+
+@contextmanager
+def stepping(line: str) -> Iterator[None]:
+    """Writes the line where the inside comes to its end."""
+    seen(f"{line} step begun")
+    with busy, seen.ends(f"{line} step"):
+        yield
+        with FILE.open("a") as file:
+            file.write(f"{line}\n")
+
+
+class Saving:
+    """The save of this experiment. step_s: how long each of its two steps takes."""
 
     step_s = 0.1
-    file = Path()
-
-    def __init__(self) -> None:
-        self._under_way: list[str] = []
 
     async def step(self, line: str) -> None:
         """One of the two steps."""
-        with self._stepping(line):
+        with stepping(line):
             await asyncio.sleep(self.step_s)
 
     async def save(self) -> None:
         """Both steps, as one coroutine."""
-        with self.under_way("save"):
+        with busy:
             await self.step("first")
             await self.step("second")
 
     def save_blocking(self) -> str:
         """Both steps in plain code, for a thread."""
-        with self.under_way("save"):
+        with busy:
             for line in ("first", "second"):
-                with self._stepping(line):
+                with stepping(line):
                     time.sleep(self.step_s)
         return "saved"
 
-    @property
-    def lines(self) -> int:
-        """How many steps are in the file."""
-        return len(self.file.read_text().splitlines()) if self.file.exists() else 0
 
-    def settled(self) -> int:
-        """The same, when all that was begun has come to an end. Raises TimeoutError."""
-        until = time.monotonic() + SETTLED_BOUND_S
-        while self._under_way:
-            if time.monotonic() > until:
-                raise TimeoutError(f"{', '.join(self._under_way)} did not come to an end")
-            time.sleep(0.005)
-        return self.lines
+def lines() -> int:
+    """How many steps are in the file."""
+    return len(FILE.read_text().splitlines()) if FILE.exists() else 0
 
-    @contextmanager
-    def under_way(self, what: str) -> Iterator[None]:
-        """The inside of what has to come to an end, such as a handler."""
-        self._under_way.append(what)
-        try:
-            yield
-        finally:
-            self._under_way.remove(what)
 
-    @contextmanager
-    def _stepping(self, line: str) -> Iterator[None]:
-        """Writes the line where the inside comes to its end."""
-        seen(f"{line} step begun")
-        with self.under_way(f"{line} step"), seen.ends(f"{line} step"):
-            yield
-            with self.file.open("a") as file:
-                file.write(f"{line}\n")
+def settled() -> int:
+    """The same, when all that was begun has come to an end. Raises TimeoutError."""
+    until = time.monotonic() + SETTLED_BOUND_S
+    while busy.now:
+        if time.monotonic() > until:
+            raise TimeoutError("the save, or its handler, did not come to an end")
+        time.sleep(0.005)
+    return lines()
 
 
 saving = Saving()
@@ -111,7 +111,7 @@ Way = Callable[[], Awaitable[object]]
 @contextmanager
 def handling() -> Iterator[None]:
     """The inside of a handler: notes how it ends."""
-    with saving.under_way("handler"), seen.ends("handler"):
+    with busy, seen.ends("handler"):
         yield
 
 
@@ -143,18 +143,20 @@ def application(
 @contextmanager
 def asked(begin: scene.Begin) -> Iterator[tuple[Live, Wire]]:
     """The server and the client of a save whose first step has begun. Raises TimeoutError."""
-    with tempfile.TemporaryDirectory() as folder:
-        saving.file = Path(folder) / "saves"
-        with requesting(begin(), "POST") as (server, wire):
-            seen.expect("first step begun", "the save was never begun")
-            yield server, wire
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        chdir(folder),
+        requesting(begin(), "POST") as (server, wire),
+    ):
+        seen.expect("first step begun", "the save was never begun")
+        yield server, wire
 
 
 def fate(begin: scene.Begin, leaving: Leaving) -> Answer:
     """Ask for a save, leave in its first step, and see what became of save and handler."""
     with asked(begin) as (_, wire):
         wire.leave(leaving)
-        saved = saving.settled()
+        saved = settled()
         client = f", the client {received(wire)}"
     ends = [event for event in seen.events if event.startswith("handler ")]
     told = f"{saved} of 2 lines in the file after {leaving.value}{client}"
@@ -238,10 +240,8 @@ saves("sync-route", IN_THREAD, "through run_in_executor", ON_AIOHTTP)
 
 @experiment("background-task", AIOHTTP)
 def look_for_background_tasks() -> Answer:
-    found = [name for name in dir(web.Application) if "background" in name or "task" in name]
-    if found:
-        return Answer(", ".join(found), "the application has these")
-    return Answer(NONE, "the nearest is aiojobs, or a task of one's own that on_cleanup waits for")
+    nearest = "aiojobs, or a task of one's own that on_cleanup waits for"
+    return apps.counterpart(dir(web.Application), ".*(background|task).*", nearest)
 
 
 def aiohttp_atomic() -> web.Application:
@@ -278,15 +278,6 @@ scene.leaves("sync-route", scene.begins({QUART: SYNC_ROUTE}))(fate)
 scene.leaves("streamed-answer", scene.begins(STREAMED))(fate)
 
 
-STEP_S = 0.5
-"""Of each of the two steps: the save takes far longer than a stop that does not wait for it."""
-
-SHORT_S = 0.1
-"""A bound that is set to a wait, far shorter than the save."""
-
-STOP_BOUND_S = 15.0
-
-
 def stop_meanwhile(begin: scene.Begin, leaves: bool) -> Answer:
     """Ask for a save, leave or stay, stop the server, and look at the file when it has stopped."""
     saving.step_s = STEP_S
@@ -297,7 +288,7 @@ def stop_meanwhile(begin: scene.Begin, leaves: bool) -> Answer:
         if "second step finished" in seen:
             raise TimeoutError("the save was done before the stop")
         took_s = server.stop(STOP_BOUND_S)
-        saved = saving.lines
+        saved = lines()
     took = "the stop hangs" if took_s is None else f"the stop took {took_s:.2f} s"
     told = f"{saved} of 2 lines in the file when the server had stopped; {took}"
     return as_seen(SAVED[saved], told, scene.shown(scene.console()))

@@ -12,11 +12,11 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
+from loopbench.loadtests.behaviour.applications import AIOHTTP, QUART, Apps, Build, Live, serve
 from loopbench.loadtests.behaviour.asking import NONE, Answer, experiment
 from loopbench.loadtests.behaviour.disconnect import leaving as scene
 from loopbench.loadtests.behaviour.disconnect.leaving import CANCEL, FIN, Begin, begins, leaves
 from loopbench.loadtests.behaviour.disconnect.saving import SAVED
-from loopbench.loadtests.behaviour.serving import AIOHTTP, QUART, Apps, Build, Live, serve
 from loopbench.loadtests.behaviour.talking import Leaving, get, requesting, seen
 from loopbench.loadtests.services.services import ServiceMissing, postgres_server, redis_server
 from loopbench.servers.apps import aiohttp_app, quart_app

@@ -2,36 +2,36 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Awaitable
 from functools import partial
 
 from quart import request
 
 from loopbench.loadtests.behaviour.asking import Answer
 from loopbench.loadtests.behaviour.disconnect import leaving as scene
-from loopbench.loadtests.behaviour.parsing.scene import readers
+from loopbench.loadtests.behaviour.parsing.scene import joined, readers
 from loopbench.loadtests.behaviour.talking import Leaving, Wire, as_seen, requesting, seen
 
 FIN_AND_RST = (Leaving.FIN, Leaving.RST)
+SENT, LENGTH = b"x" * 10, 1000
+"""The first of a body, and how long all of it is said to be."""
+EVENTS, APART_S = 8, 0.5
+PIECES = 10
+LARGE = 1 << 20
+"""Bytes of a piece, a few of which fill every buffer on the way to a client that does not read."""
+BLOCKED_S = 3.0
+"""How long a write that is stuck is watched after its client has left."""
 
 
-@contextmanager
-def noted() -> Iterator[None]:
-    """Notes what ends the inside."""
-    try:
-        yield
-        seen("finished")
-    except BaseException as error:
-        seen(type(error).__name__)
-        raise
-    finally:
-        seen("over")
+noted = partial(seen.ends, over="over")
+"""Notes what ends the inside."""
 
 
 def end() -> str:
     """What that was, by now."""
-    return next((one for one in seen.events if one == "finished" or one[0].isupper()), "nothing")
+    ends = ("finished", "cancelled", "ended by ")
+    found = next((one for one in seen.events if one.startswith(ends)), "nothing")
+    return "CancelledError" if found == "cancelled" else found.removeprefix("ended by ")
 
 
 async def sent(piece: bytes, times: int, apart_s: float) -> AsyncIterator[bytes]:
@@ -55,13 +55,6 @@ def ask_stream(begin: scene.Begin, leaving: Leaving) -> Answer:
     how = "runs to its end" if end() == "finished" else f"ended by {end()}"
     return as_seen(f"{how}, {'finally runs' if cleaned else 'finally does not run'}")
 
-
-PIECES = 10
-LARGE = 1 << 20
-"""Bytes of a piece, a few of which fill every buffer on the way to a client that does not read."""
-
-BLOCKED_S = 3.0
-"""How long a write that is stuck is watched after its client has left."""
 
 may_write = asyncio.Event()
 
@@ -135,19 +128,11 @@ def ask_blocked(begin: scene.Begin, leaving: Leaving) -> Answer:
     return as_seen(words, f"there were {PIECES} pieces of {LARGE} bytes")
 
 
-SENT = b"x" * 10
-LENGTH = 1000
-
-
 async def noting_body(reading: Awaitable[bytes | str]) -> str:
     seen("begun")
     with noted():
         seen(f"{len(await reading)} bytes")
     return "read"
-
-
-async def joined(pieces: AsyncIterable[bytes]) -> bytes:
-    return b"".join([piece async for piece in pieces])
 
 
 READ = readers(
@@ -165,19 +150,16 @@ IN_PIECES = readers(
 def ask_unread(begin: scene.Begin, leaving: Leaving) -> Answer:
     """Announce a body, send the first of it, and leave."""
     with begin() as server, Wire(server.port) as wire:
-        wire.request("POST", "/", [("Content-Length", f"{LENGTH}")])
+        wire.request("POST", "/", f"Content-Length: {LENGTH}")
         wire.send(SENT)
         scene.leave(wire, leaving)
         seen.expect("over", "the handler never ended")
-    ended = seen.events[1]
-    words = f"reads {ended}" if ended.endswith(" bytes") else f"raises {ended}"
+    words = f"reads {seen.events[1]}" if end() == "finished" else f"raises {end()}"
     logged = "an error on the console" if scene.console() else "nothing on the console"
     sent = f"{len(SENT)} of {LENGTH} bytes were sent"
     return as_seen(f"{words}, {logged}", sent, scene.shown(scene.console()))
 
 
-EVENTS = 8
-APART_S = 0.5
 EVENT_STREAM = {"Content-Type": "text/event-stream"}
 SENT_EVENTS = scene.doing(partial(sent, b"data: 1\n\n", EVENTS, APART_S), noted, EVENT_STREAM)
 

@@ -14,11 +14,12 @@ from aiohttp import web
 from quart import Quart, g
 
 from loopbench.loadtests.behaviour import applications as apps
+from loopbench.loadtests.behaviour.applications import AIOHTTP, QUART, App, Build, serve
 from loopbench.loadtests.behaviour.asking import Answer, Variants, experiments, variants
 from loopbench.loadtests.behaviour.framework.crowd import Crowd
-from loopbench.loadtests.behaviour.serving import AIOHTTP, QUART, App, Build, serve
 from loopbench.loadtests.behaviour.talking import as_seen, get, noting, seen
 
+REQUESTS = 8
 UNSET, OUTER, INNER = "nothing", "what the outer set", "what the inner set"
 
 variable: ContextVar[str] = ContextVar("variable", default=UNSET)
@@ -93,27 +94,22 @@ def quart_by_g() -> Quart:
     return app
 
 
-def hooked(make: Build, hook: Callable[[Any], None]) -> App:
-    """Plain code, with what is around it."""
-    app = make(run_inner)
-    hook(app)
-    return app
-
-
+called = {stack: partial(make, run_inner) for stack, make in apps.CALLING.items()}
+in_thread = partial(apps.SYNC[QUART], run_inner)
 before_request = partial(around_request, apps.asynchronous(set_outer))
 plainly_before = partial(around_request, set_outer)
 CROSSED = apps.each(lambda answers, crossing: answers({"/": partial(cross, crossing)}))
 HOOKED: Variants = {
     AIOHTTP: {
-        "middleware to handler": partial(hooked, apps.CALLING[AIOHTTP], middleware),
-        "on_startup to handler": partial(hooked, apps.CALLING[AIOHTTP], start_and_end),
+        "middleware to handler": partial(apps.added, called[AIOHTTP], middleware),
+        "on_startup to handler": partial(apps.added, called[AIOHTTP], start_and_end),
     },
     QUART: {
-        "async before_request to async route": partial(hooked, apps.CALLING[QUART], before_request),
-        "async before_request to sync route": partial(hooked, apps.SYNC[QUART], before_request),
-        "sync before_request to async route": partial(hooked, apps.CALLING[QUART], plainly_before),
+        "async before_request to async route": partial(apps.added, called[QUART], before_request),
+        "async before_request to sync route": partial(apps.added, in_thread, before_request),
+        "sync before_request to async route": partial(apps.added, called[QUART], plainly_before),
         "quart.g, sync before_request to sync route": quart_by_g,
-        "before_serving to route": partial(hooked, apps.CALLING[QUART], start_and_end),
+        "before_serving to route": partial(apps.added, called[QUART], start_and_end),
     },
 }
 
@@ -129,9 +125,6 @@ def ask_context(application: Build, *crossing: apps.Way) -> Answer:
     reaches = "seen" if inner == f"inner read {OUTER}" else "not seen"
     back = "comes back" if outer == f"outer read {INNER}" else "does not come back"
     return as_seen(f"{reaches}, a change {back}")
-
-
-REQUESTS = 8
 
 
 class Local(threading.local):

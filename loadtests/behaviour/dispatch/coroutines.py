@@ -18,13 +18,19 @@ from typing import Any
 import aiohttp
 
 from loopbench.loadtests.behaviour import applications as apps
+from loopbench.loadtests.behaviour.applications import AIOHTTP, ANSWERING, QUART, Build, serve
 from loopbench.loadtests.behaviour.asking import Answer, experiment, experiments, variants
 from loopbench.loadtests.behaviour.dispatch.pools import all_ask, connected, set_pool
 from loopbench.loadtests.behaviour.framework.events import warned
-from loopbench.loadtests.behaviour.serving import AIOHTTP, ANSWERING, QUART, Build, serve
 from loopbench.loadtests.behaviour.talking import NoAnswer, get, reply_of, seen
 
-PATIENCE_S = 2.0
+PATIENCE_S, OTHER_PATIENCE_S, LATER_S = 2.0, 3.0, 0.3
+ROUNDS, CALLS = 15, 50
+REQUESTS, CONNECTIONS = 64, 16
+APART = 1.4
+"""Ways whose costs are not further apart than by this factor count as alike."""
+KEPT, THREADSAFE = "a loop that the thread keeps", "run_coroutine_threadsafe"
+OWN, SERVERS = "a loop of its own", "the server's loop"
 
 Loop = asyncio.AbstractEventLoop
 Way = Callable[[Coroutine[Any, Any, Any], Loop], Any]
@@ -87,18 +93,9 @@ def ask_way(application: Build, way: Way, threads: int | None = None) -> Answer:
 
     with serve(application(plain)) as server, connected(server.port, calls) as wires:
         server.call(set_pool(threads))
-        texts = all_ask(wires)
+        texts = [reply.text for reply in all_ask(wires)]
     answers = dict.fromkeys(text.partition(":")[0] for text in texts)
     return Answer(" and ".join(answers), "; and at the same time: ".join(texts))
-
-
-ROUNDS = 15
-CALLS = 50
-APART = 1.4
-"""Ways whose costs are not further apart than by this factor count as alike."""
-
-KEPT, THREADSAFE = "a loop that the thread keeps", "run_coroutine_threadsafe"
-OWN, SERVERS = "a loop of its own", "the server's loop"
 
 
 async def nothing() -> None:
@@ -164,9 +161,6 @@ def ask_costs(application: Build, whose: str) -> Answer:
     return Answer(f"{low:g} to {high:g} times {KEPT}", evidence, varies=True)
 
 
-REQUESTS = 64
-CONNECTIONS = 16
-
 alive: weakref.WeakSet[Loop] = weakref.WeakSet()
 alive_lock = threading.Lock()
 
@@ -230,8 +224,8 @@ def ask_helper(application: Build, run: Callable[[Coroutine[Any, Any, str]], str
     ):
         all_ask(wires, "/missing")
         before = len(os.listdir("/dev/fd"))
-        rounds = [all_ask(wires) for _ in range(REQUESTS // CONNECTIONS)]
-        said = set[str]().union(*rounds)
+        rounds = range(REQUESTS // CONNECTIONS)
+        said = {reply.text for _ in rounds for reply in all_ask(wires)}
         gc.collect()
         left = len(os.listdir("/dev/fd")) - before
     complaints = sum(one.category is ResourceWarning for one in caught)
@@ -276,10 +270,6 @@ def ask_recursing(application: Build) -> Answer:
     many = "more than a hundred" if made > 100 else made
     left = "some" if still_open else "none"
     return Answer(f"gets no loop but an error, makes {many} loops, {left} left open", evidence)
-
-
-OTHER_PATIENCE_S = 3.0
-LATER_S = 0.3
 
 
 class Owned:

@@ -15,9 +15,9 @@ from quart import Quart
 from quart.utils import run_sync
 
 from loopbench.loadtests.behaviour import applications as apps
+from loopbench.loadtests.behaviour.applications import AIOHTTP, QUART, Build, serve
 from loopbench.loadtests.behaviour.asking import DEFAULT, Answer, experiment, experiments, variants
 from loopbench.loadtests.behaviour.framework.events import kinds, warned
-from loopbench.loadtests.behaviour.serving import AIOHTTP, QUART, Build, serve
 from loopbench.loadtests.behaviour.starting.starts import get as get_when_ready
 from loopbench.loadtests.behaviour.talking import NoAnswer, as_seen, get, reply_of, seen, upgraded
 from loopbench.loadtests.services.free_port import free_port
@@ -144,31 +144,29 @@ def generator(app: Quart) -> None:
         return pieces()
 
 
-HOOKED = apps.adding(
-    {
-        AIOHTTP: {
-            "on_startup": lambda app: app.on_startup.append(note),
-            "on_response_prepare": lambda app: app.on_response_prepare.append(note),
-            "a middleware that returns handler(request)": lambda app: app.middlewares.append(
-                plain_middleware
-            ),
-        },
-        QUART: {
-            "before_serving": lambda app: app.before_serving(note),
-            "before_request": lambda app: app.before_request(note),
-            "after_request": lambda app: app.after_request(note),
-            "teardown_request": lambda app: app.teardown_request(note),
-            "add_background_task": background_task,
-        },
-    }
-)
-FAILING = apps.adding({QUART: {"errorhandler": lambda app: app.errorhandler(404)(note)}})
-STREAMING = apps.adding({QUART: {"pieces of a generator that a route returns": generator}})
+HOOKED: apps.Adds = {
+    AIOHTTP: {
+        "on_startup": lambda app: app.on_startup.append(note),
+        "on_response_prepare": lambda app: app.on_response_prepare.append(note),
+        "a middleware that returns handler(request)": lambda app: app.middlewares.append(
+            plain_middleware
+        ),
+    },
+    QUART: {
+        "before_serving": lambda app: app.before_serving(note),
+        "before_request": lambda app: app.before_request(note),
+        "after_request": lambda app: app.after_request(note),
+        "teardown_request": lambda app: app.teardown_request(note),
+        "add_background_task": background_task,
+    },
+}
+FAILING: apps.Adds = {QUART: {"errorhandler": lambda app: app.errorhandler(404)(note)}}
+STREAMING: apps.Adds = {QUART: {"pieces of a generator that a route returns": generator}}
 
 
-@variants("sync-hooks", HOOKED, "/")
-@variants("sync-hooks", FAILING, "/missing")
-@variants("sync-hooks", STREAMING, "/stream")
+@variants("sync-hooks", apps.adding(HOOKED), "/")
+@variants("sync-hooks", apps.adding(FAILING), "/missing")
+@variants("sync-hooks", apps.adding(STREAMING), "/stream")
 def ask_hook(application: Build, target: str) -> Answer:
     try:
         with serve(application()) as server:

@@ -11,12 +11,11 @@ from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 
-from loopbench.loadtests.behaviour.applications import SYNC
+from loopbench.loadtests.behaviour.applications import AIOHTTP, QUART, SYNC, Build, serve
 from loopbench.loadtests.behaviour.asking import DEFAULT, Answer, experiment, experiments, variants
 from loopbench.loadtests.behaviour.framework.crowd import Crowd
-from loopbench.loadtests.behaviour.serving import AIOHTTP, QUART, Build, serve
 from loopbench.loadtests.behaviour.starting.starts import get as get_when_ready
-from loopbench.loadtests.behaviour.talking import Wire, get
+from loopbench.loadtests.behaviour.talking import Reply, Wire, get
 from loopbench.loadtests.services.free_port import free_port
 
 FORMULA = "min(32, cpus + 4)"
@@ -50,11 +49,11 @@ def connected(port: int, count: int) -> Iterator[list[Wire]]:
         yield [stack.enter_context(Wire(port)) for _ in range(count)]
 
 
-def all_ask(wires: list[Wire], target: str = "/") -> list[str]:
-    """GET target over all of them at once; what they are answered."""
+def all_ask(wires: list[Wire], target: str = "/") -> list[Reply]:
+    """GET target over all of them at once."""
     for wire in wires:
         wire.request("GET", target)
-    return [wire.answer(60.0).text for wire in wires]
+    return [wire.answer(60.0) for wire in wires]
 
 
 CALLS = 64

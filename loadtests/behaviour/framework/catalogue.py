@@ -1,7 +1,8 @@
 """Every Question by name: its texts from the topic's questions.toml, its rows from the modules.
 
 Each topic is a folder. Its `questions.toml` has what is asked, commonly said and what follows,
-in the order in which they are told; its modules have the experiments, found by importing all.
+in the order in which they are told, where answers are patterns (fnmatch) of which the first that
+fits counts; its modules have the experiments, found by importing all.
 """
 
 import importlib
@@ -94,11 +95,6 @@ def _read() -> Iterator[tuple[str, str, Question]]:
     for name in told ^ registered().keys():
         missing = "experiment" if name in told else "text in its topic's questions.toml"
         raise ValueError(f"{name} has no {missing}")
-
-
-def questions() -> dict[str, Question]:
-    """Every Question by name, in the order in which they are told."""
-    return {name: question for _, name, question in _read()}
 
 
 @cache

@@ -14,21 +14,20 @@ _GLANCES = 10
 
 
 class Inside:
-    """How many are inside a block at once, and the most there ever were."""
+    """How many are inside a block now, and the most there ever were at once."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._now = 0
-        self.most = 0
+        self.now = self.most = 0
 
     def __enter__(self) -> None:
         with self._lock:
-            self._now += 1
-            self.most = max(self.most, self._now)
+            self.now += 1
+            self.most = max(self.most, self.now)
 
     def __exit__(self, *exc_info: object) -> None:
         with self._lock:
-            self._now -= 1
+            self.now -= 1
 
 
 class Crowd(Inside):
@@ -73,6 +72,6 @@ class Crowd(Inside):
     def _over(self, wave: int) -> bool:
         with self._lock:
             quiet = time.monotonic() - self._came > self._quiet_s
-            if wave == self._wave and (quiet or self._now == self._expected):
+            if wave == self._wave and (quiet or self.now == self._expected):
                 self._wave += 1
             return wave != self._wave

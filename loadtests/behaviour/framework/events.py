@@ -6,7 +6,7 @@ import sys
 import threading
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from itertools import groupby
 
@@ -35,7 +35,7 @@ class Seen:
         except asyncio.CancelledError:
             self(f"{named}cancelled")
             raise
-        except Exception as error:
+        except BaseException as error:
             self(f"{named}ended by {type(error).__name__}")
             raise
         finally:
@@ -84,6 +84,13 @@ def warned() -> AbstractContextManager[list[warnings.WarningMessage]]:
 def kinds(caught: list[warnings.WarningMessage]) -> list[str]:
     """The names of their categories, each once."""
     return sorted({warning.category.__name__ for warning in caught})
+
+
+def loggers(records: Iterable[logging.LogRecord]) -> str:
+    """Who logged these. Quart's logger has the name of the application's module."""
+    own = "the application's logger"
+    names = {own if "behaviour" in one.name else one.name for one in records}
+    return " and ".join(sorted(names)) or "nobody"
 
 
 def logged(level: int = logging.NOTSET) -> list[logging.LogRecord]:

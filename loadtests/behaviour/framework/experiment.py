@@ -89,20 +89,13 @@ def variants(
     each: under each of these as well, which the function is given next, or what stands in the
         mapping for it; `named` says how the row's setting is then called. arguments: what follows.
     """
-    return together(
-        experiment(
-            question,
-            stack,
-            named.format(setting, more) if each else setting,
-            first,
-            *given,
-            *arguments,
-            **options,
-        )
-        for stack, settings in table.items()
-        for setting, first in settings.items()
-        for more, given in _each(each)
-    )
+    rows = []
+    for stack, settings in table.items():
+        for setting, first in settings.items():
+            for more, given in _each(each):
+                name = named.format(setting, more) if each else setting
+                rows.append(experiment(question, stack, name, first, *given, *arguments, **options))
+    return together(rows)
 
 
 def together(rows: Iterable[Callable[[Ask], Ask]]) -> Callable[[Ask], Ask]:

@@ -25,9 +25,10 @@ def ask(client: Client, target: str) -> None:
 
 
 def finish(wire: Wire, client: Client, streams: int, received: bytes) -> list[tuple[str, bytes]]:
-    """Status and body of so many streams, in the order in which they ended. Raises NoAnswer.
+    """Status and body of so many streams, in the order in which they ended.
 
-    received: what has been read of the connection already.
+    received: what has been read of the connection already. Raises NoAnswer: with what the server
+    says in place of HTTP/2, where it does not speak it.
     """
     statuses: dict[int, str] = {}
     bodies: dict[int, bytes] = {}
@@ -35,6 +36,8 @@ def finish(wire: Wire, client: Client, streams: int, received: bytes) -> list[tu
     while True:
         if not received:
             raise NoAnswer("the server closed in the middle of HTTP/2")
+        if received.startswith(b"HTTP/1"):
+            raise NoAnswer(received.split(b"\r\n")[0].decode())
         for event in client.receive_data(received):
             if isinstance(event, h2.events.ResponseReceived):
                 statuses[event.stream_id] = dict(event.headers)[b":status"].decode()
@@ -55,15 +58,9 @@ def pipelined(wire: Wire, targets: Sequence[str]) -> list[str]:
 
 
 def in_streams(wire: Wire, targets: Sequence[str]) -> list[str]:
-    """The same over HTTP/2, a stream each.
-
-    Raises NoAnswer where the server does not speak HTTP/2, with what it says in place of it.
-    """
+    """The same over HTTP/2, a stream each."""
     client = connected()
     for target in targets:
         ask(client, target)
     wire.send(client.data_to_send())
-    received = wire.some()
-    if received.startswith(b"HTTP/1"):
-        raise NoAnswer(received.split(b"\r\n")[0].decode())
-    return [body.decode() for _, body in finish(wire, client, len(targets), received)]
+    return [body.decode() for _, body in finish(wire, client, len(targets), wire.some())]

@@ -11,12 +11,12 @@ import sys
 import tempfile
 import time
 import traceback
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import ForkServerProcess
-from typing import IO
+from typing import IO, Self
 
 from loopbench.loadtests.behaviour.framework.catalogue import experiments
 from loopbench.loadtests.behaviour.framework.question import Answer, Key, Outcome
@@ -52,11 +52,22 @@ class _UnderWay:
 
 
 class Nursery:
-    """Has experiments run, and ends each at its bound. Use `nursery`; one thread at a time."""
+    """Has experiments run, ends each at its bound, and at its own end all that is under way.
 
-    def __init__(self, ask: Callable[[Key], Answer]) -> None:
+    One thread at a time. ask: what to do in the process of an experiment; a function at the top
+    of a module.
+    """
+
+    def __init__(self, ask: Callable[[Key], Answer] = run) -> None:
         self._ask = ask
         self._under_way: dict[Connection, _UnderWay] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        while self._under_way:
+            self._end(next(iter(self._under_way)), cut=True)
 
     def begin(self, key: Key, bound_s: float) -> None:
         """Begin an Experiment, which is cut after so long."""
@@ -83,11 +94,6 @@ class Nursery:
         self.begin(key, bound_s)
         return self.next()[1]
 
-    def stop(self) -> None:
-        """End all that is under way."""
-        while self._under_way:
-            self._end(next(iter(self._under_way)), cut=True)
-
     def _end(self, result: Connection, *, cut: bool) -> Outcome:
         """Take what the experiment says, unless it is cut, and end all of its process group."""
         one = self._under_way.pop(result)
@@ -108,19 +114,6 @@ class Nursery:
             output.seek(max(0, output.seek(0, os.SEEK_END) - _OUTPUT_LIMIT))
             printed = output.read().decode(errors="replace")
         return replace(told, took_s=took_s, output=printed, cut=cut)
-
-
-@contextmanager
-def nursery(ask: Callable[[Key], Answer] = run) -> Iterator[Nursery]:
-    """A Nursery, and the end of all that is under way in it, whatever happens.
-
-    ask: what to do in the process of an experiment; a function at the top of a module.
-    """
-    asker = Nursery(ask)
-    try:
-        yield asker
-    finally:
-        asker.stop()
 
 
 def _live(ask: Callable[[Key], Answer], key: Key, result: Connection, output: str) -> None:

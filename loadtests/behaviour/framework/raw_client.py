@@ -5,10 +5,9 @@ import select
 import socket
 import struct
 import time
-from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Self
 
 BOUND_S = 10.0
 """When an answer is given up, unless the caller says otherwise."""
@@ -78,18 +77,14 @@ class Wire:
         self._sent_at = time.perf_counter()
         self._socket.sendall(data)
 
-    def request(
-        self, method: str, target: str, headers: Iterable[tuple[str, str]] = (), body: bytes = b""
-    ) -> None:
-        """Send an HTTP/1.1 request; a body gets its Content-Length."""
-        lines = [f"{name}: {value}" for name, value in headers]
-        if body:
-            lines.append(f"Content-Length: {len(body)}")
-        self.send(head(method, target, *lines) + body)
+    def request(self, method: str, target: str, *lines: str, body: bytes = b"") -> None:
+        """Send an HTTP/1.1 request, lines: headers; a body gets its Content-Length."""
+        length = [f"Content-Length: {len(body)}"] if body else []
+        self.send(head(method, target, *lines, *length) + body)
 
-    def ask(self, method: str, target: str, **more: Any) -> Reply:
-        """Send a request, and wait for its answer; more: as `request` has it. Raises NoAnswer."""
-        self.request(method, target, **more)
+    def ask(self, method: str, target: str, *lines: str, body: bytes = b"") -> Reply:
+        """Send a request, and wait for its answer. Raises NoAnswer."""
+        self.request(method, target, *lines, body=body)
         return self.answer()
 
     def answer(self, bound_s: float = BOUND_S, *, to_head: bool = False) -> Reply:

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from loopbench.loadtests.behaviour.framework.catalogue import Asked
-from loopbench.loadtests.behaviour.framework.process import nursery
+from loopbench.loadtests.behaviour.framework.process import Nursery
 from loopbench.loadtests.behaviour.framework.question import CANNOT_TELL, Answer, Key, Outcome
 
 TOGETHER = 32
@@ -33,7 +33,7 @@ def ask_all(asked: Iterable[Asked]) -> Iterator[tuple[Asked, Outcome]]:
     apart = deque(one for one in wanted if one.experiment.alone)
     under_way: dict[Key, Asked] = {}
     given: dict[Key, list[Outcome]] = {}
-    with nursery() as asker:
+    with Nursery() as asker:
         while ready or together or apart or under_way:
             computing = sum(not one.experiment.waits for one in under_way.values())
             if together:

@@ -13,11 +13,11 @@ import aiohttp
 from aiohttp import web
 
 from loopbench.loadtests.behaviour import applications as apps
+from loopbench.loadtests.behaviour.applications import AIOHTTP, ANSWERING, QUART, Build, Work, serve
 from loopbench.loadtests.behaviour.asking import DEFAULT, NONE, Answer, experiment, experiments
-from loopbench.loadtests.behaviour.dispatch.pools import connected, in_words, set_pool
+from loopbench.loadtests.behaviour.dispatch.pools import all_ask, connected, in_words, set_pool
 from loopbench.loadtests.behaviour.framework.crowd import Crowd, Inside
 from loopbench.loadtests.behaviour.framework.http2_client import in_streams, pipelined
-from loopbench.loadtests.behaviour.serving import AIOHTTP, ANSWERING, QUART, App, Build, Work, serve
 from loopbench.loadtests.behaviour.talking import NoAnswer, Wire, as_seen, get, reply_of, seen
 
 REQUESTS = 100
@@ -26,6 +26,13 @@ SHORT_S = 0.02
 """Instead, where a hundred of them add up."""
 LARGER = 50
 """Threads; more than any machine's default."""
+PAGES = 5
+"""As many as the smallest default pool has threads."""
+EACH = 150
+"""Requests to each server."""
+RETRIED_S = 1.5
+"""A server that is slow to accept holds 100 (Hypercorn) or 128 (aiohttp) connections that wait for
+it; the kernel drops what comes beyond that, and the client's tries again after a second."""
 
 
 async def sleeping(inside: Inside) -> None:
@@ -67,9 +74,7 @@ def ask_hundred(
         server.call(set_pool(threads))
         # All is connected before anything is asked: a handler may wait for as short a time as
         # a hundred clients take to connect on a busy machine.
-        for wire in wires:
-            wire.request("GET", "/")
-        took_s = max(wire.answer(60.0).took_s for wire in wires)
+        took_s = max(reply.took_s for reply in all_ask(wires))
     words = {1: "one after another", REQUESTS: "all at once"}
     told = f"at most {inside.most} of {REQUESTS} were inside the handler at once"
     told += f"; all were answered after {took_s:.2f} s, where one waits {wait_s:g} s"
@@ -123,7 +128,7 @@ async def fails() -> None:
 
 async def sibling() -> None:
     with seen.ends("sibling"):
-        await asyncio.sleep(0.3)
+        await asyncio.sleep(1.0)
 
 
 async def grouped() -> None:
@@ -150,20 +155,16 @@ TOGETHER: dict[str, Work] = {
 }
 
 
-@experiments("failing-sibling", apps.AWAITING, TOGETHER)
+@experiments("failing-sibling", apps.AWAITING, TOGETHER, sensitive=True)
 def ask_sibling(application: Build, body: Work) -> Answer:
     """One of two things that a handler does together fails: what becomes of the other."""
     with serve(application(body)) as server:
         reply = get(server.port, "/")
         answered = seen.events
-        seen.wait("sibling finished", 1.0)
+        seen.wait("sibling finished", 3.0)
     ends = [event for event in seen.events if event.startswith("sibling")]
     when = "before" if any(end in answered for end in ends) else "after"
     return as_seen(f"{reply.status}, {ends[0]} {when} the answer")
-
-
-PAGES = 5
-"""As many as the smallest default pool has threads."""
 
 
 def held(crowd: Crowd) -> dict[str, Work]:
@@ -274,7 +275,7 @@ async def page_of_its_own(_: aiohttp.ClientSession, url: str) -> int:
         return await page(session, url)
 
 
-def fetching(answering: Build, fetch: Fetch, url: str) -> App:
+def fetching(answering: Build, fetch: Fetch, url: str) -> apps.App:
     """An application with a session for as long as it serves."""
     sessions: list[aiohttp.ClientSession] = []
 
@@ -309,13 +310,6 @@ def ask_sessions(application: Build, fetch: Fetch) -> Answer:
     words = {1: "one connection for all", PAGES: "a connection a request"}
     told = f"{len(ports)} requests reached the other server over {count} connections"
     return Answer(words.get(count, f"{count} connections"), told)
-
-
-EACH = 150
-"""Requests to each server."""
-RETRIED_S = 1.5
-"""A server that is slow to accept holds 100 (Hypercorn) or 128 (aiohttp) connections that wait for
-it; the kernel drops what comes beyond that, and the client's tries again after a second."""
 
 
 async def _fetch_all(ports: list[int], limits: dict[str, Any]) -> None:

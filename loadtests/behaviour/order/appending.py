@@ -12,8 +12,8 @@ from aiohttp import web
 from quart import jsonify, send_file
 
 from loopbench.loadtests.behaviour import applications as apps
+from loopbench.loadtests.behaviour.applications import AIOHTTP, QUART, App, serve
 from loopbench.loadtests.behaviour.asking import Answer, variants
-from loopbench.loadtests.behaviour.serving import AIOHTTP, QUART, App, serve
 from loopbench.loadtests.behaviour.talking import NoAnswer, Wire, seen
 
 LINE = "\nappended"
@@ -137,7 +137,7 @@ def _whole(wire: Wire, target: str) -> Answer:
 
 def _stream(wire: Wire) -> Answer:
     """Whether its beginning comes before its end has been made, and whether it has an end."""
-    wire.request("GET", "/stream", [("Connection", "close")])
+    wire.request("GET", "/stream", "Connection: close")
     begun = b""
     with suppress(NoAnswer):
         begun = wire.some(1.0)

@@ -8,18 +8,17 @@ from quart import Quart, abort, jsonify, make_response, request, websocket
 from quart.typing import ResponseReturnValue
 from werkzeug.exceptions import NotFound
 
-from loopbench.loadtests.behaviour.applications import Adds, Handler, asynchronous
+from loopbench.loadtests.behaviour import applications as apps
+from loopbench.loadtests.behaviour.applications import AIOHTTP, QUART, Build, serve
 from loopbench.loadtests.behaviour.asking import Answer, variants
 from loopbench.loadtests.behaviour.framework.events import kinds, warned
 from loopbench.loadtests.behaviour.framework.raw_client import NoAnswer, Wire, get
-from loopbench.loadtests.behaviour.order import layers as order
-from loopbench.loadtests.behaviour.order.layers import NEW, OLD, asgi, layers, middlewares
-from loopbench.loadtests.behaviour.serving import AIOHTTP, QUART, Build, serve
+from loopbench.loadtests.behaviour.order.layers import NEW, OLD, asgi, layers, middlewares, told
 from loopbench.loadtests.behaviour.talking import reply_of, seen, shake_hands, upgraded
 
 
 @web.middleware
-async def of_the_tutorials(request: web.Request, handler: Handler) -> web.StreamResponse:
+async def of_the_tutorials(request: web.Request, handler: apps.Handler) -> web.StreamResponse:
     """As it is often shown: without a status, and with a `message` that responses once had."""
     try:
         response: Any = await handler(request)
@@ -34,7 +33,7 @@ async def of_the_tutorials(request: web.Request, handler: Handler) -> web.Stream
 
 
 @web.middleware
-async def with_status(request: web.Request, handler: Handler) -> web.StreamResponse:
+async def with_status(request: web.Request, handler: apps.Handler) -> web.StreamResponse:
     """Raised or returned, a 404 is a 404."""
     try:
         response = await handler(request)
@@ -61,7 +60,7 @@ async def every_404(response: Any) -> Any:
     return await make_response(jsonify(error="Not Found"), 404)
 
 
-NOT_FOUND_AS_JSON: Adds = {
+NOT_FOUND_AS_JSON: apps.Adds = {
     AIOHTTP: {
         "as in the tutorials": middlewares(of_the_tutorials),
         "status=404": middlewares(with_status),
@@ -80,7 +79,7 @@ def ask_404(application: Build, target: str) -> Answer:
     reply = reply_of(application(), target)
     content_type = reply.header("content-type") or "nothing"
     kind = "JSON" if content_type.startswith("application/json") else "not JSON"
-    return Answer(f"{reply.status}, {kind}", f"got {order.told(reply)} as {content_type}")
+    return Answer(f"{reply.status}, {kind}", f"got {told(reply)} as {content_type}")
 
 
 NAME, NAMES = "X-Everywhere", ("X-One", "X-Two")
@@ -95,7 +94,7 @@ def tagged(response: Any, name: str = NAME) -> Any:
 def undecorated(name: str) -> Any:
     """A function that makes the middleware, without the decorator that marks it as new-style."""
 
-    async def tag(request: web.Request, handler: Handler) -> web.StreamResponse:
+    async def tag(request: web.Request, handler: apps.Handler) -> web.StreamResponse:
         return tagged(await handler(request), name)  # type: ignore[no-any-return]
 
     return tag
@@ -138,7 +137,7 @@ def asgi_class(app: Quart, names: tuple[str, ...] = NAMES) -> None:
 
 
 @web.middleware
-async def tag_exceptions_too(request: web.Request, handler: Handler) -> web.StreamResponse:
+async def tag_exceptions_too(request: web.Request, handler: apps.Handler) -> web.StreamResponse:
     try:
         return tagged(await handler(request))  # type: ignore[no-any-return]
     except web.HTTPException as error:
@@ -146,7 +145,7 @@ async def tag_exceptions_too(request: web.Request, handler: Handler) -> web.Stre
         raise
 
 
-TAGGING: Adds = {
+TAGGING: apps.Adds = {
     AIOHTTP: {
         "on_response_prepare": lambda app: app.on_response_prepare.append(hook(NAME)),
         "middleware": middlewares(factory(NAME)),
@@ -174,7 +173,7 @@ def ask_header(application: Build) -> Answer:
 def old_style(name: str) -> Any:
     """As middlewares were before the decorator: called once a request, they return a handler."""
 
-    async def make(_: web.Application, handler: Handler) -> Handler:
+    async def make(_: web.Application, handler: apps.Handler) -> apps.Handler:
         return partial(undecorated(name), handler=handler)
 
     return make
@@ -187,11 +186,11 @@ class Tag:
     def __init__(self, name: str) -> None:
         self.name = name
 
-    async def __call__(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+    async def __call__(self, request: web.Request, handler: apps.Handler) -> web.StreamResponse:
         return tagged(await handler(request), self.name)  # type: ignore[no-any-return]
 
 
-FACTORIES: Adds = {
+FACTORIES: apps.Adds = {
     AIOHTTP: {
         "factory": middlewares(*map(factory, NAMES)),
         "factory, without @web.middleware": middlewares(*map(undecorated, NAMES)),
@@ -216,13 +215,13 @@ def ask_factory(application: Build) -> Answer:
 
 
 @web.middleware
-async def clone(request: web.Request, handler: Handler) -> web.StreamResponse:
+async def clone(request: web.Request, handler: apps.Handler) -> web.StreamResponse:
     """Gives the handler a request with another path."""
     return await handler(request.clone(rel_url=NEW))
 
 
 @web.middleware
-async def redirect(request: web.Request, handler: Handler) -> web.StreamResponse:
+async def redirect(request: web.Request, handler: apps.Handler) -> web.StreamResponse:
     """Lets the client ask again."""
     if request.path == OLD:
         raise web.HTTPPermanentRedirect(NEW)
@@ -240,7 +239,7 @@ async def rewrite_in_asgi(inner: Any, scope: Any, receive: Any, send: Any) -> No
     await inner(scope, receive, send)
 
 
-REWRITING: Adds = {
+REWRITING: apps.Adds = {
     AIOHTTP: {
         "middleware, request.clone(rel_url=…)": middlewares(clone),
         "middleware redirects": middlewares(redirect),
@@ -262,7 +261,7 @@ def ask_rewritten(application: Build) -> Answer:
 
 
 @web.middleware
-async def forbid(request: web.Request, handler: Handler) -> web.StreamResponse:
+async def forbid(request: web.Request, handler: apps.Handler) -> web.StreamResponse:
     raise web.HTTPForbidden
 
 
@@ -281,9 +280,9 @@ async def refuse_in_asgi(inner: Any, scope: Any, receive: Any, send: Any) -> Non
         await inner(scope, receive, send)
 
 
-refuse, aborting = asynchronous(lambda: ("no", 403)), asynchronous(lambda: abort(403))
+refuse, aborting = apps.asynchronous(lambda: ("no", 403)), apps.asynchronous(lambda: abort(403))
 
-REFUSING: Adds = {
+REFUSING: apps.Adds = {
     AIOHTTP: {"middleware raises HTTPForbidden": middlewares(forbid)},
     QUART: {
         "before_request returns 403": lambda app: app.before_request(refuse),

@@ -13,8 +13,8 @@ from quart.typing import ResponseReturnValue
 from werkzeug.exceptions import HTTPException
 
 from loopbench.loadtests.behaviour import applications as apps
+from loopbench.loadtests.behaviour.applications import AIOHTTP, QUART, Apps, Build, Work, serve
 from loopbench.loadtests.behaviour.asking import Answer, experiment
-from loopbench.loadtests.behaviour.serving import AIOHTTP, QUART, Apps, Build, Work, serve
 from loopbench.loadtests.behaviour.talking import NoAnswer, Reply, get, noting, seen, upgraded
 
 Layer = Callable[[Any], object]

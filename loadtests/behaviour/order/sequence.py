@@ -9,13 +9,11 @@ from aiohttp import web
 from quart import Blueprint, Quart, after_this_request, request_finished, request_started
 
 from loopbench.loadtests.behaviour import applications as apps
-from loopbench.loadtests.behaviour.applications import Adds, Handler
+from loopbench.loadtests.behaviour.applications import AIOHTTP, QUART, Adds, Build, Handler, serve
 from loopbench.loadtests.behaviour.asking import Answer, experiment, experiments, variants
-from loopbench.loadtests.behaviour.framework.raw_client import Leaving, Wire
 from loopbench.loadtests.behaviour.order import layers as order
 from loopbench.loadtests.behaviour.order.layers import STOP_S, around, asgi_around, talked
-from loopbench.loadtests.behaviour.serving import AIOHTTP, QUART, Build, serve
-from loopbench.loadtests.behaviour.talking import as_seen, noting, seen
+from loopbench.loadtests.behaviour.talking import Leaving, Wire, as_seen, noting, seen
 
 WORK_S = 0.5
 BOTH = ("first", "second")

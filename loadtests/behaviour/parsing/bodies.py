@@ -10,11 +10,11 @@ from typing import Any
 from aiohttp import web
 from quart import abort, request
 
-from loopbench.loadtests.behaviour.applications import aiohttp_app
+from loopbench.loadtests.behaviour import applications as apps
+from loopbench.loadtests.behaviour.applications import AIOHTTP, QUART, Apps, Build, serve
 from loopbench.loadtests.behaviour.asking import DEFAULT, Answer, experiment, experiments
 from loopbench.loadtests.behaviour.parsing import scene
-from loopbench.loadtests.behaviour.parsing.scene import exchanged, post, readers
-from loopbench.loadtests.behaviour.serving import AIOHTTP, QUART, Apps, Build, serve
+from loopbench.loadtests.behaviour.parsing.scene import exchanged, joined, post, readers
 from loopbench.loadtests.behaviour.talking import NoAnswer, Wire, as_seen, head, seen
 
 MIB = 2**20
@@ -148,7 +148,7 @@ async def quart_guarded() -> bytes:
 
 
 def aiohttp_expecting(expect_handler: Any = None) -> web.Application:
-    return aiohttp_app(web.post("/", aiohttp_guarded, expect_handler=expect_handler))
+    return apps.aiohttp_app(web.post("/", aiohttp_guarded, expect_handler=expect_handler))
 
 
 ALLOWED = "Authorization: x"
@@ -217,10 +217,6 @@ async def read_or_408(request: web.Request) -> bytes:
         raise web.HTTPRequestTimeout from None
 
 
-async def joined() -> bytes:
-    return b"".join([piece async for piece in request.body])
-
-
 MADE_408 = "asyncio.timeout(1), TimeoutError made HTTPRequestTimeout"
 BODY_TIMEOUT = partial(scene.quart_reader, BODY_TIMEOUT=1)
 stalled = partial(experiment, "stalled-body")
@@ -230,7 +226,7 @@ stalled = partial(experiment, "stalled-body")
 @stalled(AIOHTTP, "asyncio.timeout(1)", partial(scene.aiohttp_reader, read_bounded))
 @stalled(AIOHTTP, MADE_408, partial(scene.aiohttp_reader, read_or_408))
 @stalled(QUART, "BODY_TIMEOUT=1", BODY_TIMEOUT)
-@stalled(QUART, f"BODY_TIMEOUT=1, {IN_PIECES}", partial(BODY_TIMEOUT, joined))
+@stalled(QUART, f"BODY_TIMEOUT=1, {IN_PIECES}", partial(BODY_TIMEOUT, lambda: joined(request.body)))
 @stalled(QUART, "Hypercorn's read_timeout=1", BODY[QUART], read_timeout=1)
 def ask_stalled(application: Build, patience_s: float = 4.0, **options: Any) -> Answer:
     """Send 5 of 10 bytes, and wait."""

@@ -14,13 +14,12 @@ from typing import Any
 
 from aiohttp import web
 
-from loopbench.loadtests.behaviour.applications import asynchronous, hello
+from loopbench.loadtests.behaviour import applications as apps
+from loopbench.loadtests.behaviour.applications import AIOHTTP, ANSWERING, QUART, Build, Work, serve
 from loopbench.loadtests.behaviour.asking import DEFAULT, Answer, experiment, experiments
 from loopbench.loadtests.behaviour.framework import http2_client
-from loopbench.loadtests.behaviour.framework.http2_client import in_streams, pipelined
 from loopbench.loadtests.behaviour.many.handlers import Talk, on_one_connection
 from loopbench.loadtests.behaviour.parsing.scene import FOLLOWING, PLAIN, aiohttp_reader
-from loopbench.loadtests.behaviour.serving import AIOHTTP, ANSWERING, QUART, Build, Work, serve
 from loopbench.loadtests.behaviour.talking import NoAnswer, Wire, as_seen, head, seen
 
 ON_AIOHTTP, ON_QUART = PLAIN[AIOHTTP], PLAIN[QUART]
@@ -31,10 +30,10 @@ LONG_S = 80.0
 MOST = 1100
 SECOND, SILENT, CANCELS = "second request", "nothing ever sent", "handler_cancellation=True"
 DRIPPING = f"a byte every {EVERY_S:g} s"
-half_sent = partial(experiment, "half-sent-head")
-idle = partial(experiment, "idle-connection")
-several = partial(experiment, "requests-a-connection")
 HALF = b"GET / HTTP/1.1\r\nHost: local"
+half_sent = partial(experiment, "half-sent-head", begun=HALF, asks=False)
+idle = partial(experiment, "idle-connection", asks=True)
+several = partial(experiment, "requests-a-connection")
 
 
 def _closes(wire: Wire, patience_s: float, drips: bool) -> tuple[float, bytes] | None:
@@ -54,68 +53,60 @@ def _closes(wire: Wire, patience_s: float, drips: bool) -> tuple[float, bytes] |
     return None
 
 
-@half_sent(AIOHTTP, DEFAULT, ON_AIOHTTP, 30.0, bound_s=50, waits=True)
-@half_sent(AIOHTTP, "keepalive_timeout=1", ON_AIOHTTP, keepalive_timeout=1)
-@half_sent(AIOHTTP, f"keepalive_timeout=1, {SECOND}", ON_AIOHTTP, again=True, keepalive_timeout=1)
-@half_sent(QUART, DEFAULT, ON_QUART)
-@half_sent(QUART, "keep_alive_timeout=1", ON_QUART, keep_alive_timeout=1)
-@half_sent(QUART, f"keep_alive_timeout=1, {SECOND}", ON_QUART, again=True, keep_alive_timeout=1)
-@half_sent(AIOHTTP, f"keepalive_timeout=1, {DRIPPING}", ON_AIOHTTP, drips=True, keepalive_timeout=1)
-@half_sent(QUART, f"keep_alive_timeout=1, {DRIPPING}", ON_QUART, drips=True, keep_alive_timeout=1)
-def ask_half(
-    application: Build,
-    patience_s: float = 10.0,
-    again: bool = False,
-    drips: bool = False,
-    **options: Any,
+def given_up(
+    port: int, asks: bool, patience_s: float = 12.0, begun: bytes = b"", drips: bool = False
 ) -> Answer:
-    """again: a whole request goes before, on the same connection. drips: more of the head comes,
-    a byte at a time, for longer than the timeout."""
-    with serve(application(), **options) as server, Wire(server.port) as wire:
-        if again:
+    """When the server closes a connection, and with what.
+
+    asks: a whole request is answered before. begun: the first bytes of the next one. drips: more
+    of it comes, a byte at a time, for longer than the timeout.
+    """
+    with Wire(port) as wire:
+        if asks:
             wire.ask("GET", "/")
-        wire.send(HALF)
+        wire.send(begun)
         closed = _closes(wire, patience_s, drips)
     if closed is None:
         return Answer(f"open after {patience_s:g} s", "no answer, and it was not closed")
     took_s, said = closed
     status = said.split(b" ")[1].decode() if said else "without an answer"
-    told = f"closed after {took_s:.2f} s, {said!r}"
-    return Answer(f"closed after {took_s:.0f} s, {status}", told)
+    words = [f"closed after {took_s:.0f} s", *([status] if begun else [])]
+    return Answer(", ".join(words), f"closed after {took_s:.2f} s, {said!r}")
 
 
-def _idle(port: int, patience_s: float, silent: bool = False) -> Answer:
-    """Ask once, or not at all, and wait until the server closes."""
-    with Wire(port) as wire:
-        if not silent:
-            wire.ask("GET", "/")
-        closed = wire.closed(patience_s)
-    since = "a connect after which nothing was sent" if silent else "an answer"
-    if closed is None:
-        return Answer(f"open after {patience_s:g} s", f"{patience_s:g} s after {since} it was open")
-    return Answer(f"closed after {closed:.0f} s", f"closed {closed:.2f} s after {since}")
-
-
-@idle(AIOHTTP, DEFAULT, ON_AIOHTTP, LONG_S, bound_s=100, waits=True)
+@half_sent(AIOHTTP, DEFAULT, ON_AIOHTTP, patience_s=30.0, bound_s=50, waits=True)
+@half_sent(AIOHTTP, "keepalive_timeout=1", ON_AIOHTTP, keepalive_timeout=1)
+@half_sent(AIOHTTP, f"keepalive_timeout=1, {SECOND}", ON_AIOHTTP, asks=True, keepalive_timeout=1)
+@half_sent(QUART, DEFAULT, ON_QUART)
+@half_sent(QUART, "keep_alive_timeout=1", ON_QUART, keep_alive_timeout=1)
+@half_sent(QUART, f"keep_alive_timeout=1, {SECOND}", ON_QUART, asks=True, keep_alive_timeout=1)
+@half_sent(AIOHTTP, f"keepalive_timeout=1, {DRIPPING}", ON_AIOHTTP, drips=True, keepalive_timeout=1)
+@half_sent(QUART, f"keep_alive_timeout=1, {DRIPPING}", ON_QUART, drips=True, keep_alive_timeout=1)
+@idle(AIOHTTP, DEFAULT, ON_AIOHTTP, patience_s=LONG_S, bound_s=100, waits=True)
 @idle(AIOHTTP, "keepalive_timeout=1", ON_AIOHTTP, keepalive_timeout=1)
-@idle(AIOHTTP, f"keepalive_timeout=1, {SILENT}", ON_AIOHTTP, silent=True, keepalive_timeout=1)
+@idle(AIOHTTP, f"keepalive_timeout=1, {SILENT}", ON_AIOHTTP, asks=False, keepalive_timeout=1)
 @idle(QUART, DEFAULT, ON_QUART)
-@idle(QUART, SILENT, ON_QUART, silent=True)
+@idle(QUART, SILENT, ON_QUART, asks=False)
 @idle(QUART, "keep_alive_timeout=1", ON_QUART, keep_alive_timeout=1)
-def ask_idle(
-    application: Build, patience_s: float = 12.0, silent: bool = False, **options: Any
+def ask_given_up(
+    application: Build,
+    asks: bool,
+    patience_s: float = 12.0,
+    begun: bytes = b"",
+    drips: bool = False,
+    **options: Any,
 ) -> Answer:
     with serve(application(), **options) as server:
-        return _idle(server.port, patience_s, silent)
+        return given_up(server.port, asks, patience_s, begun, drips)
 
 
-@idle(AIOHTTP, "web.run_app", bound_s=100, waits=True)
+@experiment("idle-connection", AIOHTTP, "web.run_app", bound_s=100, waits=True)
 def ask_idle_of_run_app() -> Answer:
     """`web.run_app` takes the main thread, so that the client has another."""
 
     def client(port: int) -> Answer:
         try:
-            return _idle(port, LONG_S)
+            return given_up(port, True, LONG_S)
         finally:
             os.kill(os.getpid(), signal.SIGINT)
 
@@ -144,7 +135,7 @@ async def streamed() -> AsyncIterator[bytes]:
         yield piece
 
 
-HELLO: dict[str, Work] = {"/": hello, "/streamed": streamed}
+HELLO: dict[str, Work] = {"/": apps.hello, "/streamed": streamed}
 HOST, KEEP = "Host: localhost", "Connection: keep-alive"
 OLD_REQUESTS = {
     "GET": ("/", HOST),
@@ -195,10 +186,10 @@ def ask_http2(application: Build, upgrades: bool) -> Answer:
         if not upgrades or received.split()[1] == b"101":
             wire.send(client.data_to_send())
             received = wire.some()
-        if received.startswith(b"HTTP/1"):
-            line = received.split(b"\r\n")[0].decode()
-            return Answer(f"{line.split()[1]} over HTTP/1", f"the answer began {line!r}")
-        ((status, body),) = http2_client.finish(wire, client, 1, received)
+        try:
+            ((status, body),) = http2_client.finish(wire, client, 1, received)
+        except NoAnswer as error:
+            return Answer(f"{str(error).split()[1]} over HTTP/1", f"the answer began {error}")
     return Answer(f"{status} over HTTP/2", f"status {status} and {body!r} on stream 1")
 
 
@@ -208,11 +199,12 @@ async def slow() -> None:
     seen("slow ended")
 
 
-SLOW_AND_FAST: dict[str, Work] = {"/slow": slow, "/fast": asynchronous(partial(seen, "fast began"))}
+FAST = apps.asynchronous(partial(seen, "fast began"))
+SLOW_AND_FAST: dict[str, Work] = {"/slow": slow, "/fast": FAST}
 
 
-@experiments("pipelining", ANSWERING, (), pipelined)
-@experiment("pipelining", QUART, "two streams of HTTP/2", ANSWERING[QUART], in_streams)
+@experiments("pipelining", ANSWERING, (), http2_client.pipelined)
+@experiment("pipelining", QUART, "two streams of HTTP/2", ANSWERING[QUART], http2_client.in_streams)
 def ask_together(application: Build, talk: Talk) -> Answer:
     """The experiment of many.same-connection, with two requests."""
     most, answers = on_one_connection(application, talk, 2)

@@ -9,11 +9,10 @@ from contextlib import redirect_stderr, redirect_stdout
 from functools import partial
 from typing import Any
 
-from loopbench.loadtests.behaviour import applications
+from loopbench.loadtests.behaviour.applications import AIOHTTP, ANSWERING, QUART, Build, Work, serve
 from loopbench.loadtests.behaviour.asking import DEFAULT, Answer, experiment, experiments
-from loopbench.loadtests.behaviour.framework.events import logged
+from loopbench.loadtests.behaviour.framework.events import logged, loggers
 from loopbench.loadtests.behaviour.parsing.scene import PLAIN, exchanged
-from loopbench.loadtests.behaviour.serving import AIOHTTP, ANSWERING, QUART, Build, Work, serve
 from loopbench.loadtests.behaviour.talking import NoAnswer, get, head, reply_of
 
 REQUESTS = 3
@@ -63,11 +62,8 @@ RAISING: dict[str, Work] = {"/error": raising, "/streamed": raising_later}
 
 
 def _by(log: list[logging.LogRecord]) -> str:
-    names = {one.name for one in log if one.exc_info}
-    # Quart's logger has the name of the application, which is that of its module.
-    own = {applications.__name__: "the application's logger"}
-    loggers = sorted(own.get(name, name) for name in names)
-    return f"logged by {' and '.join(loggers)}" if loggers else "not logged"
+    by = loggers(one for one in log if one.exc_info)
+    return "not logged" if by == "nobody" else f"logged by {by}"
 
 
 error_page = partial(experiment, "error-page")

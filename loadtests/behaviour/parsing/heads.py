@@ -7,13 +7,13 @@ from typing import Any
 
 from aiohttp import web
 
-from loopbench.loadtests.behaviour.applications import adding
+from loopbench.loadtests.behaviour.applications import AIOHTTP, QUART, Adds, Build, adding
 from loopbench.loadtests.behaviour.asking import Answer, experiment, experiments, variants
 from loopbench.loadtests.behaviour.framework.events import logged
 from loopbench.loadtests.behaviour.parsing.scene import PLAIN, exchanged, outcome
-from loopbench.loadtests.behaviour.serving import AIOHTTP, QUART, Build
 from loopbench.loadtests.behaviour.talking import head, reply_of
 
+CHUNKS = b"3\r\nabc\r\n0\r\n\r\n"
 REST = b"\r\nHost: localhost\r\n\r\n"
 REQUEST_LINES = {
     "no HTTP at all": b"hello\r\n\r\n",
@@ -34,9 +34,6 @@ def ask_bad_line(application: Build, request: bytes) -> Answer:
     told = ", ".join(f"{one.name} logged an {one.levelname}" for one in errors)
     how = ", logged" if errors else ""
     return Answer(f"{got.words}{how}", f"{got.told}; {told or 'nothing was logged'}")
-
-
-CHUNKS = b"3\r\nabc\r\n0\r\n\r\n"
 
 
 def post(body: bytes, *lines: str) -> bytes:
@@ -138,21 +135,19 @@ async def rename(*given: Any) -> Any:
     return given[-1]
 
 
-IN_HOOKS = adding(
-    {
-        AIOHTTP: {
-            "Server removed in on_response_prepare": lambda a: a.on_response_prepare.append(remove),
-            "Server set in on_response_prepare": lambda a: a.on_response_prepare.append(rename),
-        },
-        QUART: {"Server set in after_request": lambda app: app.after_request(rename)},
-    }
-)
+IN_HOOKS: Adds = {
+    AIOHTTP: {
+        "Server removed in on_response_prepare": lambda app: app.on_response_prepare.append(remove),
+        "Server set in on_response_prepare": lambda app: app.on_response_prepare.append(rename),
+    },
+    QUART: {"Server set in after_request": lambda app: app.after_request(rename)},
+}
 
 of_quart = partial(experiment, "server-header", QUART)
 
 
 @experiments("server-header", PLAIN)
-@variants("server-header", IN_HOOKS)
+@variants("server-header", adding(IN_HOOKS))
 @of_quart("include_server_header=False", PLAIN[QUART], include_server_header=False)
 @of_quart("include_date_header=False", PLAIN[QUART], include_date_header=False)
 def ask_server(application: Build, **options: Any) -> Answer:

@@ -9,11 +9,11 @@ from typing import Any
 from aiohttp import web
 from quart import Blueprint, Quart, request
 
-from loopbench.loadtests.behaviour.applications import aiohttp_app, asynchronous
+from loopbench.loadtests.behaviour import applications as apps
+from loopbench.loadtests.behaviour.applications import AIOHTTP, ANSWERING, QUART, App, Apps, Build
 from loopbench.loadtests.behaviour.asking import Answer, Variants, experiment, experiments, variants
-from loopbench.loadtests.behaviour.parsing.scene import PLAIN, exchanged, outcome, readers
-from loopbench.loadtests.behaviour.serving import AIOHTTP, ANSWERING, QUART, App, Apps, Build
-from loopbench.loadtests.behaviour.talking import as_seen, head, reply_of, seen
+from loopbench.loadtests.behaviour.parsing.scene import PLAIN, exchanged, outcome, readers, reading
+from loopbench.loadtests.behaviour.talking import Reply, as_seen, head, reply_of, seen
 
 aiohttp_route = partial(PLAIN[AIOHTTP], lambda request: dict(request.match_info))
 """GET of the path that it is given answers with the parameters of the path."""
@@ -93,26 +93,23 @@ def ask_slash(make: Callable[[str], App], otherwise: tuple[str, str]) -> Answer:
     return ask_path(partial(make, route), target)
 
 
-USERS: dict[str, Build] = {
+USERS: Apps = {
     AIOHTTP: partial(aiohttp_route, "/users/{name}"),
     QUART: partial(quart_route, "/users/<name>"),
 }
 LETTERS = {
-    "%C3%A9": b"/users/%C3%A9",
-    "the same letter in two code points": b"/users/e%CC%81",
-    "UTF-8 as it is": b"/users/\xc3\xa9",
-    "%E9, Latin-1": b"/users/%E9",
-    "%00": b"/users/a%00b",
+    "%C3%A9": head("GET", "/users/%C3%A9"),
+    "the same letter in two code points": head("GET", "/users/e%CC%81"),
+    "UTF-8 as it is": head("GET", "/users/\xe9"),
+    "%E9, Latin-1": head("GET", "/users/%E9"),
+    "%00": head("GET", "/users/a%00b"),
 }
 
 
-@experiments("unicode-path", USERS, LETTERS)
-def ask_letters(application: Build, target: bytes) -> Answer:
-    got = exchanged(application(), b"GET " + target + b" HTTP/1.1\r\nHost: localhost\r\n\r\n")
-    if got.reply is None or got.reply.status != 200:
-        return Answer(got.words, got.told)
-    name = json.loads(got.reply.body)["name"]
-    return Answer(f"read as {name!a}", f"{target!r} was read as {name!r}, {len(name)} long")
+@reading("unicode-path", USERS, LETTERS, fate=True)
+def letters(reply: Reply) -> Answer:
+    name = json.loads(reply.body)["name"]
+    return Answer(f"read as {name!a}", f"it was read as {name!r}, {len(name)} long")
 
 
 def _listed(listed: set[str], written: set[str]) -> Answer:
@@ -125,10 +122,10 @@ def _listed(listed: set[str], written: set[str]) -> Answer:
 
 @experiment("list-of-routes", AIOHTTP, "app.router.routes()")
 def list_on_aiohttp() -> Answer:
-    handler = asynchronous(web.Response)
+    handler = apps.asynchronous(web.Response)
     written = web.get("/", handler), web.post("/users/{id}", handler), web.static("/files", ".")
-    app = aiohttp_app(*written)
-    app.add_subapp("/part", aiohttp_app(web.get("/in/{name}", handler)))
+    app = apps.aiohttp_app(*written)
+    app.add_subapp("/part", apps.aiohttp_app(web.get("/in/{name}", handler)))
     routes = [(one.method, one.resource) for one in app.router.routes()]
     listed = {f"{method} {resource.canonical}" for method, resource in routes if resource}
     return _listed(listed, {"GET /", "POST /users/{id}", "GET /files", "GET /part/in/{name}"})
@@ -136,7 +133,7 @@ def list_on_aiohttp() -> Answer:
 
 @experiment("list-of-routes", QUART, "app.url_map.iter_rules()")
 def list_on_quart() -> Answer:
-    app, handler = Quart(__name__), asynchronous(str)
+    app, handler = Quart(__name__), apps.asynchronous(str)
     part = Blueprint("part", __name__, url_prefix="/part")
     part.add_url_rule("/in/<name>", "in", handler)
     app.add_url_rule("/", "root", handler)
@@ -154,8 +151,8 @@ def handled(request: Any) -> str:
 
 
 HEADS = readers(handled, lambda: handled(request))
-ANSWER = asynchronous(web.Response)
-UNHEADED = partial(aiohttp_app, web.get("/", ANSWER, allow_head=False))
+ANSWER = apps.asynchronous(web.Response)
+UNHEADED = partial(apps.aiohttp_app, web.get("/", ANSWER, allow_head=False))
 
 
 @experiments("head-on-get", HEADS)
@@ -202,7 +199,7 @@ def ask_method(application: Build, method: str) -> Answer:
 def quart_unusual() -> Quart:
     app = Quart(__name__)
     for path, method in (("/", "GET"), ("/purge", "PURGE"), ("/foo", "FOO")):
-        app.add_url_rule(path, path, asynchronous(str), methods=[method])
+        app.add_url_rule(path, path, apps.asynchronous(str), methods=[method])
     return app
 
 
@@ -214,7 +211,7 @@ UNKNOWN = {
     "get to a GET route": head("get", "/"),
 }
 UNUSUAL: Apps = {
-    AIOHTTP: partial(aiohttp_app, web.get("/", ANSWER), PURGE, FOO),
+    AIOHTTP: partial(apps.aiohttp_app, web.get("/", ANSWER), PURGE, FOO),
     QUART: quart_unusual,
 }
 experiments("unknown-method", UNUSUAL, UNKNOWN)(outcome)

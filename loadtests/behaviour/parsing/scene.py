@@ -4,7 +4,7 @@ connection, and small applications for either framework."""
 import inspect
 import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -13,9 +13,9 @@ from typing import Any
 from aiohttp import web
 from quart import Quart, jsonify, request
 
-from loopbench.loadtests.behaviour.applications import aiohttp_app
+from loopbench.loadtests.behaviour import applications as apps
+from loopbench.loadtests.behaviour.applications import AIOHTTP, QUART, App, Apps, Build, serve
 from loopbench.loadtests.behaviour.asking import Answer, experiments
-from loopbench.loadtests.behaviour.serving import AIOHTTP, QUART, App, Apps, Build, serve
 from loopbench.loadtests.behaviour.talking import NoAnswer, Reply, Wire, head
 
 OPEN, CLOSES, WAITS = "stays open", "then closes", "then waits"
@@ -97,20 +97,19 @@ Words = Callable[[Reply], Answer]
 
 
 def reading(
-    question: str, applications: Apps, requests: Mapping[str, bytes]
+    question: str, applications: Apps, requests: Mapping[str, bytes], *, fate: bool = False
 ) -> Callable[[Words], Words]:
     """A row for each application under each request, given by setting. The function tells what
-    an answer of 200 says of it; any other is an Answer by itself."""
+    an answer of 200 says of it; any other is an Answer by itself: its status, and with `fate` what
+    becomes of the connection."""
 
     def register(words: Words) -> Words:
         @experiments(question, applications, requests)
         def ask(application: Build, data: bytes) -> Answer:
-            with serve(application()) as server, Wire(server.port) as wire:
-                wire.send(data)
-                reply = wire.answer()
-            if reply.status == 200:
-                return words(reply)
-            return Answer(f"{reply.status}", f"it said {' '.join(reply.text.split())[:80]!r}")
+            got = exchanged(application(), data)
+            if got.reply and got.reply.status == 200:
+                return words(got.reply)
+            return Answer(got.words if fate else got.status, got.told)
 
         return words
 
@@ -131,6 +130,10 @@ async def quart_length() -> bytes:
     return b"%d bytes" % len(await request.get_data())
 
 
+async def joined(pieces: AsyncIterable[bytes]) -> bytes:
+    return b"".join([piece async for piece in pieces])
+
+
 async def found(value: Any) -> Any:
     """What is read, whether it has to be waited for or not."""
     return await value if inspect.isawaitable(value) else value
@@ -147,7 +150,7 @@ def aiohttp_reader(
         plain = isinstance(value, str | bytes)
         return web.Response(body=value) if plain else web.json_response(value)
 
-    return aiohttp_app(web.get(path, handler), web.post(path, handler), **options)
+    return apps.aiohttp_app(web.get(path, handler), web.post(path, handler), **options)
 
 
 def quart_reader(read: Callable[[], Any] = quart_length, **config: Any) -> Quart:

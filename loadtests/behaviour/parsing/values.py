@@ -8,13 +8,14 @@ from typing import IO, Any
 from aiohttp import web
 from quart import Quart, request
 
-from loopbench.loadtests.behaviour.applications import answering, asynchronous
+from loopbench.loadtests.behaviour import applications as apps
+from loopbench.loadtests.behaviour.applications import AIOHTTP, QUART, Build
 from loopbench.loadtests.behaviour.asking import DEFAULT, Answer, experiment, experiments
 from loopbench.loadtests.behaviour.parsing import scene
 from loopbench.loadtests.behaviour.parsing.scene import exchanged, post, readers, reading
-from loopbench.loadtests.behaviour.serving import AIOHTTP, QUART, Build
 from loopbench.loadtests.behaviour.talking import Reply, head, reply_of
 
+VALUE = {"b": 1, "a": "é"}
 QUERIES = ("?a=1&a=2", "?a=&b", "?a=1+2", "?a=%zz", "?a=%FF", "?a=1;b=2", "?A=1&a=2")
 QUERY = readers(
     aiohttp=lambda request: {"pairs": list(request.query.items()), "by name": request.query["a"]},
@@ -130,10 +131,9 @@ LARGE = {
 }
 
 
-@experiments("body-limit-form", readers(aiohttp_count, quart_count), LARGE)
-def ask_large(application: Build, data: bytes) -> Answer:
-    seen = exchanged(application(), data)
-    return Answer(seen.status if seen.reply else seen.words, seen.told)
+@reading("body-limit-form", readers(aiohttp_count, quart_count), LARGE)
+def fields(reply: Reply) -> Answer:
+    return Answer("200", f"the handler counted {reply.text}")
 
 
 def where(file: IO[bytes]) -> str:
@@ -207,10 +207,11 @@ async def quart_read(silent: bool = False) -> bytes:
 
 
 def bad(way: str = "") -> dict[str, bytes]:
-    """Bodies that are no JSON, by the setting under which they are read in that way."""
-    bodies = {"broken": b'{"a":', "empty": b"", "not UTF-8": b'{"a": "\xff"}'}
-    named = {", ".join(filter(None, (f"{name} body", way))): body for name, body in bodies.items()}
-    return {DEFAULT if name == "broken body" else name: body for name, body in named.items()}
+    """Requests with bodies that are no JSON, by the setting under which they are read that way."""
+    bodies = {"broken body": b'{"a":', "empty body": b"", "not UTF-8 body": b'{"a": "\xff"}'}
+    named = {f"{name}, {way}" if way else name: body for name, body in bodies.items()}
+    sent = {name: post("/", "application/json", body) for name, body in named.items()}
+    return {DEFAULT if name == "broken body" else name: data for name, data in sent.items()}
 
 
 CATCHING = {AIOHTTP: partial(aiohttp_catching, json.JSONDecodeError)}
@@ -218,15 +219,13 @@ CATCHING_MORE = {AIOHTTP: partial(aiohttp_catching, ValueError)}
 SILENT = {QUART: partial(scene.quart_reader, partial(quart_read, silent=True))}
 
 
-@experiments("json-bad", {AIOHTTP: aiohttp_catching}, bad())
-@experiments("json-bad", CATCHING, bad("except json.JSONDecodeError"))
-@experiments("json-bad", CATCHING_MORE, bad("except ValueError"))
-@experiments("json-bad", {QUART: partial(scene.quart_reader, quart_read)}, bad())
-@experiments("json-bad", SILENT, bad("get_json(silent=True)"))
-def ask_bad(application: Build, body: bytes) -> Answer:
-    seen = exchanged(application(), post("/", "application/json", body))
-    read = f", {seen.reply.text}" if seen.reply and seen.reply.status == 200 else ""
-    return Answer(f"{seen.status}{read}", seen.told)
+@reading("json-bad", {AIOHTTP: aiohttp_catching}, bad())
+@reading("json-bad", CATCHING, bad("except json.JSONDecodeError"))
+@reading("json-bad", CATCHING_MORE, bad("except ValueError"))
+@reading("json-bad", {QUART: partial(scene.quart_reader, quart_read)}, bad())
+@reading("json-bad", SILENT, bad("get_json(silent=True)"))
+def read_all_the_same(reply: Reply) -> Answer:
+    return Answer(f"200, {reply.text}", f"it was {reply.text}")
 
 
 async def checked(request: web.Request) -> Any:
@@ -236,32 +235,26 @@ async def checked(request: web.Request) -> Any:
 
 
 LATIN = "application/json; charset=latin-1"
-TYPES = ("text/plain", "no Content-Type", "application/problem+json", LATIN)
-CHECKED = "text/plain, request.content_type checked"
-FORCED = "text/plain, get_json(force=True)"
-CHECKING = partial(scene.aiohttp_reader, checked)
+TYPED = {
+    name: post("/", "" if name == "no Content-Type" else name, '{"é": 1}'.encode())
+    for name in ("text/plain", "no Content-Type", "application/problem+json", LATIN)
+}
+CHECKED = {"text/plain, request.content_type checked": TYPED["text/plain"]}
+FORCED = {"text/plain, get_json(force=True)": TYPED["text/plain"]}
 FORCING = partial(scene.quart_reader, lambda: request.get_json(force=True))
 
 
-@experiments("json-wrong-type", READ_AND_ANSWERED, TYPES)
-@experiment("json-wrong-type", AIOHTTP, CHECKED, CHECKING, "text/plain")
-@experiment("json-wrong-type", QUART, FORCED, FORCING, "text/plain")
-def ask_type(application: Build, sent: str) -> Answer:
-    content_type = "" if sent == "no Content-Type" else sent
-    got = exchanged(application(), post("/", content_type, '{"é": 1}'.encode()))
-    evidence = f"a JSON object of UTF-8 as {content_type or 'nothing'}: {got.told}"
-    if got.reply is None or got.reply.status != 200:
-        return Answer(got.status, evidence)
-    read = json.loads(got.reply.body)
+@reading("json-wrong-type", READ_AND_ANSWERED, TYPED)
+@reading("json-wrong-type", {AIOHTTP: partial(scene.aiohttp_reader, checked)}, CHECKED)
+@reading("json-wrong-type", {QUART: FORCING}, FORCED)
+def of_type(reply: Reply) -> Answer:
+    read = json.loads(reply.body)
     words = "None" if read is None else f"read as {read}"
-    return Answer("read" if read == {"é": 1} else words, evidence)
-
-
-VALUE = {"b": 1, "a": "é"}
+    return Answer("read" if read == {"é": 1} else words, f"the object of UTF-8 was read as {read}")
 
 
 def aiohttp_dumping(dumps: Any = json.dumps) -> web.Application:
-    return answering(asynchronous(lambda: web.json_response(VALUE, dumps=dumps)))
+    return apps.answering(apps.asynchronous(lambda: web.json_response(VALUE, dumps=dumps)))
 
 
 def quart_jsonifying(debug: bool = False, **settings: bool) -> Quart:

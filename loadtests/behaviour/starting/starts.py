@@ -18,15 +18,16 @@ from aiohttp import web
 from hypercorn.config import Config
 
 from loopbench.loadtests.behaviour import applications as apps
+from loopbench.loadtests.behaviour.applications import AIOHTTP, QUART, App, Build, serve
 from loopbench.loadtests.behaviour.asking import DEFAULT, Answer, experiment, experiments, variants
 from loopbench.loadtests.behaviour.framework import raw_client
-from loopbench.loadtests.behaviour.serving import AIOHTTP, QUART, App, Build, serve
 from loopbench.loadtests.behaviour.talking import as_seen, noting, seen
 from loopbench.loadtests.services.free_port import free_port
 
 TIMES = 3
 REQUESTS = 10
 HOOK_S = 0.5
+STARTED, CLEANED = "started first", "cleaned first"
 
 
 def get(port: int, bound_s: float = 5.0) -> str | None:
@@ -164,9 +165,6 @@ class Broken(Exception):
     """What the second hook raises."""
 
 
-STARTED, CLEANED = "started first", "cleaned first"
-
-
 async def broken(*_: object) -> None:
     raise Broken("the start-up is broken")
 
@@ -215,19 +213,16 @@ async def start_and_clean(app: web.Application, port: int) -> None:
         await runner.cleanup()
 
 
-FAILING = apps.adding(
-    {
-        AIOHTTP: {"on_startup and on_cleanup": hooks, "cleanup_ctx": contexts},
-        QUART: {"before_serving and after_serving": hooks, "while_serving": contexts},
-    }
-)
-CLEANING = {
-    f"{setting}, runner.cleanup() in finally": make for setting, make in FAILING[AIOHTTP].items()
+FAILING: apps.Adds = {
+    AIOHTTP: {"on_startup and on_cleanup": hooks, "cleanup_ctx": contexts},
+    QUART: {"before_serving and after_serving": hooks, "while_serving": contexts},
 }
+IN_FINALLY = "{}, runner.cleanup() in finally"
+CLEANING = {AIOHTTP: {IN_FINALLY.format(name): add for name, add in FAILING[AIOHTTP].items()}}
 
 
-@variants("failing-startup-hook", FAILING, start_and_stop)
-@variants("failing-startup-hook", {AIOHTTP: CLEANING}, start_and_clean)
+@variants("failing-startup-hook", apps.adding(FAILING), start_and_stop)
+@variants("failing-startup-hook", apps.adding(CLEANING), start_and_clean)
 def ask_failing(application: Build, begin: Begin) -> Answer:
     app, port = application(), free_port()
 

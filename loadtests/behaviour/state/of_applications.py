@@ -8,10 +8,10 @@ from aiohttp import web
 from quart import Blueprint, Quart, current_app, g, request
 
 from loopbench.loadtests.behaviour import applications as apps
-from loopbench.loadtests.behaviour.asking import NONE, Answer, experiment, variants
+from loopbench.loadtests.behaviour.applications import AIOHTTP, QUART, App, Build, serve
+from loopbench.loadtests.behaviour.asking import Answer, experiment, variants
 from loopbench.loadtests.behaviour.framework.events import kinds, warned
 from loopbench.loadtests.behaviour.parsing.scene import aiohttp_reader, quart_length, quart_reader
-from loopbench.loadtests.behaviour.serving import AIOHTTP, QUART, App, Build, serve
 from loopbench.loadtests.behaviour.talking import Wire, get, reply_of
 
 MINE, THEIRS = web.AppKey("limit", int), web.AppKey("limit", int)
@@ -48,12 +48,12 @@ def extensions(app: Quart) -> apps.Plain:
     return lambda: current_app.extensions["mine"]["limit"]
 
 
-@experiment("app-keys", AIOHTTP, 'app["limit"]', apps.aiohttp_calling, strings)
-@experiment("app-keys", AIOHTTP, 'web.AppKey("limit", int)', apps.aiohttp_calling, keys)
-@experiment("app-keys", AIOHTTP, "app.limit", apps.aiohttp_calling, attribute)
-@experiment("app-keys", QUART, 'app.config["LIMIT"]', apps.quart_calling, config)
-@experiment("app-keys", QUART, 'app.extensions["…"]', apps.quart_calling, extensions)
-@experiment("app-keys", QUART, "app.limit", apps.quart_calling, attribute)
+@experiment("app-keys", AIOHTTP, 'app["limit"]', apps.CALLING[AIOHTTP], strings)
+@experiment("app-keys", AIOHTTP, 'web.AppKey("limit", int)', apps.CALLING[AIOHTTP], keys)
+@experiment("app-keys", AIOHTTP, "app.limit", apps.CALLING[AIOHTTP], attribute)
+@experiment("app-keys", QUART, 'app.config["LIMIT"]', apps.CALLING[QUART], config)
+@experiment("app-keys", QUART, 'app.extensions["…"]', apps.CALLING[QUART], extensions)
+@experiment("app-keys", QUART, "app.limit", apps.CALLING[QUART], attribute)
 def ask_same_name(
     application: Callable[[apps.Plain], App], store: Callable[[Any], apps.Plain]
 ) -> Answer:
@@ -158,13 +158,8 @@ def look_for_limits() -> Answer:
     app = aiohttp_reader(client_max_size=1000)
     with serve(app) as server:
         posted = _post(server.port)
-    public = [name for name in dir(app) if "max" in name and not name.startswith("_")]
-    if public:
-        return Answer("there is a setting", f"an Application has {', '.join(public)}")
-    nearest = (
-        "client_max_size is given once, to the constructor of an Application, which shows none"
-    )
-    return Answer(NONE, f"{posted} where 1,000 are allowed; {nearest}")
+    nearest = f"client_max_size of the constructor: {posted} where 1,000 are allowed"
+    return apps.counterpart(dir(app), "(?!_).*max.*", nearest)
 
 
 def aiohttp_nested(look: Callable[[web.Request], str], shadowed: bool = False) -> web.Application:

@@ -1,7 +1,7 @@
 """What is kept for one request: with it or its response, in `g`, in a session; in a WebSocket."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine
 from functools import partial
 from typing import Any
 
@@ -11,10 +11,10 @@ from itsdangerous import BadData, base64_decode, base64_encode
 from quart import Quart, Response, current_app, g, request, session, websocket
 
 from loopbench.loadtests.behaviour import applications as apps
-from loopbench.loadtests.behaviour.asking import NONE, Answer, experiment, experiments, variants
+from loopbench.loadtests.behaviour.applications import AIOHTTP, QUART, Build, serve
+from loopbench.loadtests.behaviour.asking import Answer, experiment, experiments, variants
 from loopbench.loadtests.behaviour.framework.events import kinds, warned
 from loopbench.loadtests.behaviour.parsing.scene import aiohttp_reader, quart_reader
-from loopbench.loadtests.behaviour.serving import AIOHTTP, QUART, Build, serve
 from loopbench.loadtests.behaviour.talking import Wire, as_seen, noting, reply_of, seen, upgraded
 
 USER: Any = web.RequestKey("user", str) if hasattr(web, "RequestKey") else "user"
@@ -185,8 +185,8 @@ def ask_session(secret_key: str | None = None) -> Answer:
     with serve(app) as server, Wire(server.port) as wire:
         stored = wire.ask("GET", "/store")
         cookie = (stored.header("set-cookie") or "").partition(";")[0]
-        cookies = [("Cookie", cookie)], [("Cookie", _forged(cookie))]
-        found, found_forged = (wire.ask("GET", "/look", headers=one).text for one in cookies)
+        lines = f"Cookie: {cookie}", f"Cookie: {_forged(cookie)}"
+        found, found_forged = (wire.ask("GET", "/look", line).text for line in lines)
     words = [f"{stored.status}", "kept in a cookie" if found == "Ada" else "not kept"]
     if cookie:
         words.append("the client can read it" if "Ada" in _read(cookie) else "unreadable")
@@ -348,21 +348,12 @@ def ask_websocket(application: Build, *look: Callable[[], object]) -> Answer:
     return Answer(f"{said[0]}, {same}", f"the two messages were {said[0]!r} and {said[1]!r}")
 
 
-NO_G = (
-    "aiohttp.web has no g, current_app or request; the nearest thing is request[key], or a "
-    "context variable of one's own"
-)
-NO_SESSION = "aiohttp.web has no session; the nearest thing is the package aiohttp-session"
-NO_ITEMS = "a Response of Quart has no __setitem__; the nearest thing is g"
-ITEMS = ("__setitem__", "__getitem__")
-LIKE_G = ("g", "current_app", "request", "current_request")
-LIKE_SESSION = ("session", "Session", "get_session")
+LIKE_G, NEAR_G = "g|(current_)?(app|request)", "request[key], or a context variable of one's own"
 
 
-@experiment("response-storage", QUART, 'response["cost"]', Response, ITEMS, NO_ITEMS)
-@experiment("g-lifetime", AIOHTTP, "g", web, LIKE_G, NO_G)
-@experiments("session-default", {AIOHTTP: web}, (), LIKE_SESSION, NO_SESSION)
-def look_for_a_counterpart(where: Any, names: Sequence[str], nearest: str) -> Answer:
-    """Whether one framework has what the other one has, under any of these names."""
-    has = ", ".join(name for name in names if hasattr(where, name))
-    return Answer(f"there is {has}", "it is there now") if has else Answer(NONE, nearest)
+@experiment("response-storage", QUART, 'response["cost"]', Response, "__[gs]etitem__", "g")
+@experiment("g-lifetime", AIOHTTP, "g", web, LIKE_G, NEAR_G)
+@experiments("session-default", {AIOHTTP: web}, (), "(get_)?[Ss]ession", "aiohttp-session")
+def look_for_a_counterpart(where: Any, like: str, nearest: str) -> Answer:
+    """Whether one framework has what the other one has."""
+    return apps.counterpart(dir(where), like, nearest)

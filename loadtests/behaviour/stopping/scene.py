@@ -12,9 +12,9 @@ from aiohttp import WSCloseCode, web
 from quart import Quart, request, websocket
 
 from loopbench.loadtests.behaviour import applications as apps
+from loopbench.loadtests.behaviour.applications import AIOHTTP, QUART, App, Build, serve
 from loopbench.loadtests.behaviour.asking import DEFAULT, Answer, experiment, experiments
 from loopbench.loadtests.behaviour.framework.raw_client import Leaving, NoAnswer, Wire, get
-from loopbench.loadtests.behaviour.serving import AIOHTTP, QUART, App, Build, serve
 from loopbench.loadtests.behaviour.talking import as_seen, noting, received, seen, shake_hands
 
 SHORT_S = 1.5

@@ -7,7 +7,7 @@ from multiprocessing import forkserver
 
 import pytest
 
-from loopbench.loadtests.behaviour.framework.process import Nursery, nursery
+from loopbench.loadtests.behaviour.framework.process import Nursery
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -20,5 +20,5 @@ def fork_server_of_this_process() -> None:
 @pytest.fixture(scope="module")
 def asker() -> Iterator[Nursery]:
     """Asks experiments, each in a process of its own."""
-    with nursery() as ready:
+    with Nursery() as ready:
         yield ready

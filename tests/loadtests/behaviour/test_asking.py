@@ -13,7 +13,7 @@ import pytest
 from click.testing import CliRunner
 
 from loopbench.loadtests.behaviour.framework import scheduler
-from loopbench.loadtests.behaviour.framework.catalogue import TOPICS, Asked, experiments, questions
+from loopbench.loadtests.behaviour.framework.catalogue import TOPICS, Asked, experiments
 from loopbench.loadtests.behaviour.framework.command import askable, behaviour
 from loopbench.loadtests.behaviour.framework.question import (
     Agrees,
@@ -36,10 +36,12 @@ from loopbench.results.schema import BEHAVIOUR
 from loopbench.servers.stacks import CORE
 from tests.conftest import ROOT
 
+QUESTIONS = {one.name: one.question for one in experiments().values()}
+
 
 def test_every_question_asks_both_core_stacks() -> None:
     """Every topic has questions, and they have an experiment on each of the two."""
-    found = questions()
+    found = QUESTIONS
     assert {name.partition(".")[0] for name in found} == set(TOPICS)
     for name, question in found.items():
         assert {experiment.stack for experiment in question.experiments} >= set(CORE), name
@@ -65,12 +67,12 @@ def test_the_report_asks_for_questions_that_there_are() -> None:
     source = (ROOT / "results" / "report" / "questions" / "questions.py").read_text()
     named = re.findall(r'Asks\("([^"]+)"', source)
     assert len(named) >= 4
-    assert set(named) <= questions().keys()
+    assert set(named) <= QUESTIONS.keys()
 
 
 def test_claims_and_advice_are_about_somebody() -> None:
     """A claim names stacks and settings that are asked, at most one claim for each."""
-    for name, question in questions().items():
+    for name, question in QUESTIONS.items():
         asked = {(one.stack, one.setting) for one in question.experiments}
         for claim in question.claims:
             met = [(stack, setting) for stack, setting in asked if claim.is_about(stack, setting)]
@@ -83,7 +85,7 @@ def test_claims_and_advice_are_about_somebody() -> None:
 
 def test_the_same_setting_is_asked_once() -> None:
     """Rows are known by question, stack and setting; `experiments` raises for two alike."""
-    assert len(experiments()) >= 2 * len(questions())
+    assert len(experiments()) >= 2 * len(QUESTIONS)
 
 
 QUESTION = Question(
@@ -211,7 +213,7 @@ def _asked(setting: str, bound_s: float, alone: bool = False, waits: bool = Fals
 def test_all_are_asked_the_long_ones_first(monkeypatch: pytest.MonkeyPatch) -> None:
     """Those that must be alone come last, one after another."""
     listening = Listening()
-    monkeypatch.setattr(scheduler, "nursery", lambda: nullcontext(listening))
+    monkeypatch.setattr(scheduler, "Nursery", lambda: nullcontext(listening))
 
     wanted = [_asked("alone 1", 99.0, True), _asked("alone 2", 9.0, True)]
     wanted += [_asked("short", 1.0), _asked("long", 50.0)]
@@ -234,7 +236,7 @@ def test_what_waits_for_minutes_keeps_nothing_alone(monkeypatch: pytest.MonkeyPa
             """What waits comes last."""
             return self._under_way.pop(), _outcome("yes")
 
-    monkeypatch.setattr(scheduler, "nursery", lambda: nullcontext(Beside()))
+    monkeypatch.setattr(scheduler, "Nursery", lambda: nullcontext(Beside()))
     wanted = [
         _asked("waits", 80.0, waits=True),
         _asked("computes", 9.0),
@@ -247,7 +249,7 @@ def test_what_waits_for_minutes_keeps_nothing_alone(monkeypatch: pytest.MonkeyPa
 def test_what_waits_for_minutes_takes_no_place(monkeypatch: pytest.MonkeyPatch) -> None:
     """However many there are: as many others are under way at once as without them."""
     listening = Listening()
-    monkeypatch.setattr(scheduler, "nursery", lambda: nullcontext(listening))
+    monkeypatch.setattr(scheduler, "Nursery", lambda: nullcontext(listening))
     many = 2 * scheduler.TOGETHER
     wanted = [_asked(f"waits {number}", 80.0, waits=True) for number in range(many)]
     wanted += [_asked(f"computes {number}", 9.0) for number in range(many)]
@@ -296,7 +298,7 @@ def test_only_what_waited_for_a_cpu_is_asked_again(
             return self._under_way.pop(), Outcome(said, "", 0.25, "", waited_s=waited_s)
 
     waiting = Waiting()
-    monkeypatch.setattr(scheduler, "nursery", lambda: nullcontext(waiting))
+    monkeypatch.setattr(scheduler, "Nursery", lambda: nullcontext(waiting))
     experiment = Experiment("aiohttp", "default", lambda: Answer("", ""), sensitive=True)
     ((_, outcome),) = scheduler.ask_all([Asked("order", "order.so", QUESTION, experiment)])
     assert outcome.answer is not None and outcome.answer.answer == "yes"
@@ -312,4 +314,4 @@ def test_the_example_of_a_new_question_is_one_that_is_asked() -> None:
     assert code in (folder / "values.py").read_text(encoding="utf-8")
     plain = "".join(line.removeprefix("  ") for line in texts.splitlines(keepends=True))
     assert plain in (folder / "questions.toml").read_text(encoding="utf-8")
-    assert "parsing.header-values" in questions()
+    assert "parsing.header-values" in QUESTIONS

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from loopbench.loadtests.behaviour.blocking.neighbours import SHARING, ask_innocent, behind
-from loopbench.loadtests.behaviour.framework.process import Nursery, nursery
+from loopbench.loadtests.behaviour.framework.process import Nursery
 from loopbench.loadtests.behaviour.framework.question import Answer, Key
 
 STACKS = ("aiohttp", "quart-hypercorn")
@@ -21,7 +21,7 @@ def shared(key: Key) -> Answer:
 
 @pytest.fixture(scope="module")
 def pools() -> Iterator[Nursery]:
-    with nursery(shared) as ready:
+    with Nursery(shared) as ready:
         yield ready
 
 

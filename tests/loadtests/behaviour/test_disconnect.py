@@ -13,7 +13,7 @@ from loopbench.loadtests.behaviour.applications import each
 from loopbench.loadtests.behaviour.disconnect.detection import kinds
 from loopbench.loadtests.behaviour.disconnect.leaving import console, serving, shown
 from loopbench.loadtests.behaviour.disconnect.saving import application, fate, saving
-from loopbench.loadtests.behaviour.framework.process import Nursery, nursery
+from loopbench.loadtests.behaviour.framework.process import Nursery
 from loopbench.loadtests.behaviour.framework.question import Answer, Key
 from loopbench.loadtests.behaviour.framework.raw_client import Leaving
 
@@ -61,7 +61,7 @@ def ask_odd(key: Key) -> Answer:
 @pytest.fixture(scope="module")
 def odd() -> Iterator[Nursery]:
     """Asks for saves in odd ways."""
-    with nursery(ask_odd) as asker:
+    with Nursery(ask_odd) as asker:
         yield asker
 
 
@@ -99,7 +99,7 @@ def ask_console(_: Key) -> Answer:
 
 def test_the_console_is_heard_below_python() -> None:
     """Of threads and of handlers that keep the stream; it is handed on afterwards."""
-    with nursery(ask_console) as asker:
+    with Nursery(ask_console) as asker:
         outcome = asker.ask(("console", "", ""), 20.0)
     assert outcome.answer is not None, outcome.problem
     assert outcome.answer.answer == "one, two, three"

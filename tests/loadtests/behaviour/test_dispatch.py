@@ -9,7 +9,7 @@ import pytest
 from loopbench.loadtests.behaviour.applications import SYNC
 from loopbench.loadtests.behaviour.dispatch import pools as pool
 from loopbench.loadtests.behaviour.dispatch.coroutines import ordered
-from loopbench.loadtests.behaviour.framework.process import Nursery, nursery
+from loopbench.loadtests.behaviour.framework.process import Nursery
 from loopbench.loadtests.behaviour.framework.question import Answer, Key
 
 STACKS = ("aiohttp", "quart-hypercorn")
@@ -23,7 +23,7 @@ def threads(key: Key) -> Answer:
 
 @pytest.fixture(scope="module")
 def pools() -> Iterator[Nursery]:
-    with nursery(threads) as ready:
+    with Nursery(threads) as ready:
         yield ready
 
 

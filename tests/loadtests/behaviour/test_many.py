@@ -10,12 +10,12 @@ from functools import partial
 
 import pytest
 
-from loopbench.loadtests.behaviour.applications import SYNC, around_serving
+from loopbench.loadtests.behaviour import applications as apps
+from loopbench.loadtests.behaviour.applications import AIOHTTP, ANSWERING, QUART, App, Build, Work
 from loopbench.loadtests.behaviour.framework.crowd import Crowd
-from loopbench.loadtests.behaviour.framework.process import Nursery, nursery
+from loopbench.loadtests.behaviour.framework.process import Nursery
 from loopbench.loadtests.behaviour.framework.question import Answer, Key
 from loopbench.loadtests.behaviour.many import handlers
-from loopbench.loadtests.behaviour.serving import AIOHTTP, ANSWERING, QUART, App, Build, Work
 
 STACKS = (AIOHTTP, QUART)
 
@@ -28,7 +28,7 @@ def slow_to_accept(application: Build, works: dict[str, Work]) -> App:
         asyncio.get_running_loop().call_later(0.05, time.sleep, 0.5)
         yield
 
-    around_serving(app, block)
+    apps.around_serving(app, block)
     return app
 
 
@@ -36,7 +36,7 @@ def other(key: Key) -> Answer:
     """key: what is to be limited, stack, and to how many. How many there are at once then."""
     what, stack, most = key
     if what == "threads":
-        return handlers.ask_hundred(SYNC[stack], handlers.plain, threads=int(most))
+        return handlers.ask_hundred(apps.SYNC[stack], handlers.plain, threads=int(most))
     if what == "slow to accept":
         return handlers.ask_limit(partial(slow_to_accept, ANSWERING[stack]), (1, {"limit": 0}))
     return handlers.ask_limit(ANSWERING[stack], (1, {"limit": int(most)}))
@@ -44,7 +44,7 @@ def other(key: Key) -> Answer:
 
 @pytest.fixture(scope="module")
 def others() -> Iterator[Nursery]:
-    with nursery(other) as ready:
+    with Nursery(other) as ready:
         yield ready
 
 

@@ -7,8 +7,8 @@ from functools import partial
 
 import pytest
 
-from loopbench.loadtests.behaviour.applications import added
-from loopbench.loadtests.behaviour.framework.process import Nursery, nursery
+from loopbench.loadtests.behaviour.applications import Build, added
+from loopbench.loadtests.behaviour.framework.process import Nursery
 from loopbench.loadtests.behaviour.framework.question import Answer, Key
 from loopbench.loadtests.behaviour.order.layers import APPS, Layer
 from loopbench.loadtests.behaviour.order.sequence import (
@@ -19,7 +19,6 @@ from loopbench.loadtests.behaviour.order.sequence import (
     hooks,
     middlewares,
 )
-from loopbench.loadtests.behaviour.serving import Build
 
 AIOHTTP, QUART = "aiohttp", "quart-hypercorn"
 
@@ -42,7 +41,7 @@ def ask_other(key: Key) -> Answer:
 @pytest.fixture(scope="module")
 def other() -> Iterator[Nursery]:
     """Asks them."""
-    with nursery(ask_other) as asker:
+    with Nursery(ask_other) as asker:
         yield asker
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from loopbench.loadtests.behaviour.framework.process import Nursery, nursery
+from loopbench.loadtests.behaviour.framework.process import Nursery
 from tests.conftest import ROOT
 from tests.loadtests.behaviour.strange import misbehave
 from tests.servers.processes import eventually
@@ -33,7 +33,7 @@ def _parent(pid: int) -> int:
 @pytest.fixture(scope="module")
 def odd() -> Iterator[Nursery]:
     """Asks experiments that do not behave."""
-    with nursery(misbehave) as asker:
+    with Nursery(misbehave) as asker:
         yield asker
 
 
@@ -79,7 +79,7 @@ def test_one_that_fails_says_how(odd: Nursery, what: str, problem: str) -> None:
 def test_what_is_under_way_ends_with_the_nursery(tmp_path: Path) -> None:
     """As when a person has interrupted it."""
     pids = tmp_path / "pids"
-    with nursery(misbehave) as asker:
+    with Nursery(misbehave) as asker:
         asker.begin(("hang", str(pids), ""), 60.0)
         assert eventually(lambda: pids.exists() and len(pids.read_text().split()) == 2)
     for pid in map(int, pids.read_text().split()):
@@ -88,10 +88,10 @@ def test_what_is_under_way_ends_with_the_nursery(tmp_path: Path) -> None:
 
 HARNESS = """
 import sys
-from loopbench.loadtests.behaviour.framework.process import nursery
+from loopbench.loadtests.behaviour.framework.process import Nursery
 from tests.loadtests.behaviour.strange import misbehave
 if __name__ == "__main__":
-    with nursery(misbehave) as asker:
+    with Nursery(misbehave) as asker:
         for what in ("hang", "answer"):
             print(asker.ask((what, sys.argv[1], ""), 60.0))
 """

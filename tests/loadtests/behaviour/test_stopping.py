@@ -15,7 +15,7 @@ from aiohttp import web
 from hypercorn.config import Config
 
 from loopbench.loadtests.behaviour.framework.catalogue import experiments
-from loopbench.loadtests.behaviour.framework.process import Nursery, nursery
+from loopbench.loadtests.behaviour.framework.process import Nursery
 from loopbench.loadtests.behaviour.stopping import scene
 from loopbench.loadtests.behaviour.stopping.scene import GRACE_S, STACKS, when
 from tests.loadtests.behaviour.stops import stop
@@ -25,7 +25,7 @@ QUART = "quart-hypercorn"
 
 @pytest.fixture(scope="module")
 def stopper() -> Iterator[Nursery]:
-    with nursery(stop) as ready:
+    with Nursery(stop) as ready:
         yield ready
 
 

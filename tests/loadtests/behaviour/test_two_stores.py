@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from loopbench.loadtests.behaviour.disconnect.stores import SERVERS, SETTINGS, count
-from loopbench.loadtests.behaviour.framework.catalogue import questions
+from loopbench.loadtests.behaviour.framework.catalogue import experiments
 from loopbench.servers.contract.data_cases import BOTH_PROTECTIONS
 from loopbench.servers.lifecycle.process import ServerProcess, server_process
 from tests.servers.choices import stacks
@@ -39,8 +39,8 @@ def test_pairs_that_are_half_written(server: ServerProcess, protect: str) -> Non
 
 def test_each_stack_and_protection_is_asked() -> None:
     """On the embedded stores one by one, on Redis and PostgreSQL all together."""
-    asked = questions()["disconnect.two-stores"].experiments
-    settings = [(one.stack, one.setting) for one in asked]
+    asked = [key for key in experiments() if key[0] == "disconnect.two-stores"]
+    settings = [(stack, setting) for _, stack, setting in asked]
     assert len(settings) == (len(BOTH_PROTECTIONS) + 1) * len(SERVERS)
     for stack, setting, _ in SERVERS:
         for what in (*(f"protect={one}" for one in BOTH_PROTECTIONS), "Redis and PostgreSQL"):
