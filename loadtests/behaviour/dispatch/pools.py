@@ -8,14 +8,13 @@ import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
-from functools import partial
 from pathlib import Path
 
 from loopbench.loadtests.behaviour.applications import AIOHTTP, QUART, SYNC, Build, serve
 from loopbench.loadtests.behaviour.asking import DEFAULT, Answer, experiment, experiments, variants
 from loopbench.loadtests.behaviour.framework.crowd import Crowd
 from loopbench.loadtests.behaviour.starting.starts import get as get_when_ready
-from loopbench.loadtests.behaviour.talking import Reply, Wire, get
+from loopbench.loadtests.behaviour.talking import Leaving, Reply, Wire
 from loopbench.loadtests.services.free_port import free_port
 
 FORMULA = "min(32, cpus + 4)"
@@ -50,10 +49,16 @@ def connected(port: int, count: int) -> Iterator[list[Wire]]:
 
 
 def all_ask(wires: list[Wire], target: str = "/") -> list[Reply]:
-    """GET target over all of them at once."""
+    """GET target over all of them at once. Whoever is told that its connection closes leaves: a
+    worker of gunicorn waits up to 2 s for that before it serves the next one."""
     for wire in wires:
         wire.request("GET", target)
-    return [wire.answer(60.0) for wire in wires]
+    replies = []
+    for wire in wires:
+        replies.append(wire.answer(60.0))
+        if replies[-1].header("connection") == "close":
+            wire.leave(Leaving.FIN)
+    return replies
 
 
 CALLS = 64
@@ -100,18 +105,24 @@ FLASK = {
 """The arguments of `python -m` that serve the application at PORT."""
 
 
-@variants("flask-threads", FLASK, bound_s=60.0)
-def ask_flask(command: str) -> Answer:
+@contextmanager
+def running(command: str) -> Iterator[int]:
+    """One of these, which serves until the end; its port. Raises ConnectionError."""
     port = free_port()
     arguments = command.replace("PORT", str(port)).split()
     with subprocess.Popen([sys.executable, "-m", *arguments], cwd=_FOLDER) as process:
         try:
             if get_when_ready(port, 30.0) is None:
                 raise ConnectionError(f"{command} never answered")
-            with ThreadPoolExecutor(REQUESTS) as clients:
-                texts = [reply.text for reply in clients.map(partial(get, port), ["/"] * REQUESTS)]
+            yield port
         finally:
             process.terminate()
+
+
+@variants("flask-threads", FLASK, bound_s=60.0)
+def ask_flask(command: str) -> Answer:
+    with running(command) as port, connected(port, REQUESTS) as wires:
+        texts = [reply.text for reply in all_ask(wires)]
     threads = len(set(texts))
     words = {1: "one thread for all", REQUESTS: "a thread a request"}.get(threads)
     told = f"{REQUESTS} requests at once ran on {threads} threads, such as {texts[0]!r}"

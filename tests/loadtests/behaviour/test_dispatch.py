@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from loopbench.loadtests.behaviour.applications import SYNC
+from loopbench.loadtests.behaviour.applications import SYNC, serve
 from loopbench.loadtests.behaviour.dispatch import pools as pool
 from loopbench.loadtests.behaviour.dispatch.coroutines import ordered
 from loopbench.loadtests.behaviour.framework.process import Nursery
@@ -48,3 +48,31 @@ def test_costs_are_told_apart_only_where_they_are_far_apart() -> None:
     assert ordered({"c": 30.0, "a": 10.0, "b": 20.0}) == "a, then b, then c"
     assert ordered({"b": 12.0, "a": 13.0, "c": 40.0}) == "a and b, then c"
     assert ordered({"b": 10.0, "a": 10.0}) == "a and b"
+
+
+def test_clients_that_connect_before_they_ask_do_not_hold_up_gunicorn() -> None:
+    """Its one worker serves one connection after another, and waits for each client to close."""
+    with (
+        pool.running(pool.FLASK["flask-gthread"]["gunicorn without options"]) as port,
+        pool.connected(port, 3) as wires,
+    ):
+        replies = pool.all_ask(wires)
+        assert [reply.status for reply in replies] == [200, 200, 200]
+        assert [wire.left for wire in wires] == [True, True, True]
+
+
+def ask_twice(key: Key) -> Answer:
+    """key: the stack. How many have answered on the same connections, and how many have left."""
+    with serve(SYNC[key[0]](lambda: "hello")) as server, pool.connected(server.port, 3) as wires:
+        replies = pool.all_ask(wires) + pool.all_ask(wires)
+        left = sum(wire.left for wire in wires)
+        return Answer(f"{len(replies)} answered, {left} left", "")
+
+
+@pytest.mark.parametrize("stack", STACKS)
+def test_clients_stay_where_the_connection_is_kept(stack: str) -> None:
+    """Nobody told them that it closes."""
+    with Nursery(ask_twice) as asker:
+        outcome = asker.ask((stack, "", ""), 20.0)
+    assert outcome.answer is not None, outcome.problem
+    assert outcome.answer.answer == "6 answered, 0 left"
