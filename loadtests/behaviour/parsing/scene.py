@@ -103,14 +103,16 @@ def reading(
     an answer of 200 says of it; any other is an Answer by itself: its status, and with `fate` what
     becomes of the connection."""
 
+    rows = experiments(question, applications, requests)
+
     def register(words: Words) -> Words:
-        @experiments(question, applications, requests)
         def ask(application: Build, data: bytes) -> Answer:
             got = exchanged(application(), data)
             if got.reply and got.reply.status == 200:
                 return words(got.reply)
             return Answer(got.words if fate else got.status, got.told)
 
+        rows(ask)
         return words
 
     return register
