@@ -62,7 +62,7 @@ def _page(topic: str) -> str:
 
 def _head(questions: Sequence[Question]) -> Iterator[str]:
     said = formatting.listed(behaviour_answers.versions(questions), 20)
-    pythons = formatting.listed(behaviour_answers.pythons(questions), 20)
+    pythons = " and ".join(behaviour_answers.pythons(questions))
     count = sum(len(question.asked) for question in questions)
     yield "# What the stacks really do"
     yield ""
@@ -70,9 +70,9 @@ def _head(questions: Sequence[Question]) -> Iterator[str]:
         f"{len(questions)} questions about how aiohttp and Quart behave, asked by experiment: a "
         "small application on its framework's own server, with the framework's own defaults "
         f"unless a setting is named, and a client on a real socket. {count} answers, seen on "
-        f"Python {pythons} with {escaped(said)}. Where Pythons differ, the answer says so; the "
-        "evidence is that of the newest, and of "
-        "the first of settings that were seen to do the same."
+        f"Python {pythons} with {escaped(said)}. Where Pythons differ, the answer says so. "
+        "Settings with the same answer stand together, with the evidence of the first of them, "
+        "seen on the newest Python."
     )
     yield ""
     yield (
@@ -84,27 +84,37 @@ def _head(questions: Sequence[Question]) -> Iterator[str]:
 
 
 def _differing(questions: Sequence[Question], address: Callable[[Question], str]) -> Iterator[str]:
-    """What is commonly said and is not so, each with a link to its question."""
-    wrong = [(question, one) for question in questions for one in question.asked if _differs(one)]
+    """What is commonly said and is not so, by topic, each with links to its questions."""
+    wrong = [question for question in questions if any(map(_differs, question.asked))]
     if wrong:
         yield "## Commonly said, and not so"
         yield ""
         yield (
-            "Each with the commonest answer of a stack, and its settings in brackets; the question "
-            "behind it has all of them."
+            "After each claim stands what was seen where it is wrong: for each stack the answer "
+            f"that most of its settings gave, and in brackets at most {MOST_SETTINGS} of them by "
+            "name. The linked question has all answers."
         )
         yield ""
-        claims = grouped((one.claim, (question, one)) for question, one in wrong)
-        for claim, places in claims.items():
-            asked = [one for _, one in places]
-            seen = "; ".join(
-                f"{words}: {'; '.join(told)}"
-                for agrees, words in (("no", "not so"), ("partly", "partly so"))
-                if (told := list(_in_short(one for one in asked if one.agrees == agrees)))
-            )
-            question = places[0][0]
-            yield f"- “{prose(claim)}” {seen}. [{prose(question.asks)}]({address(question)})"
+    for topic, mine in behaviour_answers.topics(wrong).items():
+        yield f"### {escaped(topic)}"
         yield ""
+        asked = ((question, one) for question in mine for one in question.asked if _differs(one))
+        claims = grouped((one.claim, (question, one)) for question, one in asked)
+        for claim, places in claims.items():
+            yield f"- “{prose(claim)}” {_wrong([one for _, one in places])} " + ", ".join(
+                f"[{prose(question.asks)}]({address(question)})"
+                for question in {question.name: question for question, _ in places}.values()
+            )
+        yield ""
+
+
+def _wrong(asked: Sequence[Asked]) -> str:
+    """Of one claim: where it is not so, and where it is so in part."""
+    return " ".join(
+        f"**{words}:** {'; '.join(told)}."
+        for agrees, words in (("no", "Not so"), ("partly", "Partly so"))
+        if (told := list(_in_short(one for one in asked if one.agrees == agrees)))
+    )
 
 
 def _in_short(asked: Iterable[Asked]) -> Iterator[str]:
@@ -137,13 +147,13 @@ def _alike(asked: Iterable[Asked]) -> list[list[Asked]]:
 
 def _labels(group: Sequence[Asked], most: int | None = None) -> str:
     """The stack, and the settings that are not the default alone. most: so many of them; all."""
-    settings = [one.setting for one in group]
+    settings = list(dict.fromkeys(one.setting for one in group))
     named = [
         "by default" if setting == behaviour_answers.DEFAULT else code(setting)
         for setting in settings[:most]
     ]
     if len(named) < len(settings):
-        named.append(f"{len(settings) - len(named)} more")
+        named.append(f"and {len(settings) - len(named)} more")
     return escaped(group[0].stack) + (
         "" if settings == [behaviour_answers.DEFAULT] else f" ({'; '.join(named)})"
     )

@@ -92,7 +92,7 @@ def test_the_article_says_claim_answer_and_what_follows(folder: Path) -> None:
         "> Commonly said of quart-hypercorn: Quart finishes what it began. That is not so" in text
     )
     assert "*What follows (quart-hypercorn):* Shield what must be finished." in text
-    assert "- “Quart finishes what it began.” not so: quart-hypercorn (`FIN`): lost." in text
+    assert "- “Quart finishes what it began.” **Not so:** quart-hypercorn (`FIN`): lost." in text
     assert "&lt;b&gt;half\\*" in text
     assert "(it varies)" in text
 
