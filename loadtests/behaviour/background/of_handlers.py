@@ -20,9 +20,6 @@ from loopbench.loadtests.behaviour.talking import as_seen, get, seen
 Begin = Callable[[Work], object]
 """Begins the task, inside the handler."""
 
-Hook = Callable[[Any], object]
-"""Gives an application a clean-up."""
-
 
 def create_task(work: Work) -> None:
     asyncio.create_task(work())  # noqa: RUF006  this is what is asked about
@@ -37,10 +34,8 @@ def add_background_task(work: Work) -> None:
     current_app.add_background_task(work)
 
 
-def beginning(
-    answers: Build, begin: Begin, work: Work, hook: Hook | None = None, **config: float
-) -> App:
-    """The handler begins the task and answers. hook: what waits for the task."""
+def beginning(answers: Build, begin: Begin, work: Work, hook: Any = None, **config: float) -> App:
+    """The handler begins the task and answers. hook: adds what waits for the task."""
 
     async def handler() -> str:
         begin(work)

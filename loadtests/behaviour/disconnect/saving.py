@@ -47,7 +47,7 @@ FILE = Path("saves")
 """In a folder of the experiment's own."""
 
 busy = Inside()
-"""All that has to come to an end: handlers, saves and their steps."""
+"""All that has to come to an end beside the handler: saves and their steps."""
 
 
 @contextmanager
@@ -92,10 +92,11 @@ def lines() -> int:
 
 def settled() -> int:
     """The same, when all that was begun has come to an end. Raises TimeoutError."""
+    seen.expect("over", "the handler never ended")
     until = time.monotonic() + SETTLED_BOUND_S
     while busy.now:
         if time.monotonic() > until:
-            raise TimeoutError("the save, or its handler, did not come to an end")
+            raise TimeoutError("the save did not come to an end")
         time.sleep(0.005)
     return lines()
 
@@ -106,13 +107,6 @@ schedulers: list[aiojobs.Scheduler] = []
 
 Way = Callable[[], Awaitable[object]]
 """What a handler awaits in order to have the save done."""
-
-
-@contextmanager
-def handling() -> Iterator[None]:
-    """The inside of a handler: notes how it ends."""
-    with busy, seen.ends("handler"):
-        yield
 
 
 def application(
@@ -133,7 +127,7 @@ def application(
         await way()
         return "saved"
 
-    app = answers({"/": handler}, handling, **config)
+    app = answers({"/": handler}, scene.handling, **config)
     apps.around_serving(app, with_scheduler)
     if waiting:
         apps.at_end(app, apps.wait_for_kept)
@@ -160,7 +154,7 @@ def fate(begin: scene.Begin, leaving: Leaving) -> Answer:
         client = f", the client {received(wire)}"
     ends = [event for event in seen.events if event.startswith("handler ")]
     told = f"{saved} of 2 lines in the file after {leaving.value}{client}"
-    answer = f"{SAVED[saved]}, {' and '.join(ends) or 'handler never ended'}"
+    answer = f"{SAVED[saved]}, {' and '.join(ends)}"
     return as_seen(answer, told, scene.shown(scene.console()))
 
 
@@ -255,7 +249,7 @@ def aiohttp_atomic() -> web.Application:
 
     @web.middleware
     async def note(request: web.Request, handler: Handler) -> web.StreamResponse:
-        with handling():
+        with scene.handling():
             return await handler(request)
 
     app = apps.aiohttp_app(web.post("/", handler), middlewares=[note])
@@ -269,8 +263,8 @@ async def progress() -> AsyncIterator[bytes]:
         yield f"{line} step saved\n".encode()
 
 
-PLAIN_AWAIT, STREAMED = apps.each(application, saving.save), scene.doing(progress, handling)
-SYNC_ROUTE = partial(apps.quart_answering, {}, handling, sync={"/": saving.save_blocking})
+PLAIN_AWAIT, STREAMED = apps.each(application, saving.save), scene.doing(progress)
+SYNC_ROUTE = partial(apps.quart_answering, {}, scene.handling, sync={"/": saving.save_blocking})
 
 scene.leaves("plain-await", scene.not_told(PLAIN_AWAIT))(fate)
 scene.leaves("aiojobs-atomic", scene.begins({AIOHTTP: aiohttp_atomic}))(fate)

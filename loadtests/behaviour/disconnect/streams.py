@@ -23,14 +23,10 @@ BLOCKED_S = 3.0
 """How long a write that is stuck is watched after its client has left."""
 
 
-noted = partial(seen.ends, over="over")
-"""Notes what ends the inside."""
-
-
 def end() -> str:
-    """What that was, by now."""
-    ends = ("finished", "cancelled", "ended by ")
-    found = next((one for one in seen.events if one.startswith(ends)), "nothing")
+    """What has ended the handler by now: `finished`, or the name of an exception."""
+    ends = (one.removeprefix("handler ") for one in seen.events if one.startswith("handler "))
+    found = next(ends, "nothing")
     return "CancelledError" if found == "cancelled" else found.removeprefix("ended by ")
 
 
@@ -41,7 +37,7 @@ async def sent(piece: bytes, times: int, apart_s: float) -> AsyncIterator[bytes]
         await asyncio.sleep(apart_s)
 
 
-STREAM = scene.doing(partial(sent, b"x" * 1000, 50, 0.02), noted)
+STREAM = scene.doing(partial(sent, b"x" * 1000, 50, 0.02))
 
 
 @scene.leaves("stream-ends", scene.begins(STREAM))
@@ -76,8 +72,8 @@ async def whole() -> str:
 
 
 WRITE = "response-write-after-leave"
-PIECEWISE, WHOLE = scene.doing(pieces, noted), scene.doing(whole, noted)
-STUCK = scene.doing(partial(pieces, LARGE), noted)
+PIECEWISE, WHOLE = scene.doing(pieces), scene.doing(whole)
+STUCK = scene.doing(partial(pieces, LARGE))
 
 
 def _leave_first(begin: scene.Begin, leaving: Leaving) -> str:
@@ -130,7 +126,7 @@ def ask_blocked(begin: scene.Begin, leaving: Leaving) -> Answer:
 
 async def noting_body(reading: Awaitable[bytes | str]) -> str:
     seen("begun")
-    with noted():
+    with scene.handling():
         seen(f"{len(await reading)} bytes")
     return "read"
 
@@ -161,7 +157,7 @@ def ask_unread(begin: scene.Begin, leaving: Leaving) -> Answer:
 
 
 EVENT_STREAM = {"Content-Type": "text/event-stream"}
-SENT_EVENTS = scene.doing(partial(sent, b"data: 1\n\n", EVENTS, APART_S), noted, EVENT_STREAM)
+SENT_EVENTS = scene.doing(partial(sent, b"data: 1\n\n", EVENTS, APART_S), headers=EVENT_STREAM)
 
 
 @scene.leaves("server-sent-events", scene.begins(SENT_EVENTS))
@@ -174,7 +170,7 @@ def ask_events(begin: scene.Begin, leaving: Leaving) -> Answer:
         left = time.perf_counter()
         ended = seen.wait("over", EVENTS * APART_S + 2)
     more = seen.events.count("sent") - before
-    if not ended or "finished" in seen:
+    if not ended or end() == "finished":
         return as_seen("never")
     took_s = seen.at("over") - left
     when = "at once" if took_s < APART_S / 2 else "with the next event"
