@@ -32,7 +32,6 @@ HEAD_START_S = 0.025
 """How much earlier the twelve are sent."""
 
 BURN_S = 0.5
-TRYING = re.compile(r"(a*)*b")
 PIECE, LARGE = b"hello " * 10, b"x" * 2**16
 MOST_MB = 64
 """Far more than what all buffers on the way to a client hold together."""
@@ -169,16 +168,6 @@ def in_python() -> None:
         sum(range(1000))
 
 
-def matching() -> None:
-    """One call into C that keeps the lock: a regular expression that tries everything."""
-    TRYING.match("a" * 22)
-
-
-def hashing() -> None:
-    """One call into C that lets go of the lock, as it is made for each password."""
-    hashlib.pbkdf2_hmac("sha256", b"password", b"salt", 1_000_000)
-
-
 @contextmanager
 def processes() -> Iterator[apps.Way]:
     """A pool of one process, which is ready before it is needed."""
@@ -209,8 +198,10 @@ Ways = Callable[[], AbstractContextManager[apps.Way]]
 COMPUTING, IN_THREAD = apps.each(computing), apps.each(computing_in_thread)
 COMPUTATIONS = {
     "Python code": in_python,
-    "a long regular expression": matching,
-    "hashlib.pbkdf2_hmac": hashing,
+    # One call into C that keeps the lock: it tries everything.
+    "a long regular expression": partial(re.compile(r"(a*)*b").match, "a" * 22),
+    # One call into C that lets go of the lock, as it is made for each password.
+    "hashlib.pbkdf2_hmac": partial(hashlib.pbkdf2_hmac, "sha256", b"password", b"salt", 10**6),
 }
 IN_PROCESS = {"Python code in a ProcessPoolExecutor": in_python}
 IN_THREADS = apps.named(IN_THREAD, "in a thread", "in a sync route")

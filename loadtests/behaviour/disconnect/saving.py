@@ -206,15 +206,10 @@ BEGUN: dict[str, Way] = {
 """By question, what the handler awaits, and what it begins without waiting for it."""
 
 
-async def background_task() -> None:
-    current_app.add_background_task(saving.save)
-
-
-async def background_thread() -> None:
-    """Plain code is run in a thread."""
-    current_app.add_background_task(saving.save_blocking)
-
-
+background_task = apps.asynchronous(lambda: current_app.add_background_task(saving.save))
+in_background_thread = apps.asynchronous(
+    lambda: current_app.add_background_task(saving.save_blocking)
+)
 ON_AIOHTTP, ON_QUART, FIN = (AIOHTTP,), (QUART,), scene.FIN
 MORE = "more to await after it"
 
@@ -224,7 +219,7 @@ for question, way in BEGUN.items():
     saves(question, and_more(way), MORE, leavings=FIN)
 saves("background-task", background_task, stacks=ON_QUART)
 saves("background-task", and_more(background_task), MORE, ON_QUART, FIN)
-saves("background-task", background_thread, "a plain function", ON_QUART, FIN)
+saves("background-task", in_background_thread, "a plain function", ON_QUART, FIN)
 saves("two-shielded-steps", AWAITED["shield"], "one shield around both", leavings=FIN)
 saves("aiojobs-atomic", as_a_job, stacks=ON_QUART)
 # aiohttp has no sync routes: the nearest thing.

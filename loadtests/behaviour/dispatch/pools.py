@@ -5,7 +5,7 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -20,18 +20,13 @@ from loopbench.loadtests.services.free_port import free_port
 FORMULA = "min(32, cpus + 4)"
 """From the documentation of concurrent.futures.ThreadPoolExecutor."""
 
-_cpus: Callable[[], int | None] = getattr(os, "process_cpu_count", os.cpu_count)
-"""Since Python 3.13 those that the process may use, before those that there are."""
-
-
-def default_size() -> int:
-    """FORMULA, of this machine."""
-    return min(32, (_cpus() or 1) + 4)
+DEFAULT_SIZE = min(32, (getattr(os, "process_cpu_count", os.cpu_count)() or 1) + 4)
+"""FORMULA, of this machine: since Python 3.13 of the CPUs that a process may use."""
 
 
 def in_words(count: int) -> str:
     """FORMULA where that is what was counted, else the count."""
-    return FORMULA if count == default_size() else str(count)
+    return FORMULA if count == DEFAULT_SIZE else str(count)
 
 
 async def set_pool(threads: int | None, _: object = None) -> None:
@@ -78,7 +73,7 @@ def ask_pool(application: Build, threads: int | None = None) -> Answer:
     count = len(crowd.threads)
     families = " and ".join(sorted({re.sub(r"\d+$", "N", name) for name in crowd.threads}))
     told = f"{CALLS} requests at once ran on {count} threads, such as {min(crowd.threads)!r}"
-    told += f", at most {crowd.most} at a time; {FORMULA} is {default_size()} here"
+    told += f", at most {crowd.most} at a time; {FORMULA} is {DEFAULT_SIZE} here"
     return Answer(f"{in_words(count)} threads, named {families}", told)
 
 

@@ -76,8 +76,8 @@ def _claim(whom: str, said: str, text: Mapping[str, Any]) -> Claim:
     return Claim(said, verdicts, text.get("of", alike))
 
 
-def _read() -> Iterator[tuple[str, str, Question]]:
-    """Topic, name and Question. Raises ValueError where texts or experiments are missing."""
+def _read() -> Iterator[Asked]:
+    """All of them. Raises ValueError where texts or experiments are missing."""
     told: set[str] = set()
     for topic in TOPICS:
         texts = tomllib.loads((_import(topic) / "questions.toml").read_text(encoding="utf-8"))
@@ -90,8 +90,9 @@ def _read() -> Iterator[tuple[str, str, Question]]:
                 for whom, sayings in text.get("claims", {}).items()
                 for said, claim in sayings.items()
             )
-            follows = text.get("follows", {})
-            yield topic, name, Question(text["asks"], rows.get(name, ()), claims, follows)
+            mine, follows = rows.get(name, ()), text.get("follows", {})
+            question = Question(text["asks"], mine, claims, follows)
+            yield from (Asked(topic, name, question, one) for one in mine)
     for name in told ^ registered().keys():
         missing = "experiment" if name in told else "text in its topic's questions.toml"
         raise ValueError(f"{name} has no {missing}")
@@ -104,10 +105,8 @@ def experiments() -> Mapping[Key, Asked]:
     Raises ValueError where two of one Question have the same stack and setting.
     """
     found: dict[Key, Asked] = {}
-    for topic, name, question in _read():
-        for experiment in question.experiments:
-            asked = Asked(topic, name, question, experiment)
-            if asked.key in found:
-                raise ValueError(f"{' '.join(asked.key)} is there twice")
-            found[asked.key] = asked
+    for asked in _read():
+        if asked.key in found:
+            raise ValueError(f"{' '.join(asked.key)} is there twice")
+        found[asked.key] = asked
     return MappingProxyType(found)

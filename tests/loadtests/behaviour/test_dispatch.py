@@ -37,7 +37,7 @@ def test_the_pool_is_as_large_as_it_is_made(pools: Nursery, stack: str) -> None:
 
 def test_the_default_size_is_told_as_what_it_is_everywhere() -> None:
     """A count is told by the formula where it is what the formula gives, and only there."""
-    size = pool.default_size()
+    size = pool.DEFAULT_SIZE
     assert 5 <= size <= 32
     assert pool.in_words(size) == "min(32, cpus + 4)"
     assert pool.in_words(size + 1) == str(size + 1)
