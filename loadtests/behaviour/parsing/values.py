@@ -133,7 +133,7 @@ LARGE = {
 
 @reading("body-limit-form", readers(aiohttp_count, quart_count), LARGE)
 def fields(reply: Reply) -> Answer:
-    return Answer("200", f"the handler counted {reply.text}")
+    return Answer("200", f"the handler counted {reply.text.strip()}")
 
 
 def where(file: IO[bytes]) -> str:
