@@ -185,6 +185,16 @@ def counterpart(names: Iterable[str], like: str, nearest: str) -> Answer:
     return Answer(found or NONE, f"names like {like}: {found or 'none'}; the nearest is {nearest}")
 
 
+def asgi(layer: Callable[..., Coroutine[Any, Any, None]]) -> Callable[[Quart], None]:
+    """ASGI middleware around a Quart application. layer: is given what was there before it, and
+    then what every ASGI application is."""
+
+    def install(app: Quart) -> None:
+        app.asgi_app = partial(layer, app.asgi_app)  # type: ignore[method-assign]
+
+    return install
+
+
 def around_serving(app: App, context: Callable[..., AsyncIterator[None]]) -> None:
     """Have an async generator function run around all requests, with a yield between."""
     add = app.cleanup_ctx.append if isinstance(app, web.Application) else app.while_serving

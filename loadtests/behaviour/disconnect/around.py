@@ -7,9 +7,8 @@ from typing import Any
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
-from quart import Quart
 
-from loopbench.loadtests.behaviour.applications import AIOHTTP, QUART, Adds, adding
+from loopbench.loadtests.behaviour.applications import AIOHTTP, QUART, Adds, adding, asgi
 from loopbench.loadtests.behaviour.asking import Answer
 from loopbench.loadtests.behaviour.disconnect import leaving as scene
 from loopbench.loadtests.behaviour.disconnect.leaving import FIN, begins, doing, judged, leaves
@@ -96,14 +95,10 @@ runs = noting("around: runs")
 runs_with = noting("around: runs{}", lambda error: f" with {type(error).__name__}" if error else "")
 
 
-def asgi_middleware(app: Quart) -> None:
-    inner = app.asgi_app
-
-    async def around(scope: Any, receive: Any, send: Any) -> None:
-        application = inner(scope, receive, send)
-        await (noted(application) if scope["type"] == "http" else application)
-
-    app.asgi_app = around  # type: ignore[method-assign]
+@asgi
+async def asgi_middleware(inner: Any, scope: Any, receive: Any, send: Any) -> None:
+    application = inner(scope, receive, send)
+    await (noted(application) if scope["type"] == "http" else application)
 
 
 AROUND: Adds = {

@@ -47,7 +47,9 @@ def quart_told() -> Quart:
         left: asyncio.Event = request.scope["extensions"]["client_left"]["event"]
         return await look(left.is_set)
 
-    return scene.withheld(apps.quart_answering({"/": handler}))  # Quart would cancel the handler
+    app = apps.quart_answering({"/": handler})
+    scene.withhold(app)  # Quart would cancel the handler
+    return app
 
 
 async def until_cancelled() -> None:

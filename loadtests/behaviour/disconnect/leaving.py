@@ -5,9 +5,8 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
+from functools import partial
 from typing import Any
-
-from quart import Quart
 
 from loopbench.loadtests.behaviour import applications as apps
 from loopbench.loadtests.behaviour.applications import AIOHTTP, QUART, Apps, Around, Build, Work
@@ -96,35 +95,28 @@ def shown(lines: list[str]) -> str:
 WITHHELD = "http.disconnect withheld by an ASGI middleware"
 
 
-def withheld(app: Quart) -> Quart:
-    """The application in an ASGI middleware that hands on everything but `http.disconnect`.
+@apps.asgi
+async def withhold(inner: Any, scope: Any, receive: Any, send: Any) -> None:
+    """Hands on everything but `http.disconnect`. In place of it, it sets an event, which handlers
+    find in the scope."""
+    left = asyncio.Event()
 
-    In place of it, it sets an event, which handlers find in the scope.
-    """
-    inner = app.asgi_app
+    async def patient() -> Any:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            left.set()
+            # Until whoever waits for messages is cancelled, since the handler is done.
+            await asyncio.Event().wait()
+        return message
 
-    async def around(scope: Any, receive: Any, send: Any) -> None:
-        left = asyncio.Event()
-
-        async def patient() -> Any:
-            message = await receive()
-            if message["type"] == "http.disconnect":
-                left.set()
-                # Until whoever waits for messages is cancelled, since the handler is done.
-                await asyncio.Event().wait()
-            return message
-
-        if scope["type"] == "http":
-            scope["extensions"]["client_left"] = {"event": left}
-        await inner(scope, patient, send)
-
-    app.asgi_app = around  # type: ignore[method-assign]
-    return app
+    if scope["type"] == "http":
+        scope["extensions"]["client_left"] = {"event": left}
+    await inner(scope, patient, send)
 
 
 def not_told(makes: Apps, setting: str = "") -> Begins:
     """Quart, which is not told; setting: what else is different."""
-    return begins({QUART: lambda: withheld(makes[QUART]())}, named(setting, WITHHELD))
+    return begins({QUART: partial(apps.added, makes[QUART], withhold)}, named(setting, WITHHELD))
 
 
 def judged(question: str, *rows: Any) -> Callable[[Callable[[], str]], Callable[[], str]]:

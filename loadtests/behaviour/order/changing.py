@@ -13,7 +13,7 @@ from loopbench.loadtests.behaviour.applications import AIOHTTP, QUART, Build, se
 from loopbench.loadtests.behaviour.asking import Answer, variants
 from loopbench.loadtests.behaviour.framework.events import kinds, warned
 from loopbench.loadtests.behaviour.framework.raw_client import NoAnswer, Wire, get
-from loopbench.loadtests.behaviour.order.layers import NEW, OLD, asgi, layers, middlewares, told
+from loopbench.loadtests.behaviour.order.layers import NEW, OLD, layers, middlewares, told
 from loopbench.loadtests.behaviour.talking import reply_of, seen, shake_hands, upgraded
 
 
@@ -232,7 +232,7 @@ async def rewrite() -> None:
     request.path = NEW
 
 
-@asgi
+@apps.asgi
 async def rewrite_in_asgi(inner: Any, scope: Any, receive: Any, send: Any) -> None:
     if scope["type"] == "http" and scope["path"] == OLD:
         scope = {**scope, "path": NEW, "raw_path": NEW.encode()}
@@ -270,7 +270,7 @@ async def accept_first() -> tuple[str, int]:
     return "no", 403
 
 
-@asgi
+@apps.asgi
 async def refuse_in_asgi(inner: Any, scope: Any, receive: Any, send: Any) -> None:
     """`close` before `accept` is how ASGI refuses."""
     if scope["type"] == "websocket":

@@ -3,8 +3,7 @@
 The rest of the topic shares the two applications, and how a WebSocket is asked for.
 """
 
-from collections.abc import AsyncIterator, Callable, Coroutine
-from functools import partial
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 from aiohttp import web
@@ -112,16 +111,6 @@ def middlewares(*all_of_them: Any) -> Layer:
     return lambda app: app.middlewares.extend(all_of_them)
 
 
-def asgi(layer: Callable[..., Coroutine[Any, Any, None]]) -> Layer:
-    """ASGI middleware around a Quart application. layer: is given what was there before it, and
-    then what every ASGI application is."""
-
-    def install(app: Quart) -> None:
-        app.asgi_app = partial(layer, app.asgi_app)  # type: ignore[method-assign]
-
-    return install
-
-
 def report(event: str, words: object = "") -> None:
     """Report an event, with these words in place of {}; nothing where it is blank."""
     if event:
@@ -159,7 +148,7 @@ def asgi_around(before: str, after: str, raised: str = "", sent: str = "") -> La
     """ASGI middleware that reports the same of requests and WebSockets; sent: as an answer begins,
     where {} stands for its status, or for `accept`."""
 
-    @asgi
+    @apps.asgi
     async def watching(inner: Any, scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] == "lifespan":
             await inner(scope, receive, send)
