@@ -24,7 +24,14 @@ from loopbench.results.schema import FACTS, INSTRUCTIONS, SCHEMA_VERSION, read_t
 from loopbench.results.schema.regression import SIDES_FILE, Layer
 from loopbench.servers.contract.cases import CASES
 from tests.conftest import ROOT
-from tests.loadtests.regression.trees import STACKS, UNSTARTABLE, edited, python, with_few_cases
+from tests.loadtests.regression.trees import (
+    STACKS,
+    UNSTARTABLE,
+    ask_few_limits,
+    edited,
+    python,
+    with_few_cases,
+)
 
 PYTHON = Path(sys.executable)
 
@@ -56,9 +63,10 @@ def sides() -> list[Side]:
 
 
 def test_a_layer_that_was_measured_and_those_that_were_not_asked(
-    sides: list[Side], tmp_path: Path
+    sides: list[Side], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Both sides' rows are there, and sides.json says what they are without naming a place."""
+    ask_few_limits(monkeypatch)
     document = _check(_wish(Layer.FACTS), sides, tmp_path / "folder")
     assert document["schema_version"] == SCHEMA_VERSION
     assert list(document["sides"]) == ["base", "candidate"]

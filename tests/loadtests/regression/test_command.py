@@ -19,7 +19,7 @@ from loopbench.loadtests.regression.sides.sides import Say, Wanted, look
 from loopbench.results.schema import FACTS
 from loopbench.results.schema.regression import SIDES_FILE, Layer
 from loopbench.results.schema.verdict import BROKEN
-from tests.loadtests.regression.trees import STACKS, with_few_cases
+from tests.loadtests.regression.trees import STACKS, ask_few_limits, with_few_cases
 
 
 @pytest.mark.parametrize(
@@ -96,10 +96,11 @@ def _wanted(wish: str, say: Say, **options: Any) -> Wanted:
 
 @pytest.fixture(scope="module")
 def few_cases() -> Iterator[None]:
-    """Sides have few Cases to be measured."""
+    """Sides have few Cases to be measured, and few limits to be looked for."""
     with pytest.MonkeyPatch.context() as patch:
         place = "loopbench.loadtests.regression.sides.sides.look"
         patch.setattr(place, lambda *side: with_few_cases(look(*side)))
+        ask_few_limits(patch)
         yield
 
 

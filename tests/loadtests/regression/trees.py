@@ -12,6 +12,9 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
+from loopbench.loadtests.regression.layers import limits
 from loopbench.loadtests.regression.mutants import Edit, apply
 from loopbench.loadtests.regression.sides.sides import LOCK, Role, Say, Side, opened, wanted
 from loopbench.servers.contract.cases import CASES
@@ -27,6 +30,13 @@ def with_few_cases(side: Side) -> Side:
     few = {name: CASES[name] for name in ("plain", "sync", "form", "sleep-blocking-0")}
     assert few.items() <= side.cases.items()
     return replace(side, cases=few, routes={name: side.routes[name] for name in few})
+
+
+def ask_few_limits(patch: pytest.MonkeyPatch) -> None:
+    """Have the layer of facts look for one limit of each kind: what all of them are is the subject
+    of test_facts.py and test_started.py, and to look for them takes most of a check's CPU time."""
+    patch.setattr(limits, "SIZES", dict(list(limits.SIZES.items())[:1]))
+    patch.setattr(limits, "BODIES", dict(list(limits.BODIES.items())[:1]))
 
 
 @contextmanager
