@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -40,13 +39,6 @@ SCENARIO = Scenario(
     slice_s=SLICE_S,
 )
 PLAN = BlockPlan(SLICE_S, 0.1, TURNS, 1, CpuPlan(None, None, ()), WATCHED_S)
-
-
-@pytest.fixture
-def generator() -> Iterator[Generator]:
-    """One of its own for each test, since some of them end it."""
-    with generator_process() as running:
-        yield running
 
 
 def contender(name: str, stack: str = "asyncio", **changes: Any) -> Contender:
@@ -182,7 +174,9 @@ def test_a_server_that_does_not_start_costs_only_itself(generator: Generator) ->
 
 
 @needs_proc
-def test_a_server_that_dies_in_the_middle_costs_its_own_slices(generator: Generator) -> None:
+def test_a_server_that_dies_in_the_middle_costs_its_own_slices(
+    generator: Generator, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """It is visited no more, and its row says so without figures; the other goes on to the end."""
     visit, visits = generator.slice, 0
 
@@ -201,7 +195,8 @@ def test_a_server_that_dies_in_the_middle_costs_its_own_slices(generator: Genera
         pids.update({target.name: target.pids[0] for target in spec.targets})
         opened(spec, bound_s)
 
-    generator.slice, generator.open_block = kill_on_the_way, remember  # type: ignore[method-assign]
+    monkeypatch.setattr(generator, "slice", kill_on_the_way)
+    monkeypatch.setattr(generator, "open_block", remember)
     strong, weak = measure_in_slices(contenders, generator, PLAN)
     assert len(strong.slices) == TURNS + 1
     row = rows_of(strong).runs[0]
@@ -215,17 +210,18 @@ def test_a_server_that_dies_in_the_middle_costs_its_own_slices(generator: Genera
 
 
 @needs_proc
-def test_a_generator_that_dies_leaves_rows_that_say_so(generator: Generator) -> None:
+def test_a_generator_that_dies_leaves_rows_that_say_so() -> None:
     """Of a Block that lost its generator nothing is kept but that."""
-    visit = generator.slice
+    with generator_process() as mortal:  # no other test is to lose its own
+        visit = mortal.slice
 
-    def die(target: str, seconds: float, phase: Phase, **more: Any) -> SliceResult:
-        if phase is Phase.MEASURED:
-            os.kill(generator.pid, signal.SIGKILL)
-        return visit(target, seconds, phase, **more)
+        def die(target: str, seconds: float, phase: Phase, **more: Any) -> SliceResult:
+            if phase is Phase.MEASURED:
+                os.kill(mortal.pid, signal.SIGKILL)
+            return visit(target, seconds, phase, **more)
 
-    generator.slice = die  # type: ignore[method-assign]
-    for result in measure_in_slices([contender("one"), contender("two")], generator, PLAN):
-        assert Code.GENERATOR_DIED in codes(result)
-        assert not result.slices
-        assert rows_of(result).runs[0].get("throughput_rps") is None
+        mortal.slice = die  # type: ignore[method-assign]
+        for result in measure_in_slices([contender("one"), contender("two")], mortal, PLAN):
+            assert Code.GENERATOR_DIED in codes(result)
+            assert not result.slices
+            assert rows_of(result).runs[0].get("throughput_rps") is None
