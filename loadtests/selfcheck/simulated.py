@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import heapq
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -15,7 +16,7 @@ from loopbench.results.stats.queueing.rate_limit import Trial
 SHARE = 0.01
 WINDOW = Window(limit_s=0.02, lead_in_s=0.2, window_s=1.0)
 LENGTH_S = WINDOW.lead_in_s + WINDOW.window_s
-_TRUTHS, _HALVINGS = 1_000_000, 11
+_TRUTHS, _HALVINGS, _HIGHEST = 1_000_000, 11, 1.2
 _FEWEST_TRUTHS, _MOST_TRUTHS = 200, 2000
 
 
@@ -102,11 +103,24 @@ def told(rate_rps: float, arrivals_s: Floats, times_s: Floats) -> Trial:
 def true_limit(server: Server, requests: int = _TRUTHS) -> float:
     """Of such a server: by simulation alone, without the closed form that a search uses.
 
-    requests: about so many at each of the rates that are tried. All rates meet the same arrivals,
-    stretched, and the same noise.
+    requests: about so many at each of the rates that are tried.
+    """
+    share_at = late_shares(server, requests)
+    low, high = 0.2 * server.full_rps, _HIGHEST * server.full_rps
+    for _ in range(_HALVINGS):
+        rate = math.sqrt(low * high)
+        low, high = (low, rate) if share_at(rate) > SHARE else (rate, high)
+    return math.sqrt(low * high)
+
+
+def late_shares(server: Server, requests: int = _TRUTHS) -> Callable[[float], float]:
+    """The share of late requests by the rate, up to _HIGHEST of the rate that fills the server.
+
+    requests: about so many are simulated at a rate. All rates meet the same arrivals, stretched,
+    and the same noise.
     """
     random = np.random.default_rng(1)
-    highest = 1.2 * server.full_rps
+    highest = _HIGHEST * server.full_rps
     most = int(highest * LENGTH_S * 1.2) + 60
     trials = min(_MOST_TRUTHS, max(_FEWEST_TRUTHS, round(requests / highest / LENGTH_S)))
     places = random.exponential(1.0, (trials, most)).cumsum(axis=1)
@@ -114,16 +128,16 @@ def true_limit(server: Server, requests: int = _TRUTHS) -> float:
         server.service_s * math.exp(server.noise * deviate) * server.sizes(most, random)
         for deviate in random.standard_normal(trials)
     ]
-    low, high = 0.2 * server.full_rps, highest
-    for _ in range(_HALVINGS):
-        rate = math.sqrt(low * high)
+
+    def share_at(rate_rps: float) -> float:
         slow = offered = 0
         for row, each_s in zip(places, services_s, strict=True):
-            arrivals_s = row[: np.searchsorted(row, rate * LENGTH_S)] / rate
+            arrivals_s = row[: np.searchsorted(row, rate_rps * LENGTH_S)] / rate_rps
             services = each_s[: len(arrivals_s)]
             times_s = served(arrivals_s, services, server.queue.threads) + server.wait_s
             counted_s = times_s[arrivals_s >= WINDOW.lead_in_s]
             slow += int((counted_s > WINDOW.limit_s).sum())
             offered += len(counted_s)
-        low, high = (low, rate) if slow > SHARE * offered else (rate, high)
-    return math.sqrt(low * high)
+        return slow / offered
+
+    return share_at
