@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -24,25 +25,42 @@ ASKED = 240
 
 
 @contextmanager
-def _side(edit: Edit | None = None, role: Role = Role.CANDIDATE) -> Iterator[Side]:
-    with changed(*([edit] if edit else [])) as root:
-        yield look(role, "x", root, Path(sys.executable), STACKS)
+def _side(*edits: Edit) -> Iterator[Side]:
+    with changed(*edits) as root:
+        yield look(Role.CANDIDATE, "x", root, Path(sys.executable), STACKS)
 
 
-def _kept(edit: Edit | None, folder: Path) -> Row:
+@pytest.fixture(scope="module")
+def unchanged() -> Iterator[Side]:
+    """A tree as it is, that changed ones are compared with."""
+    with _side() as side:
+        yield side
+
+
+@pytest.fixture(scope="module")
+def before(unchanged: Side, tmp_path_factory: pytest.TempPathFactory) -> Sequence[Row]:
+    """Its facts, of all subjects that a change here is about."""
+    subjects = {CASE, facts.DATE, *(one for _, one, _ in mutants.FACTS_OF_HEADERS.values())}
+    log, only = tmp_path_factory.mktemp("before") / "log", [("aiohttp", one) for one in subjects]
+    rows = facts.measure(unchanged, STACKS, log, Patience(), only)
+    assert {row["subject"] for row in rows} == subjects
+    return rows
+
+
+def _kept(side: Side, folder: Path) -> Row:
     """What one request for CASE leaves behind."""
-    with _side(edit) as side:
-        rows = memory.measure(
-            side, {CASE: CASES[CASE]}, STACKS, folder / "log", Patience(), ASKED, repeats=1
-        )
+    rows = memory.measure(
+        side, {CASE: CASES[CASE]}, STACKS, folder / "log", Patience(), ASKED, repeats=1
+    )
     assert [row["subject"] for row in rows] == [CASE, *limits.ENDINGS]
     assert all(row["reason"] is None for row in rows)
     return rows[0]
 
 
-def test_a_leak_of_an_object_is_a_block_a_request(tmp_path: Path) -> None:
+def test_a_leak_of_an_object_is_a_block_a_request(unchanged: Side, tmp_path: Path) -> None:
     """Less than half of one without the leak, one and less than two with it."""
-    without, with_ = (_kept(edit, tmp_path) for edit in (None, mutants.LEAK_OF_AN_OBJECT))
+    with _side(mutants.LEAK_OF_AN_OBJECT) as leaking:
+        without, with_ = (_kept(side, tmp_path) for side in (unchanged, leaking))
     assert isinstance(without["blocks"], float) and isinstance(with_["blocks"], float)
     assert -0.6 < without["blocks"] < 0.6
     assert 0.6 < with_["blocks"] - without["blocks"] < 1.6
@@ -50,7 +68,8 @@ def test_a_leak_of_an_object_is_a_block_a_request(tmp_path: Path) -> None:
 
 def test_a_leak_of_bytes_is_resident_memory(tmp_path: Path) -> None:
     """10 KB a request are not in Python's blocks, and in the process they are."""
-    kept = _kept(mutants.LEAK_OF_BYTES, tmp_path)
+    with _side(mutants.LEAK_OF_BYTES) as side:
+        kept = _kept(side, tmp_path)
     assert isinstance(kept["resident_bytes"], float)
     assert kept["resident_bytes"] > 5_000
 
@@ -66,12 +85,13 @@ def test_a_wrong_answer_costs_its_own_subject(tmp_path: Path) -> None:
     assert reasons["async"] is None
 
 
-def test_every_hundredth_request_that_is_slow_is_counted(tmp_path: Path) -> None:
+def test_every_hundredth_request_that_is_slow_is_counted(unchanged: Side, tmp_path: Path) -> None:
     """One a batch at least on the side that has them, and both sides' batches are there.
 
     They are slow for ten times as long as those of the self-test, which asks on a quiet machine:
     beside other work a request in the middle of its batch may well take 5 ms."""
-    with _side(role=Role.BASE) as base, _side(mutants.seldom_slow(0.05)) as candidate:
+    base = replace(unchanged, role=Role.BASE)
+    with _side(mutants.seldom_slow(0.05)) as candidate:
         plan = tails.Plan([("aiohttp", CASE)], seed=1, batches=3)
         (rows,) = tails.measure(plan, [base, candidate], tmp_path / "log")
     slow = {
@@ -83,30 +103,33 @@ def test_every_hundredth_request_that_is_slow_is_counted(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("change", list(mutants.FACTS_OF_HEADERS))
-def test_what_changes_in_an_answer_is_a_fact(change: str, tmp_path: Path) -> None:
+def test_what_changes_in_an_answer_is_a_fact(
+    change: str, before: Sequence[Row], tmp_path: Path
+) -> None:
     """A header that is gone, a clock that stands still, another status."""
     edit, subject, fact = mutants.FACTS_OF_HEADERS[change]
-    only = [("aiohttp", subject)]
-    values = []
-    for one in (None, edit):
-        with _side(one) as side:
-            rows = facts.measure(side, STACKS, tmp_path / "log", Patience(), only)
-        assert {row["subject"] for row in rows} == {subject}
-        values.append({row["value"] for row in rows if row["fact"] == fact})
-    assert values[0] and values[1] and not values[0] & values[1]
+    with _side(edit) as side:
+        after = facts.measure(side, STACKS, tmp_path / "log", Patience(), [("aiohttp", subject)])
+    assert {row["subject"] for row in after} == {subject}
+    old, new = (
+        {row["value"] for row in rows if (row["subject"], row["fact"]) == (subject, fact)}
+        for rows in (before, after)
+    )
+    assert old and new and not old & new
 
 
-def test_dates_are_there_and_tell_the_time(tmp_path: Path) -> None:
+def test_dates_are_there_and_tell_the_time(before: Sequence[Row], tmp_path: Path) -> None:
     """Of an answer that has one, of one whose clock stands still, and of the header itself."""
     edit, _, _ = mutants.FACTS_OF_HEADERS["a Date that stands still"]
     only = [("aiohttp", CASE), ("aiohttp", facts.DATE)]
-    seen = []
-    for one in (None, edit):
-        with _side(one) as side:
-            rows = facts.measure(side, STACKS, tmp_path / "log", Patience(), only)
-        seen.append({str(row["fact"]): row["value"] for row in rows})
-    assert (seen[0]["date"], seen[0]["moves"]) == ("the time", "with the clock")
-    assert (seen[1]["date"], seen[1]["moves"]) == ("another time", "stands still")
+    with _side(edit) as side:
+        after = facts.measure(side, STACKS, tmp_path / "log", Patience(), only)
+    old, new = (
+        {str(row["fact"]): row["value"] for row in rows if ("aiohttp", row["subject"]) in only}
+        for rows in (before, after)
+    )
+    assert (old["date"], old["moves"]) == ("the time", "with the clock")
+    assert (new["date"], new["moves"]) == ("another time", "stands still")
 
 
 counts = pytest.mark.skipif(missing() is not None, reason=str(missing()))
@@ -199,12 +222,11 @@ def test_a_small_growth_is_counted_again_before_it_is_called() -> None:
     assert doubted([0] * 2 + [-600], [0])
 
 
-def test_another_tree_is_asked_what_it_holds(tmp_path: Path) -> None:
+def test_another_tree_is_asked_what_it_holds(unchanged: Side, tmp_path: Path) -> None:
     """What reads memory is put into the process by the harness: a tree needs nothing for it."""
-    with _side() as side:
-        assert not (side.root / "loadtests" / "regression" / "inside").exists()
-        assert side.root != ROOT
-        with memory._readable(side, "aiohttp", tmp_path / "log") as (_, read):
-            first, second = read(), read()
+    assert not (unchanged.root / "loadtests" / "regression" / "inside").exists()
+    assert unchanged.root != ROOT
+    with memory._readable(unchanged, "aiohttp", tmp_path / "log") as (_, read):
+        first, second = read(), read()
     assert first.blocks > 10_000 and first.resident_bytes > 1_000_000
     assert abs(second.blocks - first.blocks) < 1_000
