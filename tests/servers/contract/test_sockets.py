@@ -32,7 +32,7 @@ from loopbench.servers.handlers.broadcast import WAITING_LIMIT
 from loopbench.servers.lifecycle.process import ServerProcess, server_process
 from loopbench.servers.settings import Settings
 from loopbench.servers.stacks import CORE, STACKS, keeps_exchanges
-from tests.servers.choices import KINDS, here
+from tests.servers.choices import here
 
 BOUND_S = 60.0
 MANY_FRAMES = 800
@@ -54,8 +54,9 @@ def eventually(holds: Callable[[], bool]) -> bool:
     scope="module", params=here(one for one in STACKS if "ws-ping" not in STACKS[one].holes)
 )
 def any_server(request: pytest.FixtureRequest) -> Iterator[ServerProcess]:
-    """A running server of each stack that has WebSockets."""
-    with server_process(request.param) as server:
+    """A running server of each stack that has WebSockets, shared by the tests of this file, the
+    last of which stops it."""
+    with server_process(request.param, settings=Settings(grace_s=0.2)) as server:
         yield server
 
 
@@ -242,14 +243,11 @@ def test_redis_is_not_there(name: str) -> None:
         assert problem(server.host, server.port, EXCHANGES["ws-echo-text"]) is None
 
 
-@pytest.mark.parametrize("name", here(one for one in KINDS if "ws-ping" not in STACKS[one].holes))
-def test_a_stop_with_sockets_open(name: str) -> None:
-    """Open WebSockets do not keep a server from its end."""
-    with (
-        server_process(name, settings=Settings(grace_s=0.2)) as server,
-        talking(server.host, server.port, "/ws/echo"),
-    ):
-        ended = server.stop()
+def test_a_stop_with_sockets_open(any_server: ServerProcess) -> None:
+    """Open WebSockets do not keep a server from its end. No test of a shared server comes after
+    this one."""
+    with talking(any_server.host, any_server.port, "/ws/echo"):
+        ended = any_server.stop()
         assert not ended.killed
         assert ended.exit_code == 0
 
