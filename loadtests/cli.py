@@ -282,12 +282,15 @@ def _announced(plan: Bench) -> str:
     """How much is to be measured, and about how long it takes."""
     runs = len(plan.cells()) * plan.rounds
     if plan.budget_s is not None:
-        return f"at least {runs} runs, within {plan.budget_s / 60:.1f} minutes"
-    seconds = plan.expected_s()
-    time = f"about {seconds / 60:.0f} minutes" if seconds >= 90 else f"about {seconds:.0f} s"
+        return f"{runs} runs, and more while there is time: {_span(plan.budget_s, 1)} in all"
+    time = f"about {_span(plan.expected_s())}"
     if plan.precision is not None:
         return f"at least {runs} runs, {time} or longer, until ±{plan.precision:.1%}"
     return f"{runs} runs, {time}"
+
+
+def _span(seconds: float, places: int = 0) -> str:
+    return f"{seconds / 60:.{places}f} minutes" if seconds >= 90 else f"{seconds:.0f} s"
 
 
 def _seed(seed: int | None, folder: Path, resume: bool) -> int:

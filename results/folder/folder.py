@@ -77,6 +77,12 @@ class Plan:
         return self.raw.get("precision") is not None or self.raw.get("budget_s") is not None
 
     @property
+    def budget_s(self) -> float | None:
+        """The time within which a bench was to end; None: it had none that can be read."""
+        value = self.raw.get("budget_s")
+        return value if isinstance(value, int | float) else None
+
+    @property
     def own_manager(self) -> bool:
         """Whether each server ran under its own manager of processes."""
         return self.raw.get("manager") == "own"
@@ -383,11 +389,15 @@ def _cut_short(plan: Plan, runs: tuple[RunRow, ...]) -> list[Problem]:
     measured = len({run.run_id for run in runs})
     if plan.runs is None or measured >= plan.runs:
         return []
+    of_time = "" if plan.budget_s is None else f"ended by its budget of {_span(plan.budget_s)}, "
     return [
         Problem(
             schema.RUNS.filename,
             f"{measured} of {plan.runs} planned Runs {'is' if measured == 1 else 'are'} here; "
-            "the bench was cut short, "
-            "or rows were left out",
+            f"the bench {of_time}was cut short, or rows were left out",
         )
     ]
+
+
+def _span(seconds: float) -> str:
+    return f"{seconds:g} s" if seconds < 60 else f"{seconds / 60:.3g} min"

@@ -33,10 +33,10 @@ READING_WORDS: dict[str, Wording] = {
     ),
     ReadingCode.ROUNDS_MISSING: Wording(
         "fewer Rounds are here than were planned",
-        "the figures rest on what was measured; whatever broke the other Runs may be at work in "
-        "these too",
-        "see the Warnings of the broken Runs; go on with a folder by `bench --resume`",
-        short="Runs broke; whatever did it may be at work in these figures too",
+        "the time was over, or Runs broke; whatever broke them may be at work in these figures too",
+        "see the Warnings of the broken Runs, if there are any; go on with a folder by "
+        "`bench --resume`",
+        short="the time was over, or Runs broke; what broke them may be at work here, too",
     ),
     ReadingCode.STACK_MISSING: Wording(
         "planned, but not one Run of it has a figure",

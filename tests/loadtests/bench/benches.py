@@ -87,6 +87,11 @@ class Bench:
         return self._err.read_text()
 
     @property
+    def printed(self) -> str:
+        """What it has printed on standard output so far."""
+        return self._out.read_text()
+
+    @property
     def log(self) -> str:
         """What its children have printed so far."""
         path = self.folder / "log.txt"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import re
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ import pytest
 from loopbench.loadtests.scenarios.table import SCENARIOS, Open
 from loopbench.results.schema import FAILURES, HISTOGRAMS, RUNS, TABLES, read_table
 from tests.forked import Program
-from tests.loadtests.bench.benches import SHORT, Bench, Ended, ended, one_error, plan_runs
+from tests.loadtests.bench.benches import ONE_CELL, SHORT, Bench, Ended, ended, one_error, plan_runs
 from tests.servers.processes import ROOT
 
 STACKS = ("aiohttp", "quart-hypercorn")
@@ -39,6 +40,19 @@ def test_a_bench_ends_well(finished: Ended) -> None:
     assert present >= {table.filename for table in TABLES} | {"environment.json", "plan.json"}
     for number, run in enumerate(plan_runs(tuple(product(STACKS, OFFERED)), 1, 7), start=1):
         assert f"[{number}/4] {run.run_id}" in finished.errors
+
+
+def test_a_bench_that_ends_by_its_budget_names_it(tmp_path: Path) -> None:
+    """Not even the second of 400 Rounds fits into a second, and on a busy machine not the first."""
+    arguments = (*ONE_CELL, *SHORT, "--rounds", "400", "--budget", "1s")
+    with Bench(tmp_path / "run", *arguments) as bench:
+        bench.ended()
+        printed = " ".join((bench.printed + bench.errors).split())
+    said = re.search(r"(\d+) of 400 planned Runs (?:is|are) here; (.*)", printed)
+    assert said is not None, printed
+    assert int(said[1]) == len(bench.rows()) < 400
+    ending = "the bench ended by its budget of 1 s, was cut short, or rows were left out"
+    assert said[2].startswith(ending)
 
 
 def test_cells_come_in_the_order_of_the_recorded_seed(finished: Ended) -> None:

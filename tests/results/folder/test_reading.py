@@ -213,6 +213,21 @@ def test_a_bench_that_was_cut_short_says_how_far_it_came(tmp_path: Path) -> None
     assert {run.round for run in found.runs} == {1, 2, 3}
 
 
+@pytest.mark.parametrize(("budget_s", "said"), [(45, "45 s"), (480.0, "8 min"), (90, "1.5 min")])
+def test_a_bench_with_a_budget_says_that_it_may_have_ended_by_it(
+    tmp_path: Path, budget_s: float, said: str
+) -> None:
+    """Nothing broke then: what was planned did not fit into the time."""
+    short = golden.write(tmp_path / "short", rounds=3)
+    plan = json.loads((short / "plan.json").read_text())
+    (short / "plan.json").write_text(json.dumps({**plan, "budget_s": budget_s}))
+    (problem,) = load(short).problems
+    assert str(problem) == (
+        "runs.csv: 36 of 60 planned Runs are here; the bench ended by its budget of "
+        f"{said}, was cut short, or rows were left out"
+    )
+
+
 def test_a_last_line_without_its_end_is_not_believed(folder: Path) -> None:
     """Its last cell may have lost digits, even where every cell is there."""
     path = folder / "failures.csv"
