@@ -400,4 +400,4 @@ def _cut_short(plan: Plan, runs: tuple[RunRow, ...]) -> list[Problem]:
 
 
 def _span(seconds: float) -> str:
-    return f"{seconds:g} s" if seconds < 60 else f"{seconds / 60:.3g} min"
+    return f"{seconds:g} s" if seconds % 60 else f"{seconds / 60:g} min"

@@ -152,13 +152,32 @@ def test_in_print_the_folded_tables_are_open_and_nothing_is_lost(page: Page, fil
     _, paper = page.value(SHADES)
     assert paper == "rgb(255, 255, 255)"
     assert page.value("document.querySelector('main').scrollWidth") <= PAPER
-    # A picture on one sheet with its title, and the names of columns on each sheet of a table:
-    # a button with a box of its own keeps Chromium from that.
-    most = page.value("getComputedStyle(document.querySelector('.panel svg')).maxHeight")
-    assert float(most.removesuffix("px")) < SHEET
+    # The names of columns on each sheet of a table: a button with a box of its own keeps Chromium
+    # from that.
     assert page.value("getComputedStyle(document.querySelector('th button')).display") == "contents"
 
 
+def test_in_print_a_tall_picture_is_on_one_sheet_with_its_caption(page: Page, file: Path) -> None:
+    """From the heading to the end of the first panel, however many rows the panel has: what does
+    not fit on one sheet would be parted from its title."""
+    page.open(file, PAPER)
+    page.order("Emulation.setEmulatedMedia", media="print")
+    assert page.value(_STRETCHED) > 0
+    heights: list[float] = page.value(_TO_THE_FIRST_PANEL)
+    assert heights and max(heights) <= SHEET
+
+
+_STRETCHED = """[...document.querySelectorAll('.panel svg')].map(one => {
+  const [x, y, width, height] = one.getAttribute('viewBox').split(' ').map(Number);
+  one.setAttribute('viewBox', [x, y, width, 10 * height].join(' '));
+}).length"""
+_TO_THE_FIRST_PANEL = """[...document.querySelectorAll('figure:has(.panel)')].map(one => {
+  let begin = one;
+  while (/^(FIGURE|H3)$/.test(begin.tagName)) begin = begin.previousElementSibling;
+  const above = begin.tagName === 'H2' ? begin.getBoundingClientRect().top
+    : begin.getBoundingClientRect().bottom;
+  return one.querySelector('.panel').getBoundingClientRect().bottom - above;
+})"""
 _DARK: list[dict[str, Any]] = [{"name": "prefers-color-scheme", "value": "dark"}]
 
 
