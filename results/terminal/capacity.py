@@ -31,9 +31,12 @@ def _needs(one: Capacity) -> str:
     if rate is None or count is None or one.best is None:
         lowest = one.points[0]
         return f"no answer: it did not hold even {lowest.rate_rps:,.0f}/s ({lowest.why_not})"
-    least = "" if one.beyond is not None else ", or fewer: it held every rate that was offered"
     plural = "es" if count != 1 else ""
-    return f"{count:,} process{plural}, {formatting.digits(rate)} requests/s each{least}"
+    needed = f"{count:,} process{plural}"
+    each = f"{formatting.digits(rate)} requests/s each"
+    if one.beyond is None:
+        return f"{needed} or fewer, at least {each}: it held every rate that was offered"
+    return f"{needed}, {each}"
 
 
 def _basis(one: Capacity) -> Iterator[str]:

@@ -8,6 +8,9 @@ from loopbench.results.stats import formatting
 from loopbench.results.stats.queueing.limits import GENERATOR, Limit, Limits
 from loopbench.results.stats.queueing.rate_limit import Reading, ratio
 
+_CHANCE = ": so near to the limit, trials differ by chance"
+"""Where the times above it are lower than those below it."""
+
 LIKELY = 0.5
 """A kind of queue of less of the likelihood is one of several that fit."""
 
@@ -68,10 +71,11 @@ def _reading(found: Reading) -> str:
 def _more(one: Limit, wanted_rps: float | None) -> Iterator[str]:
     if one.below is not None and one.above is not None:
         what = "a cliff: " if one.cliff else ""
+        near = _CHANCE if one.above.p99_ms < one.below.p99_ms else ""
         yield (
             f"{what}p99 {formatting.digits(one.below.p99_ms)} ms at "
             f"{formatting.digits(one.below.rate_rps)}/s, {formatting.digits(one.above.p99_ms)} ms "
-            f"at {formatting.digits(one.above.rate_rps)}/s"
+            f"at {formatting.digits(one.above.rate_rps)}/s{near}"
         )
     if one.crossing is not None and one.crossing.reading is not None and one.crossing.interval:
         yield _reading(one.crossing.reading)
@@ -79,8 +83,8 @@ def _more(one: Limit, wanted_rps: float | None) -> Iterator[str]:
         lowest, highest = (formatting.digits(one.limited_rps[end]) for end in (0, -1))
         rates = f"{lowest}/s" if lowest == highest else f"{lowest} to {highest}/s"
         yield (
-            f"{len(one.limited_rps)} of the trials count for nothing: the load generator could not "
-            f"offer {rates} as it should"
+            f"{formatting.counted(len(one.limited_rps), 'trial')} left out: the load generator "
+            f"could not offer {rates} as it should"
         )
     if wanted_rps is not None and (count := one.processes(wanted_rps)) is not None:
         plural = "" if count == 1 else "es"

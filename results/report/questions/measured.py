@@ -39,7 +39,7 @@ def faster(material: Material) -> Reply | None:
         return many.faster(differences)
     line = "; ".join(map(findings.answer, differences))
     others = findings.summed_up(material, [one for one in closed if one != where], THROUGHPUT)
-    details = (f"In the other closed loops: {said}" for said in others)
+    details = (f"In the other closed loops, {said}" for said in others)
     return Reply(f"{line}, {offered(material, where)}", tuple(details))
 
 

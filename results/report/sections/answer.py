@@ -86,7 +86,7 @@ def elsewhere(material: Material) -> Words:
     others = [where for where in material.models(LoadKind.CLOSED) if where != found[0]]
     said = list(findings.summed_up(material, others, THROUGHPUT))
     return (
-        (f"In the other closed loops, requests answered: {'. '.join(said)}", *_see("speed"))
+        (f"Requests answered in the other closed loops, {'. '.join(said)}", *_see("speed"))
         if said
         else ()
     )
@@ -210,15 +210,15 @@ def distrust(material: Material) -> Words:
         notes = "1 note" if count == 1 else f"{count} notes"
         said.append(f"what rests on rows that could not be read ({notes})")
     text = "; ".join(said) or f"nothing in particular: no Warning in {rounds} Rounds"
-    return (f"What to distrust: {text}", *_see("warnings"))
+    return (f"What to distrust: {text}", *_see("warnings", "in words"))
 
 
 def _cells(count: int) -> str:
     return formatting.counted(count, "Cell")
 
 
-def _see(anchor: str) -> Words:
-    return (" (", Link("figures", anchor), ").")
+def _see(anchor: str, text: str = "figures") -> Words:
+    return (" (", Link(text, anchor), ").")
 
 
 SENTENCES: tuple[Callable[[Material], Words], ...] = (

@@ -52,7 +52,7 @@ def test_the_answer_is_made_from_the_rows(folder: Path) -> None:
     )
     assert rates == "Requests/s in async-32: aiohttp 2,000, quart-hypercorn 500 (figures)."
     assert others == (
-        "In the other closed loops, requests answered: quart-hypercorn beside aiohttp: from "
+        "Requests answered in the other closed loops, quart-hypercorn beside aiohttp: from "
         "0.250x [0.244–0.256] in sync-32 to 0.500x [0.488–0.513] in idle-1000; no difference can "
         "be told in cliff-4, cliff-8, cliff-16; a Warning forbids comparing them in waiting-1000 "
         "(figures)."
@@ -73,7 +73,7 @@ def test_the_answer_is_made_from_the_rows(folder: Path) -> None:
     assert distrust == (
         "What to distrust: what is marked generator-limit (1 Cell); with less weight "
         "stop-killed (1 Cell); small differences, since 3 Rounds do not tolerate an outlier "
-        "(figures)."
+        "(in words)."
     )
 
 

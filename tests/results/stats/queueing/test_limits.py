@@ -13,7 +13,7 @@ from loopbench.loadtests.capacity.trial import services
 from loopbench.loadtests.selfcheck.simulated import SHARE, WINDOW, Server
 from loopbench.results.__main__ import cli
 from loopbench.results.schema import ENVIRONMENT_FILE, TRIAL_SERVICES, TRIALS, Row, TableWriter
-from loopbench.results.stats.queueing.limits import of_folder
+from loopbench.results.stats.queueing.limits import Side, of_folder
 from loopbench.results.stats.queueing.queues import ONE_THREAD, Queue
 from loopbench.results.stats.queueing.rate_limit import Trial
 from loopbench.results.terminal import limits as limits_text
@@ -84,3 +84,29 @@ def test_that_no_queue_fits_is_said(folder: Path) -> None:
         changed = replace(limit, crossing=replace(limit.crossing, reading=reading))
         text = "\n".join(limits_text.lines(replace(found, stacks=(changed,)), None))
         assert words in text
+
+
+def test_times_that_fall_with_the_rate_are_said_to_do_so_by_chance(folder: Path) -> None:
+    """Above the limit they are longer; where the trials next to it say otherwise, a word does."""
+    found = of_folder(folder, [])
+    (limit,) = found.stacks
+    words = ": so near to the limit, trials differ by chance"
+    for below_ms, above_ms in ((15.7, 11.5), (11.5, 15.7)):
+        sides = replace(limit, below=Side(664.0, below_ms), above=Side(697.0, above_ms))
+        text = "\n".join(limits_text.lines(replace(found, stacks=(sides,)), None))
+        said = f"p99 {below_ms:.1f} ms at 664/s, {above_ms:.1f} ms at 697/s"
+        assert f"{said}{words}" in text if above_ms < below_ms else said in text
+        assert (words in text) is (above_ms < below_ms)
+
+
+def test_trials_that_were_left_out_are_counted(folder: Path) -> None:
+    """With the rates that the generator could not offer; one is no plural."""
+    found = of_folder(folder, [])
+    (limit,) = found.stacks
+    for rates, said in (
+        ((788.0,), "1 trial left out: the load generator could not offer 788/s as it should"),
+        ((788.0, 900.0), "2 trials left out: the load generator could not offer 788 to 900/s as"),
+    ):
+        some = replace(limit, limited_rps=rates)
+        text = "\n".join(limits_text.lines(replace(found, stacks=(some,)), None))
+        assert said in text
