@@ -27,7 +27,7 @@ from loopbench.results.regression.simulate import Shape
 from loopbench.results.report.blocks import Table
 from loopbench.results.report.data import gather
 from loopbench.results.report.sections import data, fetching
-from loopbench.results.schema import COUNTS, ROOT, SLICES, Row, read_table
+from loopbench.results.schema import COUNTS, PROBE_COST, ROOT, SLICES, Row, read_table
 from loopbench.results.schema.load_kinds import LoadKind
 from loopbench.results.stats.formatting import digits
 from loopbench.results.stats.queueing.queues import QUEUES
@@ -39,7 +39,7 @@ REFERENCE = ROOT / "results" / "reference"
 BENCH, DATA = REFERENCE / "bench", REFERENCE / "data"
 BASELINE = ROOT / "results" / "baseline"
 FAST, SLOW = CORE
-WORDS = {3: "three", 4: "four", 5: "five", 6: "six", 8: "eight", 10: "ten"}
+WORDS = {3: "three", 4: "four", 5: "five", 6: "six", 8: "eight", 10: "ten", 12: "twelve"}
 
 
 @cache
@@ -325,6 +325,26 @@ def a_hundredth_of_a_request() -> Iterator[str]:
     yield f"1 % of aiohttp's request is {hundredth:,.0f} instructions"
 
 
+def what_watching_adds() -> Iterator[str]:
+    """In instructions, by the published count; the check's limit is in the sentence beside it."""
+    counted = {str(row["stack"]): row for row in read_table(REFERENCE, PROBE_COST)}
+
+    def share(stack: str, column: str) -> str:
+        value = counted[stack][column]
+        assert isinstance(value, float)
+        return f"{value * 100:.2f} %"
+
+    (pairs,) = {row["repeats"] for row in counted.values()}
+    yield f"in {WORDS[int(str(pairs))]} processes each, in pairs"
+    yield f"watching adds {share(FAST, 'share')} on aiohttp (±"
+    yield f"and {share(SLOW, 'share')} on Quart under Hypercorn (±"
+    yield f"at rest {share(FAST, 'resting_share')} (±"
+    yield f") and {share(SLOW, 'resting_share')} (±"
+    beat = counted[FAST]["beat_instructions"]
+    assert isinstance(beat, float)
+    yield f"is counted on its own: {digits(beat)} instructions on aiohttp"
+
+
 QUOTED: Mapping[str, tuple[Callable[[], Iterator[str]], ...]] = {
     "README.md": (rounds_of_published_runs,),
     "docs/choosing.md": (kinds_of_queues,),
@@ -333,7 +353,7 @@ QUOTED: Mapping[str, tuple[Callable[[], Iterator[str]], ...]] = {
     "docs/streams-uploads-fetch.md": (readers_uploads_and_pages,),
     "docs/regression.md": (alarm_of_the_baseline, routes_that_are_counted, rates_of_the_table),
     "docs/regression-tried.md": (facts_and_answers, seeded_instructions),
-    "docs/stalls.md": (a_hundredth_of_a_request,),
+    "docs/stalls.md": (a_hundredth_of_a_request, what_watching_adds),
 }
 
 

@@ -134,24 +134,34 @@ def _threads(names: Iterable[str]) -> str:
 
 def _probe_table(material: Material) -> Table:
     """What the watching costs, as `loadtests probe-cost --out` counted it."""
-    columns = ("off_instructions", "on_instructions", "spread", "beat_instructions")
-    rows = []
-    for row in material.probe_cost:
-        share, figured = row["share"], [row[column] for column in columns]
-        rows.append(
-            (
-                str(row["stack"]),
-                *(formatting.digits(x) if isinstance(x, float) else "–" for x in figured[:2]),
-                f"{share:+.2%}" if isinstance(share, float) else "–",
-                f"{figured[2]:.2%}" if isinstance(figured[2], float) else "–",
-                formatting.digits(figured[3]) if isinstance(figured[3], float) else "–",
-            )
-        )
+
+    def counted(row: Row, column: str) -> str:
+        value = row[column]
+        return formatting.digits(value) if isinstance(value, float) else "–"
+
+    def share(row: Row, column: str, sign: str = "+") -> str:
+        value = row[column]
+        return f"{value:{sign}.2%}" if isinstance(value, float) else "–"
+
     return table(
         "What the probe costs: instructions of a request on /async, and of one of its 100 beats "
         "a second",
-        ("stack", "probe off", "probe on", "added", "spread of the counts", "one beat"),
-        rows,
+        (
+            *("stack", "probe off", "probe on", "added", "added at rest"),
+            *("spread of the counts", "one beat"),
+        ),
+        (
+            (
+                str(row["stack"]),
+                counted(row, "off_instructions"),
+                counted(row, "on_instructions"),
+                share(row, "share"),
+                share(row, "resting_share"),
+                share(row, "spread", ""),
+                counted(row, "beat_instructions"),
+            )
+            for row in material.probe_cost
+        ),
     )
 
 

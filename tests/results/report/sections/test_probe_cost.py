@@ -22,6 +22,7 @@ ROWS: list[Row] = [
         "spread": 0.0025,
         "share": 0.015,
         "beat_instructions": 50000.0,
+        "resting_share": -0.0012,
     }
 ]
 
@@ -40,4 +41,4 @@ def test_the_cost_is_in_the_report_where_it_was_counted(tmp_path: Path) -> None:
         write.write(loaded, summary.summarise(loaded), formats=("md",))
         text = (target / "report.md").read_text(encoding="utf-8")
         assert ("What the probe costs" in text) is said
-        assert ("+1.50%" in text) is said
+        assert ("| +1.50% | -0.12% |" in text) is said
