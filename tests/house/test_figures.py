@@ -345,10 +345,33 @@ def what_watching_adds() -> Iterator[str]:
     yield f"is counted on its own: {digits(beat)} instructions on aiohttp"
 
 
+def a_million_requests() -> Iterator[str]:
+    """What follows from the table of the same page, which no committed rows hold."""
+    text = words_of("docs/distributed.md")
+    (best,) = re.findall(r"trivial responder \| [\d.]+ to ([\d.]+) us", text)
+    ((least, most),) = re.findall(r"over 64 connections \| (\d+) to (\d+) us", text)
+    ((small, large),) = re.findall(r"windows of 3 s, one load \| (\d+) to (\d+) KB", text)
+    cores = {us: math.ceil(float(us) / 0.7) for us in (best, least, most)}
+    yield (
+        f"At {most} us a request and 70 % of a core, beyond which lag grows, a core gives "
+        f"{round(0.7e6 / float(most), -3):,.0f} requests a second: {cores[most]} cores. At {least} "
+        f"us: {cores[least]}. In a closed loop at its best, {best} us: {cores[best]}. Plan for "
+        f"{cores[most]}"
+    )
+    each = [int(size) / 3 for size in (small, large)]
+    hour = [size * 3600 / 1000 for size in each]
+    yield f"come {cores[most]} reports, {cores[most] * int(large) / 1000:.0f} MB at most"
+    yield (
+        f"adds some {each[0]:.0f} to {each[1]:.0f} KB a worker and load, since it is kept by its "
+        f"buckets: an hour would be {hour[0]:.0f} to {hour[1]:.0f} MB a worker"
+    )
+
+
 QUOTED: Mapping[str, tuple[Callable[[], Iterator[str]], ...]] = {
     "README.md": (rounds_of_published_runs,),
     "docs/choosing.md": (kinds_of_queues,),
     "docs/slices.md": (equal_servers, intervals_of_the_default_suite),
+    "docs/distributed.md": (a_million_requests,),
     "docs/sockets.md": (messages_of_the_yardstick,),
     "docs/streams-uploads-fetch.md": (readers_uploads_and_pages,),
     "docs/regression.md": (alarm_of_the_baseline, routes_that_are_counted, rates_of_the_table),
