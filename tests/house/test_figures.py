@@ -19,7 +19,7 @@ from pathlib import Path
 import pytest
 
 from loopbench.loadtests.scenarios.table import SCENARIOS
-from loopbench.loadtests.selfcheck import twins
+from loopbench.loadtests.selfcheck.checks import twins
 from loopbench.results.folder.folder import Folder, load
 from loopbench.results.regression.finding import Settings
 from loopbench.results.regression.layers import occasions

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from loopbench.results.schema import ROOT
-from loopbench.results.schema.costs import CostKind
+from loopbench.results.schema.tables.costs import CostKind
 from loopbench.results.why import terminal
 from loopbench.results.why.costs import Costs, read
 from loopbench.results.why.groups import differences
