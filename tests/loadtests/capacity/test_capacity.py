@@ -13,7 +13,7 @@ from click import UsageError
 from loopbench.cli_types import Parsed
 from loopbench.loadtests.capacity.objective import Objective, parse
 from loopbench.loadtests.capacity.trial import PROBE_S, PROBE_USERS, arrivals, closed_rate, offer
-from loopbench.loadtests.distributed.generator_process import generator_process
+from loopbench.loadtests.distributed.generator_process import Generator
 from loopbench.loadtests.selfcheck.checks import capacity
 from loopbench.results.schema import TRIAL_SERVICES, TRIALS, read_table
 from loopbench.results.stats.queueing.queues import ONE_THREAD, QUEUES
@@ -39,14 +39,11 @@ def test_what_is_no_objective_is_refused(text: str) -> None:
         Parsed("objective", parse).convert(text, None, None)
 
 
-def test_every_arrival_is_held_to_the_objective() -> None:
+def test_every_arrival_is_held_to_the_objective(generator: Generator) -> None:
     """A route that waits for 50 ms: all arrivals are slow for 10 ms, and none for a second.
     Offered are those that were due in the window, drawn again from the seed."""
     case = CASES["sleep-async-50"]
-    with (
-        server_process("aiohttp", settings=Settings(probe=False)) as server,
-        generator_process() as generator,
-    ):
+    with server_process("aiohttp", settings=Settings(probe=False)) as server:
         short = offer(server, case, 400.0, Objective(99.0, 10.0), generator, 7)
         long = offer(server, case, 400.0, Objective(99.0, 1000.0), generator, 7)
     assert short.trial.offered == sum(due >= 0.2 for due in arrivals(400.0, 0.2, 1.0, 7))
@@ -60,10 +57,10 @@ def test_every_arrival_is_held_to_the_objective() -> None:
     assert patient.least_s == 0 and patient.most_s < 1.0
 
 
-def test_a_server_that_holds_its_thread_is_known_by_its_trials() -> None:
+def test_a_server_that_holds_its_thread_is_known_by_its_trials(generator: Generator) -> None:
     """For exactly 2 ms a request: a closed loop has 500 a second, and what was under way at the end
     of its window, and no more; an open one that asks for more is slow throughout."""
-    with capacity.exact_server(2e-3) as server, generator_process() as generator:
+    with capacity.exact_server(2e-3) as server:
         closed = closed_rate(server, capacity.EXACT, generator, 1)
         tried = offer(server, capacity.EXACT, 1000.0, Objective(99.0, 20.0), generator, 3)
         assert server.alive
@@ -73,10 +70,10 @@ def test_a_server_that_holds_its_thread_is_known_by_its_trials() -> None:
     assert tried.trial.slow > 0.9 * tried.trial.offered
 
 
-def test_a_pool_holds_each_of_its_threads() -> None:
+def test_a_pool_holds_each_of_its_threads(generator: Generator) -> None:
     """Six of them for exactly 10 ms a request: a closed loop has 600 a second, and not what one
     thread would have."""
-    with capacity.exact_server(1e-2, threads=6) as server, generator_process() as generator:
+    with capacity.exact_server(1e-2, threads=6) as server:
         closed = closed_rate(server, capacity.EXACT, generator, 1)
         assert server.alive
     assert not server.alive

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from loopbench.loadtests.distributed.generator_process import Generator, generator_process
+from loopbench.loadtests.distributed.generator_process import Generator
 from loopbench.loadtests.errors import HarnessError
 from loopbench.loadtests.messages.reports import Report
 from loopbench.loadtests.scenarios.custom import learning
@@ -64,13 +63,6 @@ def test_a_line_without_end_is_not_kept() -> None:
         assert not events.too_large
     assert events.feed(piece) == 0
     assert events.too_large
-
-
-@pytest.fixture(scope="module")
-def generator() -> Iterator[Generator]:
-    """One generator for all the loads here, one after another."""
-    with generator_process() as running:
-        yield running
 
 
 def chunk(data: bytes) -> bytes:

@@ -5,14 +5,13 @@ from __future__ import annotations
 import asyncio
 import socket
 import sys
-from collections.abc import Iterator
 from contextlib import ExitStack
 from typing import Any
 
 import gevent
 import pytest
 
-from loopbench.loadtests.distributed.generator_process import Generator, generator_process
+from loopbench.loadtests.distributed.generator_process import Generator
 from loopbench.loadtests.generator.clients.http1 import AnswerBook
 from loopbench.loadtests.generator.clients.streaming import (
     BROKEN_OFF,
@@ -36,13 +35,6 @@ HEAD = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n"
 WHOLE = HEAD + b"hello"
 IN_TWO: Script = (HEAD, LATER, b"hello")
 CASE = Case("one", Request("GET", "/"), Expected(200, TEXT, b"hello"))
-
-
-@pytest.fixture(scope="module")
-def generator() -> Iterator[Generator]:
-    """One generator for all the loads here, one after another."""
-    with generator_process() as running:
-        yield running
 
 
 def offer(generator: Generator, at: tuple[str, int], load: Load, **changes: Any) -> Report:
