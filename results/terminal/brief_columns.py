@@ -37,7 +37,7 @@ def render(page: Brief, path: Path, console: Console) -> None:
     for line in page.legend:
         console.print(Text(line, style="dim"))
     stalls.show(console, page.stalled, MOST_STALLED, "show --wide")
-    section(console, "What could not be read", page.closing)
+    section(console, "What is missing, or could not be read", page.closing)
     console.print()
     made = "Rows and report" if (path / "report.html").is_file() else "Rows"
     console.print(Text(formatting.plain(f"{made}: {shown_path(path)}")))

@@ -83,7 +83,9 @@ def render(
     console.print(Text(_closing(compared), style="dim"))
     for folder in (first, second):
         problems = [str(problem) for problem in folder.problems]
-        section(console, f"What could not be read in {shown_path(folder.path)}", problems)
+        section(
+            console, f"What is missing in {shown_path(folder.path)}, or could not be read", problems
+        )
 
 
 def difference_lines(differ: Sequence[Difference]) -> Iterator[str]:

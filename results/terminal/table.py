@@ -243,7 +243,7 @@ def render(page: Page, path: Path, console: Console) -> None:
         stalls.show(console, page.stalled, more="stalls.csv")
     section(console, "What was the limit", page.limits)
     section(console, "Failed requests", page.failures)
-    section(console, "What could not be read", page.problems)
+    section(console, "What is missing, or could not be read", page.problems)
     console.print()
     console.print(Text(formatting.plain(f"Files in {shown_path(path)}: {', '.join(page.files)}")))
 

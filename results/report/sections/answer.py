@@ -208,7 +208,7 @@ def distrust(material: Material) -> Words:
     if material.problems:
         count = len(material.problems)
         notes = "1 note" if count == 1 else f"{count} notes"
-        said.append(f"what rests on rows that could not be read ({notes})")
+        said.append(f"what rests on rows that are missing or could not be read ({notes})")
     text = "; ".join(said) or f"nothing in particular: no Warning in {rounds} Rounds"
     return (f"What to distrust: {text}", *_see("warnings", "in words"))
 

@@ -45,7 +45,7 @@ def parts(material: Material) -> Iterator[Part]:
             more = len(failures) - MOST_FAILURES
             yield paragraph(f"{more} more rows stand in `failures.csv`.")
     if material.problems:
-        yield Heading("What could not be read")
+        yield Heading("What is missing, or could not be read")
         yield Bullets(tuple((str(problem),) for problem in material.problems))
 
 
