@@ -30,6 +30,7 @@ from loopbench.results.report.sections import data, fetching
 from loopbench.results.schema import COUNTS, PROBE_COST, ROOT, SLICES, Row, read_table
 from loopbench.results.schema.load_kinds import LoadKind
 from loopbench.results.stats.formatting import digits
+from loopbench.results.stats.intervals.slices import block_estimate
 from loopbench.results.stats.queueing.queues import QUEUES
 from loopbench.results.stats.summaries.summary import Summaries, Summary, summarise
 from loopbench.servers.contract.routes import ROUTES
@@ -39,7 +40,7 @@ REFERENCE = ROOT / "results" / "reference"
 BENCH, DATA = REFERENCE / "bench", REFERENCE / "data"
 BASELINE = ROOT / "results" / "baseline"
 FAST, SLOW = CORE
-WORDS = {3: "three", 4: "four", 5: "five", 6: "six", 8: "eight", 10: "ten", 12: "twelve"}
+WORDS = {2: "two", 3: "three", 4: "four", 5: "five", 6: "six", 8: "eight", 10: "ten", 12: "twelve"}
 
 
 @cache
@@ -124,11 +125,18 @@ def kinds_of_queues() -> Iterator[str]:
     yield f"There are {len(QUEUES)} kinds of them: {threads[0]} to {threads[-1]} threads"
 
 
-def equal_servers() -> Iterator[str]:
-    """What `selfcheck twins` says of the Blocks that are committed."""
+@cache
+def blocks_of_twins() -> Mapping[str, list[Row]]:
+    """The committed Slices of equal servers, by Run."""
     by_run: defaultdict[str, list[Row]] = defaultdict(list)
     for row in read_table(ROOT / "results" / "noise", SLICES):
         by_run[str(row["run_id"])].append(row)
+    return by_run
+
+
+def equal_servers() -> Iterator[str]:
+    """What `selfcheck twins` says of the Blocks that are committed."""
+    by_run = blocks_of_twins()
     seen = {metric: twins.judge(by_run, metric) for metric in ("cpu_us_per_request", *_SPEED)}
     (covered, mean), (covered_too, mean_too) = seen.values()
     values = [float(one.seen.partition(",")[0]) for one in (mean, mean_too)]
@@ -286,6 +294,62 @@ def routes_that_are_counted() -> Iterator[str]:
     yield f"33 of the {on_loop} routes of the core stacks that stay on the loop"
 
 
+def figures_that_move_together() -> Iterator[str]:
+    """Of the Blocks of equal servers: a slowdown is more CPU time, and less throughput."""
+
+    def logs(stack: str, metric: str) -> Iterator[float]:
+        by_run = blocks_of_twins()
+        for run_id in by_run:
+            number, _, cell = run_id.partition(".")
+            if cell == f"{stack}.{twins.SCENARIO}":
+                twin = by_run[f"{number}.{stack}{twins.TWIN}.{twins.SCENARIO}"]
+                estimate = block_estimate(twin, by_run[run_id], metric)
+                assert estimate is not None
+                yield estimate.value
+
+    fast, slow = (
+        -statistics.correlation(*(list(logs(stack, metric)) for metric in _METRICS))
+        for stack in CORE
+    )
+    yield (
+        "slowdowns by CPU time and by throughput with a correlation of "
+        f"{fast:.2f} on aiohttp and {slow:.2f} on Quart"
+    )
+
+
+def memory_of_the_baseline() -> Iterator[str]:
+    """What equal code keeps of a request and of a connection, and how processes differ."""
+    kept = rows(BASELINE / "memory.csv")
+    repeats = {row["repeat"] for row in kept}
+    (asked,) = {row["requests"] for row in kept if not row["subject"].startswith("connections")}
+    yield f"committed baseline, {WORDS[len(repeats)]} repeats of {asked} requests"
+
+    def blocks(stack: str, *, connections: bool) -> Mapping[str, list[float]]:
+        by_subject: defaultdict[str, list[float]] = defaultdict(list)
+        for row in kept:
+            if row["stack"] == stack and row["subject"].startswith("connections") is connections:
+                by_subject[row["subject"]].append(float(row["blocks"]))
+        return by_subject
+
+    texts = []
+    for stack in CORE:
+        each = blocks(stack, connections=False)
+        every = [value for values in each.values() for value in values]
+        apart = max(max(values) - min(values) for values in each.values())
+        texts.append((f"{min(every):.2f} to {max(every):.2f} blocks", f"{apart:.2f}"))
+    most = max(
+        float(row["resident_bytes"])
+        for row in kept
+        if row["stack"] == FAST and not row["subject"].startswith("connections")
+    )
+    held = [v for values in blocks(SLOW, connections=True).values() for v in values]
+    yield (
+        f"aiohttp kept {texts[0][0]} and at most {most:.0f} bytes a request, alike to within "
+        f"{texts[0][1]} blocks from process to process; Quart on Hypercorn {texts[1][0]}, alike to "
+        f"within {texts[1][1]}, and {min(held):.0f} to {max(held):.0f} blocks"
+    )
+
+
 def rates_of_the_table() -> Iterator[str]:
     """What the text draws from the table of simulations beside it, which a test repeats."""
     text = words_of("docs/regression.md")
@@ -374,7 +438,13 @@ QUOTED: Mapping[str, tuple[Callable[[], Iterator[str]], ...]] = {
     "docs/distributed.md": (a_million_requests,),
     "docs/sockets.md": (messages_of_the_yardstick,),
     "docs/streams-uploads-fetch.md": (readers_uploads_and_pages,),
-    "docs/regression.md": (alarm_of_the_baseline, routes_that_are_counted, rates_of_the_table),
+    "docs/regression.md": (
+        alarm_of_the_baseline,
+        routes_that_are_counted,
+        rates_of_the_table,
+        figures_that_move_together,
+        memory_of_the_baseline,
+    ),
     "docs/regression-tried.md": (facts_and_answers, seeded_instructions),
     "docs/stalls.md": (a_hundredth_of_a_request, what_watching_adds),
 }
