@@ -125,6 +125,28 @@ def kinds_of_queues() -> Iterator[str]:
     yield f"There are {len(QUEUES)} kinds of them: {threads[0]} to {threads[-1]} threads"
 
 
+def ratios_of_two_machines() -> Iterator[str]:
+    """By CPU time, in the closed loops that both runs have."""
+
+    def ratio(path: Path, scenario: str) -> float:
+        found = of(path, SLOW, scenario, "cpu_us_per_request").ratio
+        assert found is not None
+        return found.centre
+
+    machines = [
+        json.loads((path / "environment.json").read_text())["machine"]["cpu_model"]
+        for path in (REFERENCE, BENCH)
+    ]
+    assert [machine.partition("(")[0].split()[0] for machine in machines] == ["AMD", "Intel"]
+    many = ("async-32", "sync-32", "plain-32", "form-32")
+    apart = [abs(ratio(BENCH, name) / ratio(REFERENCE, name) - 1) * 100 for name in many]
+    alone = [digits(ratio(path, "async-1")) for path in (REFERENCE, BENCH)]
+    yield (
+        f"the ratios of CPU time differ by {min(apart):.0f} to {max(apart):.0f} % with 32 users, "
+        f"and with one (async-1) the first has {alone[0]}x and the second {alone[1]}x"
+    )
+
+
 @cache
 def blocks_of_twins() -> Mapping[str, list[Row]]:
     """The committed Slices of equal servers, by Run."""
@@ -433,7 +455,7 @@ def a_million_requests() -> Iterator[str]:
 
 QUOTED: Mapping[str, tuple[Callable[[], Iterator[str]], ...]] = {
     "README.md": (rounds_of_published_runs,),
-    "docs/choosing.md": (kinds_of_queues,),
+    "docs/choosing.md": (kinds_of_queues, ratios_of_two_machines),
     "docs/slices.md": (equal_servers, intervals_of_the_default_suite),
     "docs/distributed.md": (a_million_requests,),
     "docs/sockets.md": (messages_of_the_yardstick,),
