@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from http.client import HTTPException
-from pathlib import Path
 from typing import Any, TypeVar
 
 from loopbench.loadtests.distributed.generator_process import generator_process
@@ -31,6 +30,7 @@ from loopbench.loadtests.regression.layers.instructions import Counts
 from loopbench.loadtests.regression.parallel import side_by_side
 from loopbench.loadtests.regression.sides.equal_paths import alike
 from loopbench.loadtests.regression.sides.sides import Role, Say, Side
+from loopbench.loadtests.regression.wish import Wish
 from loopbench.results.schema import (
     FUNCTIONS,
     UNCOUNTED,
@@ -58,40 +58,6 @@ AGAIN = 3
 
 SIDE_BY_SIDE = "not asked: it compares two sides that are asked in turn, so name a base"
 """Why a layer has nothing to compare with a baseline from another occasion."""
-
-
-@dataclass(frozen=True, slots=True)
-class Wish:
-    """What is to be measured.
-
-    routes: names of the Cases whose instructions are counted; None: one of each route.
-    cells: stack and case of the layer of times; those of tails, too. known: the folder of the
-    baseline, which a candidate that stands alone is compared with. rounds: of the layer of times;
-    None: as many as its budget allows, TIME_ROUNDS at most. questions: names and patterns
-    of those that are asked in the layer of behaviour; blank: all.
-    """
-
-    layers: tuple[Layer, ...]
-    stacks: tuple[str, ...]
-    cells: tuple[tuple[str, str], ...]
-    seed: int
-    routes: tuple[str, ...] | None = None
-    counts: instructions.Plan = field(default_factory=instructions.Plan)
-    rounds: int | None = None
-    slice_s: float = slices.SLICE_S
-    yardstick: tuple[str, ...] = slices.YARDSTICK_CASES
-    known: Path | None = None
-    questions: tuple[str, ...] = ()
-
-    @property
-    def behaviour(self) -> bool:
-        """Whether the questions about behaviour are asked, which takes the sides' own harness."""
-        return Layer.BEHAVIOUR in self.layers
-
-
-def cells_of(stacks: Sequence[str]) -> tuple[tuple[str, str], ...]:
-    """Every stack with every case that is loaded."""
-    return tuple((stack, case) for stack in stacks for case in slices.CASES)
 
 
 def measure(wish: Wish, sides: Sequence[Side], folder: Folder, say: Say) -> None:

@@ -21,7 +21,7 @@ from loopbench.loadtests.bench.environment import shown_command
 from loopbench.loadtests.errors import HarnessError
 from loopbench.loadtests.observe.request_counts import REPEATS
 from loopbench.loadtests.regression import selftest
-from loopbench.loadtests.regression.check import IN_TURN, Wish, cells_of, measure
+from loopbench.loadtests.regression.check import IN_TURN, measure
 from loopbench.loadtests.regression.folder import Folder, new_folder
 from loopbench.loadtests.regression.layers import instructions
 from loopbench.loadtests.regression.sides.base import BASELINE, choose, uncounted
@@ -36,6 +36,7 @@ from loopbench.loadtests.regression.sides.sides import (
     this_tree,
     wanted,
 )
+from loopbench.loadtests.regression.wish import Wish, cells_of
 from loopbench.loadtests.rows.results_folder import writing_into
 from loopbench.results.schema import INSTALLED, REGRESSIONS_FOLDER, ROOT
 from loopbench.results.schema.regression import SIDES_FILE, TABLE_OF, TIME_ROUNDS, Layer, Unlike

@@ -20,12 +20,13 @@ from pathlib import Path
 
 from loopbench.loadtests.errors import HarnessError
 from loopbench.loadtests.regression import mutants
-from loopbench.loadtests.regression.check import Wish, measure
+from loopbench.loadtests.regression.check import measure
 from loopbench.loadtests.regression.folder import Folder
 from loopbench.loadtests.regression.layers import instructions
 from loopbench.loadtests.regression.layers.slices import USERS
 from loopbench.loadtests.regression.mutants import CASE, STACK, Edit, more_work
 from loopbench.loadtests.regression.sides.sides import Role, Say, Side, look
+from loopbench.loadtests.regression.wish import Wish
 from loopbench.results.schema import (
     FINDINGS,
     INSTRUCTIONS,

@@ -16,10 +16,11 @@ import pytest
 
 from loopbench.loadtests.errors import HarnessError
 from loopbench.loadtests.observe.callgrind import missing
-from loopbench.loadtests.regression.check import Wish, cells_of, measure, not_compared
+from loopbench.loadtests.regression.check import measure, not_compared
 from loopbench.loadtests.regression.folder import Folder
 from loopbench.loadtests.regression.layers import instructions
 from loopbench.loadtests.regression.sides.sides import Role, Side, look
+from loopbench.loadtests.regression.wish import Wish, cells_of
 from loopbench.results.schema import FACTS, INSTRUCTIONS, SCHEMA_VERSION, read_table
 from loopbench.results.schema.regression import SIDES_FILE, Layer
 from loopbench.servers.contract.cases import CASES
@@ -159,7 +160,8 @@ def test_an_interrupted_check_says_so(layers: str, tmp_path: Path) -> None:
     program = (
         "import sys\n"
         "from pathlib import Path\n"
-        "from loopbench.loadtests.regression.check import Wish, measure\n"
+        "from loopbench.loadtests.regression.check import measure\n"
+        "from loopbench.loadtests.regression.wish import Wish\n"
         "from loopbench.loadtests.regression.folder import Folder, Layer\n"
         "from loopbench.results.schema import ROOT\n"
         "from loopbench.loadtests.regression.sides.sides import Role, look\n"

@@ -14,8 +14,8 @@ from click.testing import CliRunner
 
 from loopbench.loadtests.errors import HarnessError
 from loopbench.loadtests.regression import command
-from loopbench.loadtests.regression.check import Wish
 from loopbench.loadtests.regression.sides.sides import Say, Wanted, look
+from loopbench.loadtests.regression.wish import Wish
 from loopbench.results.schema import FACTS
 from loopbench.results.schema.regression import SIDES_FILE, Layer
 from loopbench.results.schema.verdict import BROKEN

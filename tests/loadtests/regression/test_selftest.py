@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 from loopbench.loadtests.errors import HarnessError
-from loopbench.loadtests.regression.check import Wish
 from loopbench.loadtests.regression.selftest import (
     Met,
     Trial,
@@ -16,6 +15,7 @@ from loopbench.loadtests.regression.selftest import (
     silent,
     sized,
 )
+from loopbench.loadtests.regression.wish import Wish
 from loopbench.results.schema import Row
 from loopbench.results.schema.regression import Layer
 
