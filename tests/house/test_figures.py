@@ -418,7 +418,7 @@ def what_watching_adds() -> Iterator[str]:
     def share(stack: str, column: str) -> str:
         value = counted[stack][column]
         assert isinstance(value, float)
-        return f"{value * 100:.2f} %"
+        return f"{value * 100:.2f} %".replace("-", "−")
 
     (pairs,) = {row["repeats"] for row in counted.values()}
     yield f"in {WORDS[int(str(pairs))]} processes each, in pairs"

@@ -161,7 +161,8 @@ def ask_sibling(application: Build, body: Work) -> Answer:
     with serve(application(body)) as server:
         reply = get(server.port, "/")
         answered = seen.events
-        seen.wait("sibling finished", 3.0)
+        if not any(event.startswith("sibling") for event in answered):
+            seen.wait("sibling finished", 3.0)
     ends = [event for event in seen.events if event.startswith("sibling")]
     when = "before" if any(end in answered for end in ends) else "after"
     return as_seen(f"{reply.status}, {ends[0]} {when} the answer")

@@ -33,6 +33,12 @@ threads of 10 ms (3.9 %), of 8 ms with a variation of 0.3 (4.0 %) and of 3 ms, e
 (3.9 %); a pause of 8 ms every 500 requests (3.9 %). The mean of the limits was off by at most 1.6 %
 where half of the interval was below 6 %, and by 0.5 to 3.9 % elsewhere.
 
+Of single kinds many more sittings were simulated since (`loadtests selfcheck capacity`). The
+interval held the limit of services of exactly 2 ms in 179 of 180, of 0.2 ms in 40 of 40, beside a
+wait in 40 of 40, of six threads in 37 of 40 and, exponentially, in 39 of 40; of exponential
+services of 2 ms on one thread in 88 of 100 only, where half of it is 10 % in the middle: there it
+is too narrow.
+
 A server may also hold every rate up to one and break down there. A queue fits that badly: its share
 of late requests rises over many rates, services drift, and still the trials are parted sharply at
 one. The limit is then said to be between the two trials beside the leap.
