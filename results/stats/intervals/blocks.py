@@ -6,7 +6,7 @@ alone that is known badly (Student's factor is 4.3), so that the variance is mod
 Blocks of the sitting's other ratios differ by (`results.stats.intervals.moderation`). Blocks can
 agree by chance, so that the interval is never narrower than a share (FLOOR) of what the Slices
 within them predict. On 200 Blocks of a stack and its twin (results/noise/slices.csv) Student's t
-alone covered the truth in 95.5 to 95.8 % of sets of five Blocks, with this floor in 95.8 to 96.5 %.
+alone covered the truth in 95.9 to 96.4 % of sets of five Blocks, with this floor in 96.3 to 96.9 %.
 """
 
 from __future__ import annotations

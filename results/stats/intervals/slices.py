@@ -1,25 +1,36 @@
 """Ratios of stacks that were loaded in turn: from Slices to the estimate of a Block.
 
-A Block (one scenario in one Round) gives one estimate. What disturbs a Slice makes it slower and
-never faster, so that each stack is taken at its undisturbed end: the lower quartile of what the
-Slices cost or took, the upper one of what they served, the same quartile for every stack. It is
-estimated by Harrell and Davis (a weighted mean of all order statistics, which is steadier than one
-of them). The logarithm of the ratio of two stacks is the Block's estimate. Its standard error is
-that of the jackknife which leaves out one Turn, of both stacks, after the other: a slow mood of the
-machine that lasts for a Turn moves both, and little of it is left in their ratio. (Errors of the
-two quantiles by Maritz and Jarrett, added as if they were independent, said 3.2 % of the twins
-below, whose Blocks differed by 1.7 %; the jackknife says 1.7 %. Of a stack that is offered the same
-arrivals as another they said 10 times what the Blocks differed by.) Sources: F. E. Harrell, C. E.
-Davis, "A new distribution-free quantile estimator", Biometrika 69 (1982) 635-640, which has its
-jackknife, too; B. Efron, C. Stein, "The jackknife estimate of variance", Annals of Statistics 9
-(1981) 586-596.
+A Block (one scenario in one Round) gives one estimate, on the scale of logarithms: the mean of two
+that go wrong in different ways.
 
-What else was tried, on 24 Blocks of the two core stacks in a calm stretch of a virtual machine and
-5 in a disturbed one (standard deviation of a Block's CPU time a request): mean of the Turns'
-logarithms 3.9 and 8.5 %, their 20 % trimmed mean 2.7 and 7.6 %, their median 2.7 and 4.0 %, the
-fast half by a fixed piece of work beside each Slice 4.2 and 13 %, an adjustment by that work 2.7
-and 7.6 %; the quartile 2.3 and 3.0 %. Its ratio is also the one that differed least between the two
-stretches: 7.89 and 7.95, where the mean gave 8.12 and 7.68. docs/slices.md has more.
+*Apart*: each stack is taken at its undisturbed end, since what disturbs a Slice makes it slower and
+never faster: the lower quartile of what its Slices cost or took, the upper one of what they served,
+the same quartile for every stack. It does not mind a stretch in which single Slices are disturbed,
+but a change of the machine's speed in the middle of a Block moves it where one stack caught more of
+the fast Slices.
+
+*Together*: the median over the Turns of the ratio within each. It does not mind what the speed does
+from Turn to Turn, and minds single disturbed Slices more.
+
+Either is estimated by Harrell and Davis (a weighted mean of all order statistics, which is steadier
+than one of them). The standard error of the estimate is that of the jackknife which leaves out one
+Turn, of both stacks, after the other. Sources: F. E. Harrell, C. E. Davis, "A new distribution-free
+quantile estimator", Biometrika 69 (1982) 635-640, which has its jackknife, too; B. Efron, C. Stein,
+"The jackknife estimate of variance", Annals of Statistics 9 (1981) 586-596.
+
+What decided for it: the standard deviation of a Block's CPU time a request, and of its throughput,
+Quart over aiohttp, within the folders of benches (geometric mean over folder and scenario). On an
+AMD EPYC, 15 of them: apart 3.8 and 4.1 %, together 4.3 and 4.6 %, their mean 3.8 and 4.1 %; mean of
+the Turns' logarithms 5.2 and 5.4 %. On an Intel Xeon whose speed keeps to one of two states a third
+apart for seconds, 52 of them: apart 4.8 and 5.5 %, together 4.0 and 4.7 %, their mean 4.2 and
+4.9 %; mean of the logarithms 4.2 and 5.0 %. Of 200 Blocks of twins 2.3, 2.3 and 2.1 %. Ten sittings
+of async-32, estimated again: the standard deviation between them is 1.0 and 1.3 % apart, 0.8 and
+1.2 % by the mean, about the same ratio (8.49 and 0.1185), with intervals a fifth narrower, each of
+which contains it. Weights other than a half were no better on both machines. Tried as well, and no
+better: Hodges and Lehmann's and Huber's estimators over the Turns, ratios of neighbours in time
+across Turns, quartiles adjusted by the fixed piece of work beside each Slice, Turns weighed by how
+steady that work was in them. Errors of two quantiles by Maritz and Jarrett, added as if they were
+independent, said 3.2 % of twins whose Blocks differed by 1.7 %. docs/slices.md has more.
 """
 
 from __future__ import annotations
@@ -38,6 +49,9 @@ from loopbench.results.stats.intervals.location import special
 
 FAST = 0.25
 """How far from the undisturbed end a stack is read; at the end itself it would be the best of n."""
+
+MIDDLE = 0.5
+"""Where the ratios within Turns are read: either side of them may be the disturbed one."""
 
 METRICS: Mapping[str, str] = MappingProxyType(
     {
@@ -75,25 +89,39 @@ def block_estimate(
 ) -> BlockEstimate | None:
     """One Run over its reference in the same Block; None where either has too few good Slices.
 
-    metric: a column of slices.csv. share: below which share of the Slices both are read; at the
-    undisturbed end without one. A Slice with a failure, without a value, or with the probe's cost
-    in it is left out.
+    metric: a column of slices.csv. share: below which share of its Slices a stack is read where it
+    is read apart; at the undisturbed end without one. A Slice with a failure, without a value, or
+    with the probe's cost in it is left out.
     """
     values, others = (_logarithms(rows, metric) for rows in (run, reference))
     n = min(len(values), len(others))
     if n < LEAST_TURNS:
         return None
     at = undisturbed(metric) if share is None else share
-    value = quantile_of(values.values(), at) - quantile_of(others.values(), at)
+    turns = values.keys() | others.keys()
+    side_by_side = len(values.keys() & others.keys()) >= LEAST_TURNS
     left_out = [
-        quantile_of(_without(values, turn), at) - quantile_of(_without(others, turn), at)
-        for turn in sorted(values.keys() | others.keys())
+        _estimate(_without(values, turn), _without(others, turn), at, side_by_side)
+        for turn in sorted(turns)
     ]
+    value = _estimate(values, others, at, side_by_side)
     return BlockEstimate(value, _jackknifed(left_out), n)
 
 
-def _without(values: Mapping[int, float], turn: int) -> list[float]:
-    return [value for at, value in values.items() if at != turn]
+def _estimate(
+    values: Mapping[int, float], others: Mapping[int, float], at: float, side_by_side: bool
+) -> float:
+    """See the module's docstring. side_by_side: whether they have Turns enough in common; else they
+    are read apart only."""
+    apart = quantile_of(values.values(), at) - quantile_of(others.values(), at)
+    if not side_by_side:
+        return apart
+    ratios = [value - others[turn] for turn, value in values.items() if turn in others]
+    return (apart + quantile_of(ratios, MIDDLE)) / 2
+
+
+def _without(values: Mapping[int, float], turn: int) -> dict[int, float]:
+    return {at: value for at, value in values.items() if at != turn}
 
 
 def _jackknifed(left_out: Sequence[float]) -> float:

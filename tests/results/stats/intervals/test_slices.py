@@ -74,11 +74,13 @@ def test_what_slows_some_slices_down_hardly_reaches_a_block() -> None:
 
 
 def test_a_rate_is_read_at_its_upper_end_and_a_time_at_its_lower() -> None:
-    """Both are the fast end."""
+    """Both are the fast end. The other half of the estimate is the middle of the ratios."""
     values, others = [8.0, 9.0, 9.5, 10.0], [1.0, 1.0, 1.0, 1.0]
-    upper = slices.quantile_of([math.log(one) for one in values], 1 - slices.FAST)
-    lower = slices.quantile_of([math.log(one) for one in values], slices.FAST)
-    assert estimate(rows(values), rows(others)).value == pytest.approx(upper)
+    upper, middle, lower = (
+        slices.quantile_of([math.log(one) for one in values], share)
+        for share in (1 - slices.FAST, slices.MIDDLE, slices.FAST)
+    )
+    assert estimate(rows(values), rows(others)).value == pytest.approx((upper + middle) / 2)
     times: list[tuple[Row, ...]] = [
         tuple(
             {"turn": turn, "service_time_p50_ms": one, "failures": 0}
@@ -88,8 +90,31 @@ def test_a_rate_is_read_at_its_upper_end_and_a_time_at_its_lower() -> None:
     ]
     found = slices.block_estimate(times[0], times[1], "service_time_p50_ms")
     assert found is not None
-    assert found.value == pytest.approx(lower)
-    assert lower < upper
+    assert found.value == pytest.approx((lower + middle) / 2)
+    assert lower < middle < upper
+
+
+def test_a_machine_that_becomes_faster_within_a_turn_moves_the_ratio_little() -> None:
+    """In the sixth of eight Turns only the second stack still met the slow machine: the quartiles
+    differ by a quarter of the change, the middle of the ratios by hardly anything."""
+    run, reference = [20.0] * 5 + [30.0] * 3, [10.0] * 6 + [15.0] * 2
+    found = estimate(rows(run), rows(reference))
+    quartiles = [
+        slices.quantile_of([math.log(one) for one in of], 1 - slices.FAST)
+        for of in (run, reference)
+    ]
+    apart = quartiles[0] - quartiles[1] - math.log(2)
+    assert apart > math.log(1.5) / 4
+    assert found.value - math.log(2) == pytest.approx(apart / 2, rel=0.02)
+
+
+def test_stacks_with_few_turns_in_common_are_read_apart() -> None:
+    """Where each failed in other Turns, ratios within Turns say too little."""
+    run = rows([20.0] * 8, failures=[1, 1, 1, 0, 0, 0, 0, 0])
+    reference = rows([*[10.0] * 4, 11.0, *[10.0] * 3], failures=[0, 0, 0, 0, 0, 0, 1, 1])
+    lower = [math.log(20.0)] * 5, [*[math.log(10.0)] * 5, math.log(11.0)]
+    apart = [slices.quantile_of(of, 1 - slices.FAST) for of in lower]
+    assert estimate(run, reference).value == pytest.approx(apart[0] - apart[1])
 
 
 def test_what_failed_or_is_missing_is_left_out() -> None:
