@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-Value = str | int | float | bool | None
+from loopbench.results.schema.value import Value
+
 Row = Mapping[str, Value]
 
 

@@ -16,10 +16,10 @@ from loopbench.results.schema.columns import (
     Row,
     SchemaError,
     Table,
-    Value,
     format_value,
     parse_value,
 )
+from loopbench.results.schema.value import Value
 
 MOST_COLUMNS = 1_000
 """A table with more is none of this suite's; comparing its names one by one would take minutes."""

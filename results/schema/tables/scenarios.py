@@ -49,15 +49,6 @@ class Work(enum.StrEnum):
     COMPUTE = "compute"
 
 
-class Dispatch(enum.StrEnum):
-    """Where a route's work runs: on the loop, in a worker thread, or on the loop without ever
-    giving it back."""
-
-    ASYNC = "async"
-    SYNC = "sync"
-    BLOCKING = "blocking"
-
-
 SCENARIO_COLUMNS = later(
     text("scenario_family", f"kind of the scenario: {', '.join(Family)}"),
     text(
