@@ -16,7 +16,7 @@ from loopbench.command_line import carry_out, standard_streams
 from loopbench.results.schema.json_forms import AS_JSON, json_text
 from loopbench.results.schema.json_forms import STACKS as FORM
 from loopbench.servers import installed, stacks
-from loopbench.servers.contract.routes import WAIT_MS_LIMIT
+from loopbench.servers.contract.limits import WAIT_MS_LIMIT
 from loopbench.servers.custom.look import look_at
 from loopbench.servers.custom.stacks import HOSTS, rows
 from loopbench.servers.errors import ServerError, UnknownStack
@@ -26,6 +26,7 @@ from loopbench.servers.parts import OwnApp
 from loopbench.servers.probe import probe
 from loopbench.servers.probe.probe import Probe
 from loopbench.servers.probe.stalls.printing import StallPrinter
+from loopbench.servers.promises import holes
 from loopbench.servers.settings import Settings
 from loopbench.servers.stacks import STACKS, Stack
 from loopbench.servers.store_urls import (
@@ -153,7 +154,7 @@ def _as_json(stack: Stack) -> dict[str, object]:
         "core": stack.core,
         "runs_here": obstacle is None,
         "obstacle": obstacle,
-        "lacks": list(stack.holes),
+        "lacks": list(holes(stack)),
     }
 
 
@@ -161,9 +162,10 @@ def _runs_here(stack: Stack, *, wide: bool) -> str:
     obstacle = installed.available(stack)
     if obstacle is not None:
         return f"no: {obstacle}"
-    if wide and stack.holes:
-        return f"yes, but for {', '.join(stack.holes)}"
-    count = len(stack.holes)
+    lacks = holes(stack)
+    if wide and lacks:
+        return f"yes, but for {', '.join(lacks)}"
+    count = len(lacks)
     return f"yes, but for {count} case{'s' if count != 1 else ''}" if count else "yes"
 
 

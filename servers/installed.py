@@ -34,10 +34,11 @@ def lacking(packages: Iterable[str]) -> list[str]:
 
 @cache  # what is installed does not change while a command runs, and metadata are slow to read
 def _installed(package: str) -> bool:
-    from importlib.metadata import PackageNotFoundError, version  # takes long to import
+    # It takes long to import. Its `version` would also parse all that is known of the package.
+    from importlib.metadata import PackageNotFoundError, distribution
 
     try:
-        version(package)
+        distribution(package)
     except PackageNotFoundError:
         return False
     return True

@@ -37,7 +37,8 @@ class Application:
     optional: the group of requirements that brings its packages, where `make setup` alone does
         not.
     yardstick: it is there to measure the measuring with, not to be chosen.
-    holes: the Cases and Exchanges of the contract that it cannot keep, and why.
+    holes: the Cases and Exchanges of the contract that it cannot keep, by name or by a pattern
+    of names (fnmatch), and why; see `servers.promises.holes`.
     """
 
     framework: str
@@ -76,8 +77,8 @@ class Server:
     options: of `serve`. own_options: those that are others for a person's own application.
     packages, optional: as in Application.
     manager: how it runs as several processes; without one, the reason.
-    holes: what it cannot keep, and why. holes_with: the same of a single framework on it, by the
-        framework's name.
+    holes: what it cannot keep, and why, as in Application. holes_with: the same of a single
+        framework on it, by the framework's name.
     differs: the settings in force (see servers.lifecycle.parity) in which it is not as the others
         are, and why.
     command: by loop, what a person writes behind `python -m` to start it, with {module}, {host},

@@ -1,7 +1,8 @@
 """STACKS: what can be measured: application × server × loop, one row each.
 
 This is the only table of them. Each application, server and loop has one row, and the stacks
-combine these; what some applications lack of the contract is listed in servers.holes. All else
+combine these; what some applications lack of the contract is listed in servers.holes, and which
+Cases that are, servers.promises says. All else
 follows from the columns: which servers run a person's own application, which have a manager of
 worker processes, what a stack cannot keep, and CORE.
 """
@@ -11,9 +12,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from loopbench.servers.contract.cases import CASES
-from loopbench.servers.contract.http import Case
-from loopbench.servers.contract.websockets import EXCHANGES, Exchange
 from loopbench.servers.errors import UnknownStack
 from loopbench.servers.holes import BARE_HOLES, FLASK_HOLES
 from loopbench.servers.parts import (
@@ -369,28 +367,3 @@ def find(name: str | Stack) -> Stack:
     near = get_close_matches(name.lower(), STACKS, n=1)
     hint = f"did you mean {near[0]!r}? " if near else ""
     raise UnknownStack(f"unknown stack {name!r}; {hint}known stacks: {', '.join(STACKS)}")
-
-
-def keeps(stack: Stack) -> dict[str, Case]:
-    """The Cases of the contract that the stack keeps: all but its holes."""
-    if stack.own is not None:
-        return {}
-    return {name: case for name, case in CASES.items() if name not in stack.holes}
-
-
-def keeps_exchanges(stack: Stack) -> dict[str, Exchange]:
-    """The WebSocket exchanges of the contract that the stack keeps: all but its holes."""
-    if stack.own is not None:
-        return {}
-    return {name: exchange for name, exchange in EXCHANGES.items() if name not in stack.holes}
-
-
-def hole(stack: Stack, case: Case) -> str | None:
-    """Why the stack does not keep this Case, of CASES, EXCHANGES or larger; None where it does."""
-    if case.name in CASES or case.name in EXCHANGES:
-        return stack.holes.get(case.name)
-    # A larger one promises what the small ones of its route and type do.
-    path, headers = case.request.target.partition("?")[0], case.request.headers
-    small = [other for other in CASES.values() if other.request.target.partition("?")[0] == path]
-    alike = (other.name for other in small if other.request.headers == headers)
-    return next((stack.holes[name] for name in alike if name in stack.holes), None)

@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 from loopbench.servers.adapters.protocol import Serve, Serving, Start
-from loopbench.servers.contract.cases import CASES
+from loopbench.servers.contract.greeting import GREETING
 from loopbench.servers.contract.http import Expected, Request
 from loopbench.servers.errors import StartupFailed
 from loopbench.servers.installed import remedy
@@ -25,7 +25,7 @@ def greeting(stack: Stack) -> tuple[Request, Expected | None] | None:
     """
     if stack.own is not None:
         return None if stack.own.path is None else (Request("GET", stack.own.path), None)
-    return CASES["plain"].request, CASES["plain"].expected
+    return GREETING.request, GREETING.expected
 
 
 def ready_s(stack: Stack) -> float:

@@ -19,8 +19,8 @@ from loopbench.loadtests.rows.results_folder import cannot_write
 from loopbench.results.schema import ENVIRONMENT_FILE
 from loopbench.servers.errors import ServerError
 from loopbench.servers.lifecycle import parity
+from loopbench.servers.promises import keeps_exchanges
 from loopbench.servers.settings import Settings
-from loopbench.servers.stacks import keeps_exchanges
 from loopbench.servers.supervision.control_pipe import ControlError
 from loopbench.servers.supervision.messages import Json, to_json
 

@@ -15,8 +15,15 @@ from loopbench.loadtests.scenarios.models import Load, Scenario
 from loopbench.loadtests.scenarios.table import SCENARIOS
 from loopbench.servers.contract.cases import COMPUTES_LONG
 from loopbench.servers.contract.http import Case
+from loopbench.servers.promises import (
+    hole,
+    keeps,
+)
 from loopbench.servers.settings import Settings
-from loopbench.servers.stacks import STACKS, Stack, hole, keeps
+from loopbench.servers.stacks import (
+    STACKS,
+    Stack,
+)
 from loopbench.servers.store_urls import without_password
 from loopbench.servers.supervision.messages import Json
 

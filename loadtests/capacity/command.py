@@ -23,8 +23,13 @@ from loopbench.loadtests.scenarios.custom import options as custom_options
 from loopbench.loadtests.scenarios.custom.scenarios import Own
 from loopbench.servers.contract.cases import CASES
 from loopbench.servers.contract.http import Case
+from loopbench.servers.promises import hole
 from loopbench.servers.settings import Settings
-from loopbench.servers.stacks import CORE, STACKS, Stack, hole
+from loopbench.servers.stacks import (
+    CORE,
+    STACKS,
+    Stack,
+)
 from loopbench.servers.supervision import own_modules
 
 DEFAULT_CASE = "async"

@@ -27,7 +27,11 @@ from loopbench.servers.contract.cases import CASES
 from loopbench.servers.contract.http import Case
 from loopbench.servers.contract.routes import route_of
 from loopbench.servers.errors import ServerError
-from loopbench.servers.stacks import CORE, STACKS, hole
+from loopbench.servers.promises import hole
+from loopbench.servers.stacks import (
+    CORE,
+    STACKS,
+)
 from loopbench.servers.supervision import own_modules
 
 DEFAULT_CASES = ("plain", "async", "json", "sync")

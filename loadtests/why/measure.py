@@ -42,7 +42,7 @@ from loopbench.loadtests.why.longest_first import LongestFirst
 from loopbench.loadtests.why.repeating import agree
 from loopbench.results.schema import ROOT
 from loopbench.servers.contract.http import Case
-from loopbench.servers.lifecycle.messages import Facts
+from loopbench.servers.lifecycle.facts import Facts
 from loopbench.servers.lifecycle.process import server_process
 from loopbench.servers.stacks import Stack
 from loopbench.servers.supervision.scratch import scratch_folder

@@ -20,7 +20,7 @@ import httptools
 
 from loopbench.servers.adapters.asyncio_websocket import ECHO_PATH, Echo, Kept, switching
 from loopbench.servers.adapters.bare import Application, Handler, Request, answering
-from loopbench.servers.contract.http import ERROR_PHRASES
+from loopbench.servers.contract.content import ERROR_PHRASES
 from loopbench.servers.handlers import basic
 from loopbench.servers.handlers.basic import Answer, Refused
 from loopbench.servers.handlers.data import Stream, Upload

@@ -8,9 +8,9 @@ from __future__ import annotations
 import asyncio
 from typing import Protocol
 
+from loopbench.servers.contract.close_codes import Close
 from loopbench.servers.contract.frames import (
     BrokenFrame,
-    Close,
     Frame,
     Messages,
     Op,
@@ -19,7 +19,7 @@ from loopbench.servers.contract.frames import (
     closing,
     encode,
 )
-from loopbench.servers.contract.websockets import MESSAGE_LIMIT_BYTES
+from loopbench.servers.contract.limits import MESSAGE_LIMIT_BYTES
 
 ECHO_PATH = "/ws/echo"
 LINGER_S = 2.0

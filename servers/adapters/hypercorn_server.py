@@ -15,7 +15,7 @@ from hypercorn.utils import LifespanFailureError
 from loopbench.servers.adapters import asgi
 from loopbench.servers.adapters.asgi import LAST_WORDS_S, Application, TaskServing
 from loopbench.servers.adapters.protocol import InForce
-from loopbench.servers.contract.websockets import MESSAGE_LIMIT_BYTES
+from loopbench.servers.contract.limits import MESSAGE_LIMIT_BYTES
 from loopbench.servers.settings import Settings
 
 

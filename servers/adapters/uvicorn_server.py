@@ -14,7 +14,7 @@ from uvicorn.server import ServerState
 from loopbench.servers.adapters import asgi
 from loopbench.servers.adapters.asgi import LAST_WORDS_S, Application, TaskServing
 from loopbench.servers.adapters.protocol import InForce
-from loopbench.servers.contract.websockets import MESSAGE_LIMIT_BYTES
+from loopbench.servers.contract.limits import MESSAGE_LIMIT_BYTES
 from loopbench.servers.errors import StartupFailed
 from loopbench.servers.parts import Parser
 from loopbench.servers.settings import Settings

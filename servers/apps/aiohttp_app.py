@@ -20,7 +20,7 @@ from loopbench.servers.apps.handlers import Handlers
 from loopbench.servers.contract.routes import LAYERS, ROUTES, WS_ROUTES
 from loopbench.servers.handlers import basic, data
 from loopbench.servers.handlers.resources import WORK, Backing
-from loopbench.servers.probe import probe
+from loopbench.servers.probe import active
 from loopbench.servers.settings import Settings
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -345,7 +345,7 @@ def create_app(settings: Settings) -> web.Application:
         # Without the pattern a parameter would stop at a brace, too.
         path = route.path.replace("}", ":[^/]+}")
         waits = iscoroutinefunction(handler)
-        handler = probe.watch(route.name, handler)
+        handler = active.watch(route.name, handler)
         if not waits:
             handler = in_executor(handler)
         if route.name not in _TAKE_NOTHING:

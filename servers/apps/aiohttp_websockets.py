@@ -10,8 +10,8 @@ from typing import Any
 from aiohttp import WSMsgType, web
 
 from loopbench.servers.apps.handlers import Handlers
-from loopbench.servers.contract.frames import Close
-from loopbench.servers.contract.websockets import MESSAGE_LIMIT_BYTES
+from loopbench.servers.contract.close_codes import Close
+from loopbench.servers.contract.limits import MESSAGE_LIMIT_BYTES
 from loopbench.servers.handlers.broadcast import GOODBYE_S, pushing
 from loopbench.servers.handlers.resources import Backing
 

@@ -20,7 +20,7 @@ from loopbench.servers.contract.routes import LAYERS, ROUTES
 from loopbench.servers.handlers import basic, data
 from loopbench.servers.handlers.basic import Answer, Refused
 from loopbench.servers.handlers.data import UPLOAD_PATH, Upload
-from loopbench.servers.probe import probe
+from loopbench.servers.probe import active
 from loopbench.servers.settings import Settings
 
 handles: Handlers[Handler] = Handlers()
@@ -158,7 +158,7 @@ class App:
         self._routes: list[tuple[str, dict[str, Handler]]] = []
         self._fixed: dict[str, dict[str, Handler]] = {}
         for route, handler in handles.of(ROUTES):
-            watched = probe.watch(route.name, handler)
+            watched = active.watch(route.name, handler)
             if route.dispatch is Dispatch.SYNC:
                 watched = in_executor(watched)
             self._add(route.method, route.path, watched)

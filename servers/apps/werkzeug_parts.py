@@ -12,7 +12,7 @@ from werkzeug.routing import Map
 from loopbench.servers.apps.handlers import Handlers
 from loopbench.servers.contract.routes import LAYERS, ROUTES
 from loopbench.servers.handlers import basic
-from loopbench.servers.probe import probe
+from loopbench.servers.probe import active
 from loopbench.servers.settings import Settings
 
 DEFAULT_WAIT_MS = "LOOPBENCH_WAIT_MS"
@@ -70,7 +70,7 @@ def add_routes(
     for route, handler in handles.of(ROUTES):
         path = route.path.replace("{", "<").replace("}", ">")
         holder = nested.get(path.rpartition("/")[0], app)
-        watched = probe.watch(route.name, handler)
+        watched = active.watch(route.name, handler)
         holder.add_url_rule(path, route.name, watched, methods=[route.method])
     for holder in nested.values():
         app.register_blueprint(holder)

@@ -10,15 +10,20 @@ from __future__ import annotations
 
 import re
 
-from loopbench.servers.contract.data_cases import DATA_CASES
-from loopbench.servers.contract.http import (
-    BINARY_TYPE,
+from loopbench.servers.contract.content import (
     HTML,
     JSON,
+    TEXT,
+)
+from loopbench.servers.contract.data_cases import DATA_CASES
+from loopbench.servers.contract.greeting import (
+    GREETING,
+)
+from loopbench.servers.contract.http import (
+    BINARY_TYPE,
     JSON_TYPE,
     MULTIPART,
     MULTIPART_BODY,
-    TEXT,
     URLENCODED,
     Case,
     Expected,
@@ -28,11 +33,13 @@ from loopbench.servers.contract.http import (
     post,
     written,
 )
+from loopbench.servers.contract.limits import (
+    WAIT_MS_LIMIT,
+    WORK_MS_LIMIT,
+)
 from loopbench.servers.contract.routes import (
     LAYERS,
     PROTECTIONS,
-    WAIT_MS_LIMIT,
-    WORK_MS_LIMIT,
     routes_listing,
 )
 
@@ -85,7 +92,7 @@ _CASES: tuple[Case, ...] = (
     Case("wait-not-a-number", get("/?wait_ms=soon"), error(400)),
     Case("wait-negative", get("/?wait_ms=-1"), error(400)),
     Case("wait-too-long", get(f"/?wait_ms={WAIT_MS_LIMIT + 1}"), error(400)),
-    Case("plain", get("/plain"), Expected(200, TEXT, b"Hello, world")),
+    GREETING,
     Case("plain-head", Request("HEAD", "/plain"), Expected(200, TEXT, b"")),
     Case("async", get("/async"), Expected(200, JSON, ON_LOOP)),
     Case("sync", get("/sync"), Expected(200, JSON, IN_THREAD)),

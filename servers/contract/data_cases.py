@@ -5,10 +5,12 @@ from __future__ import annotations
 import hashlib
 import re
 
-from loopbench.servers.contract.http import (
+from loopbench.servers.contract.content import (
     BINARY,
-    BINARY_TYPE,
     JSON,
+)
+from loopbench.servers.contract.http import (
+    BINARY_TYPE,
     MULTIPART,
     MULTIPART_BODY,
     Case,
@@ -20,27 +22,22 @@ from loopbench.servers.contract.http import (
     post,
     written,
 )
-from loopbench.servers.supervision.messages import Json
+from loopbench.servers.contract.limits import (
+    AMOUNT_LIMIT,
+    CHUNKS_LIMIT,
+    ITEMS_LIMIT,
+    PAGES_LIMIT,
+    ROWS_LIMIT,
+)
+from loopbench.servers.contract.payloads import (
+    chunk,
+    items,
+    row_name,
+)
 
-ITEMS_LIMIT = 20_000
-"""The most items that a client may ask of `GET /json`."""
-
-CHUNKS_LIMIT = 10_000
-CHUNK_BYTES_LIMIT = 1_048_576
-STREAM_BYTES_LIMIT = 1 << 30
-"""The most chunks of a `/stream`, the largest of them, and the most bytes of all together."""
-
-PAGES_LIMIT = 100
 FETCHES = ("gather", "sequence", "threads")
-"""The most pages that `/fetch` gets, and how: all at once or one after another with the
-asynchronous client, or each with a synchronous client in a worker thread."""
-
-STORED_ROWS = 1000
-"""The rows that the database is set up with, numbered from 1."""
-
-ROWS_LIMIT = 100
-AMOUNT_LIMIT = 1_000_000
-"""The most rows that `/db/async` and `/db/sync` read, and the most that `/db/save` adds."""
+"""How `/fetch` gets its pages: all at once or one after another with the asynchronous client, or
+each with a synchronous client in a worker thread."""
 
 BOTH_PROTECTIONS = ("none", "shield", "both", "task")
 """How `/save/both` may be asked to protect its two steps: not at all, each behind a shield of
@@ -51,24 +48,6 @@ TOTAL = re.compile(rb'\{"saves":(\d+),"sum":(\d+),"added":(\d+)\}')
 
 PAIRS = re.compile(rb'\{"first":(\d+),"second":(\d+),"half":(\d+)\}')
 """How many saves are in each of the two stores, and how many in one only."""
-
-
-def items(count: int) -> list[Json]:
-    """What `GET /json` answers with, about 64 bytes of JSON each."""
-    return [
-        {"id": number, "name": f"item {number:05}", "price": number / 4, "tags": ["new", "sold"]}
-        for number in range(count)
-    ]
-
-
-def chunk(number: int, size: int) -> bytes:
-    """One chunk of `/stream`, counted from 0: a letter over and over."""
-    return b"%c" % (ord("a") + number % 26) * size
-
-
-def row_name(number: int) -> str:
-    """The name of a row of the database."""
-    return f"row {number}"
 
 
 def _many(route: str, name: str, values: tuple[str, ...]) -> tuple[Case, ...]:

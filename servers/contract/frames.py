@@ -12,6 +12,8 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from loopbench.servers.contract.close_codes import Close
+
 _GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 _LONGEST_CONTROL = 125
 _SHORT, _LONG = struct.Struct("!BBH"), struct.Struct("!BBQ")
@@ -27,17 +29,6 @@ class Op(enum.IntEnum):
     CLOSE = 8
     PING = 9
     PONG = 10
-
-
-class Close(enum.IntEnum):
-    """Codes of a closing frame (RFC 6455, 7.4.1, and 1013 of the registry)."""
-
-    NORMAL = 1000
-    GOING_AWAY = 1001
-    PROTOCOL_ERROR = 1002
-    NOT_UTF8 = 1007
-    TOO_LONG = 1009
-    TRY_AGAIN_LATER = 1013
 
 
 class BrokenFrame(Exception):

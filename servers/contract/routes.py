@@ -6,17 +6,12 @@ A Route is a promise: method, path, dispatch. What exactly is answered is in ser
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from loopbench.results.schema import Dispatch
-from loopbench.servers.contract.http import Request
 
-WAIT_MS_LIMIT = 60_000
-"""The longest wait that a client may ask of a waiting route; more is a 400."""
-
-
-WORK_MS_LIMIT = 5_000
-"""The most work that a client may ask of a `/sleep` or `/burn` route; more is a 400."""
-
+if TYPE_CHECKING:
+    from loopbench.servers.contract.http import Request
 
 LAYERS = (0, 1, 10, 30)
 """How many layers (middlewares, pairs of hooks) the `/middleware` routes lie under."""

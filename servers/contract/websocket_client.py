@@ -7,9 +7,9 @@ import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from loopbench.servers.contract.close_codes import Close
 from loopbench.servers.contract.frames import (
     BrokenFrame,
-    Close,
     Frame,
     Messages,
     Op,

@@ -8,21 +8,29 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from loopbench.servers.contract.frames import Close, Frame, Op, closing, encode, masked_bytes
+from loopbench.servers.contract.close_codes import (
+    Close,
+)
+from loopbench.servers.contract.frames import (
+    Frame,
+    Op,
+    closing,
+    encode,
+    masked_bytes,
+)
 from loopbench.servers.contract.http import Case, Expected, Request
+from loopbench.servers.contract.limits import (
+    MESSAGE_LIMIT_BYTES,
+)
+from loopbench.servers.contract.payloads import (
+    HELLO,
+)
 
 MASK = b"\x37\xfa\x21\x3d"
 """Of all frames that the suite sends (RFC 6455, 5.7). A browser's must not be foreseen, for the
 sake of proxies; there are none here."""
 
 KEY = b"dGhlIHNhbXBsZSBub25jZQ=="
-RATE_LIMIT = 100_000.0
-"""The most messages a second that a client may ask of `/ws`; more is a 400."""
-
-HELLO = "hello"
-MESSAGE_LIMIT_BYTES = 1_048_576
-"""The longest message that `/ws/echo` takes; a longer one ends the connection."""
-
 _LONG_HEAD_BYTES = 10
 """Of a frame of 65,536 bytes or more: opcode, length and extended length (RFC 6455, 5.2)."""
 

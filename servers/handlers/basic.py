@@ -20,8 +20,18 @@ from functools import cache
 from http import HTTPStatus
 from typing import Any, NamedTuple, NoReturn
 
-from loopbench.servers.contract.http import ERROR_PHRASES, HTML, JSON, TEXT, dumps, error_body
-from loopbench.servers.contract.routes import WAIT_MS_LIMIT, WORK_MS_LIMIT
+from loopbench.servers.contract.content import (
+    ERROR_PHRASES,
+    HTML,
+    JSON,
+    TEXT,
+    dumps,
+    error_body,
+)
+from loopbench.servers.contract.limits import (
+    WAIT_MS_LIMIT,
+    WORK_MS_LIMIT,
+)
 
 LOG = logging.getLogger("servers")
 """Where the traceback of a failed request goes, whatever the stack."""

@@ -21,8 +21,9 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Any
 
-from loopbench.servers.contract.frames import Close
-from loopbench.servers.contract.websockets import HELLO, RATE_LIMIT
+from loopbench.servers.contract.close_codes import Close
+from loopbench.servers.contract.limits import RATE_LIMIT
+from loopbench.servers.contract.payloads import HELLO
 from loopbench.servers.handlers.basic import Answer, Refused, as_json
 from loopbench.servers.handlers.channel import Channel, ChannelAway
 from loopbench.servers.settings import Settings

@@ -9,14 +9,18 @@ import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from loopbench.servers.contract import data_cases
-from loopbench.servers.contract.data_cases import (
+from loopbench.servers.contract import payloads
+from loopbench.servers.contract.content import (
+    BINARY,
+    JSON,
+    dumps,
+)
+from loopbench.servers.contract.limits import (
     CHUNK_BYTES_LIMIT,
     CHUNKS_LIMIT,
     ITEMS_LIMIT,
     STREAM_BYTES_LIMIT,
 )
-from loopbench.servers.contract.http import BINARY, JSON, dumps
 from loopbench.servers.handlers.basic import Answer, Refused
 
 UPLOAD_PATH = "/upload"
@@ -37,7 +41,7 @@ class Stream:
 
 def items(count: str | None) -> Answer:
     """`count` items, made and encoded anew each time. Raises Refused(400)."""
-    return Answer(200, JSON, dumps(data_cases.items(number(count, 0, ITEMS_LIMIT))))
+    return Answer(200, JSON, dumps(payloads.items(number(count, 0, ITEMS_LIMIT))))
 
 
 def stream(chunks: str | None, size: str | None) -> Stream:
@@ -45,7 +49,7 @@ def stream(chunks: str | None, size: str | None) -> Stream:
     count, length = number(chunks, 0, CHUNKS_LIMIT), number(size, 0, CHUNK_BYTES_LIMIT)
     if count * length > STREAM_BYTES_LIMIT:
         raise Refused(400)
-    return Stream(BINARY, (data_cases.chunk(number, length) for number in range(count) if length))
+    return Stream(BINARY, (payloads.chunk(number, length) for number in range(count) if length))
 
 
 class Upload:

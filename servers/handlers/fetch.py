@@ -9,8 +9,11 @@ from collections.abc import Awaitable, Callable, Iterable
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from loopbench.servers.contract.data_cases import PAGES_LIMIT
-from loopbench.servers.contract.http import JSON, dumps
+from loopbench.servers.contract.content import (
+    JSON,
+    dumps,
+)
+from loopbench.servers.contract.limits import PAGES_LIMIT
 from loopbench.servers.handlers.basic import Answer, Refused
 from loopbench.servers.handlers.data import number
 

@@ -16,14 +16,18 @@ import uuid
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
-from loopbench.servers.contract.data_cases import AMOUNT_LIMIT, ROWS_LIMIT, STORED_ROWS
+from loopbench.servers.contract.limits import (
+    AMOUNT_LIMIT,
+    ROWS_LIMIT,
+)
+from loopbench.servers.contract.payloads import STORED_ROWS
 from loopbench.servers.handlers.basic import Answer, Refused, as_json
 from loopbench.servers.handlers.broadcast import Feed
 from loopbench.servers.handlers.data import number
 from loopbench.servers.handlers.fetch import Fetcher
 from loopbench.servers.handlers.stores.opening import async_store, first_store, sync_store
 from loopbench.servers.handlers.stores.protocol import AsyncStore, FirstStore, StoreAway, SyncStore
-from loopbench.servers.probe import probe
+from loopbench.servers.probe import active
 from loopbench.servers.settings import Settings
 
 LOG = logging.getLogger("servers")
@@ -40,7 +44,7 @@ class Backing:
         self._settings = settings
         self._fetcher = Fetcher(settings.upstream_url)
         self._folder: tempfile.TemporaryDirectory[str] | None = None
-        self._watch = probe.pool_watch()
+        self._watch = active.pool_watch()
         self._database: AsyncStore | None = None
         self._first: FirstStore | None = None
         self._in_threads: SyncStore | None = None

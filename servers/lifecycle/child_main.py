@@ -11,68 +11,35 @@ server as the command `stop` does, within a bound.
 
 from __future__ import annotations
 
-import asyncio
 import faulthandler
 import gc
 import os
 import sys
-import threading
-import time
 import traceback
-from collections.abc import Callable, Iterable
-from contextlib import AbstractContextManager, nullcontext
-from functools import partial
-from typing import Any, TypeVar
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from loopbench.servers.errors import StartupFailed
-from loopbench.servers.lifecycle import introspection, runner
-from loopbench.servers.lifecycle.in_loop import Server
-from loopbench.servers.lifecycle.messages import (
-    EVENTS,
-    Config,
-    Facts,
-    Failed,
-    Listening,
-    Read,
-    StackFacts,
+from loopbench.servers.lifecycle import runner
+from loopbench.servers.lifecycle.commands import (
+    Handlers,
+    SharedStation,
+    accept,
+    answering,
+    obey_in_thread,
+    telling_facts,
 )
-from loopbench.servers.probe import probe
-from loopbench.servers.probe.probe import Probe
-from loopbench.servers.probe.readings import Glance, Instants, Observe, Pause, Reset, Resume
+from loopbench.servers.lifecycle.in_loop import Server
+from loopbench.servers.lifecycle.messages import EVENTS, Config, Failed, Listening, Read
 from loopbench.servers.settings import Settings
 from loopbench.servers.stacks import Stack
 from loopbench.servers.supervision import os_stats
-from loopbench.servers.supervision.control_pipe import STOP, ControlError, Station
-from loopbench.servers.supervision.messages import (
-    Done,
-    Json,
-    Question,
-    from_json,
-    hyphenated,
-    to_json,
-)
+from loopbench.servers.supervision.control_pipe import STOP, Station
+from loopbench.servers.supervision.messages import Json, from_json
 
-A = TypeVar("A")
-
-
-FACTS_BOUND_S = 10.0
-"""How long a loop that is busy may keep the control thread waiting for the facts."""
-
-Handlers = dict[str, Callable[[Json], object]]
-"""By the name of a question: from what was sent to the answer."""
-
-
-class SharedStation(Station):
-    """A Station that the loop's thread and the control thread may both send through."""
-
-    def __init__(self, descriptors: tuple[int, int] | None = None) -> None:
-        super().__init__(descriptors)
-        self._sending = threading.Lock()
-
-    def send(self, message: Json) -> None:
-        """As Station.send; a line longer than a pipe takes at once is not torn apart."""
-        with self._sending:
-            super().send(message)
+if TYPE_CHECKING:
+    from loopbench.servers.probe.probe import Probe
 
 
 def main() -> int:
@@ -98,8 +65,8 @@ def serve(station: Station, commands: Iterable[Json], config: Config) -> None:
     settle(config)
     # Only now: looking a stack up imports no framework, starting it does.
     stack, settings = config.wanted()
-    with probing(settings) as watching:
-        _host(station, commands, config, stack, settings, watching)
+    with watched(settings) as (watching, handlers):
+        _host(station, commands, config, stack, settings, watching, handlers)
 
 
 def settle(config: Config) -> None:
@@ -114,13 +81,17 @@ def settle(config: Config) -> None:
     os_stats.allow_many_files()
 
 
-def probing(settings: Settings) -> AbstractContextManager[Probe | None]:
-    """A Probe that is on, where the settings ask for one."""
+@contextmanager
+def watched(settings: Settings) -> Iterator[tuple[Probe | None, Handlers]]:
+    """A Probe that is on, where the settings ask for one, and what may then be asked of it."""
     if not settings.probe:
-        return nullcontext()
-    return probe.watching(
-        beat_s=settings.probe_beat_ms / 1000, stall_s=settings.probe_stall_ms / 1000
-    )
+        yield None, {}
+        return
+    # It takes a third of a server's start, but for the framework's own.
+    from loopbench.servers.lifecycle import observing
+
+    with observing.watching(settings) as watching:
+        yield watching, observing.observations(watching)
 
 
 def _host(
@@ -130,22 +101,18 @@ def _host(
     stack: Stack,
     settings: Settings,
     watching: Probe | None,
+    observations: Handlers,
 ) -> None:
     stop = runner.StopRequest()
     handlers: Handlers = {
         **answering(Read, lambda _: os_stats.read()),
         STOP: lambda _: accept(stop.ask),
+        **observations,
     }
-    if watching is not None:
-        handlers |= observations(watching)
     obey_in_thread(station, commands, handlers, stop.ask, config.stop_timeout_s)
 
     def announce(server: Server) -> None:
-        loop = asyncio.get_running_loop()
-
-        handlers.update(
-            telling_facts(loop, lambda: introspection.gather(stack, server.in_force, settings))
-        )
+        handlers.update(telling_facts(stack, server.in_force, settings))
         here = server.url, server.host, server.port, os.getpid(), os_stats.boot_id()
         station.send(EVENTS.to_json(Listening(*here)))
 
@@ -160,36 +127,6 @@ def _host(
     )
 
 
-def answering(kind: type[Question[A]], answer: Callable[[Any], A]) -> Handlers:
-    """How questions of a kind are answered. answer: takes the question."""
-    return {hyphenated(kind.__name__): lambda sent: answer(from_json(kind, sent))}
-
-
-def telling_facts(loop: asyncio.AbstractEventLoop, gather: Callable[[], StackFacts]) -> Handlers:
-    """How a server that listens says what is in force: on its loop, where it reads a server that
-    nothing changes meanwhile."""
-
-    async def gathered() -> StackFacts:
-        return gather()
-
-    def answer(_: Facts) -> StackFacts:
-        return asyncio.run_coroutine_threadsafe(gathered(), loop).result(FACTS_BOUND_S)
-
-    return answering(Facts, answer)
-
-
-def observations(watching: Probe) -> Handlers:
-    """What the harness may ask of a Probe."""
-    return {
-        **answering(Reset, lambda one: accept(partial(watching.reset, instants=one.instants))),
-        **answering(Pause, lambda _: accept(watching.pause)),
-        **answering(Resume, lambda _: accept(watching.resume)),
-        **answering(Observe, lambda _: watching.observe()),
-        **answering(Glance, lambda _: watching.glance()),
-        **answering(Instants, lambda one: watching.instants(one.route, one.skip, one.count)),
-    }
-
-
 def _pin(cpus: tuple[int, ...]) -> None:
     try:
         os_stats.pin(cpus)
@@ -198,48 +135,6 @@ def _pin(cpus: tuple[int, ...]) -> None:
             f"cannot run on CPUs {list(cpus)}: {error.strerror}; "
             f"this process may use {list(os_stats.cpus_in_force() or ())}"
         ) from error
-
-
-def accept(action: Callable[[], None]) -> Done:
-    """Do it; the answer to what has nothing to tell."""
-    action()
-    return Done()
-
-
-def obey_in_thread(*arguments: Any) -> None:
-    """As `_obey`, in a thread, so that a server whose loop is blocked can still be read."""
-    threading.Thread(target=_obey, args=arguments, name="control", daemon=True).start()
-
-
-def _obey(
-    station: Station,
-    commands: Iterable[Json],
-    handlers: Handlers,
-    stop: Callable[[], None],
-    stop_timeout_s: float,
-) -> None:
-    """Answer each command in turn; at their end see to it that this process ends."""
-    try:
-        for command in commands:
-            number = command.pop("id", None)
-            station.send({"id": number, **_answer(command, handlers)})
-    except ControlError:
-        traceback.print_exc()
-    finally:
-        stop()
-        time.sleep(stop_timeout_s)
-        sys.stderr.write(f"not stopped within {stop_timeout_s:g} s; giving up\n")
-        sys.stderr.flush()
-        os._exit(1)
-
-
-def _answer(command: Json, handlers: Handlers) -> Json:
-    """A command that fails is answered with its error; the server goes on serving."""
-    try:
-        return to_json(handlers[command.pop("do")](command))
-    except Exception as error:
-        traceback.print_exc()
-        return {"error": f"{type(error).__name__}: {error}"}
 
 
 if __name__ == "__main__":

@@ -1,4 +1,7 @@
-"""What is really in force in the process that serves, read from inside it."""
+"""What is really in force in the process that serves, read from inside it.
+
+It is imported when somebody asks, see `servers.lifecycle.commands`.
+"""
 
 from __future__ import annotations
 
@@ -7,12 +10,19 @@ import gc
 import platform
 import sys
 from collections.abc import Callable
+from importlib.metadata import version
 
 from loopbench.servers.adapters.default_executor import default_executor
 from loopbench.servers.adapters.protocol import InForce
-from loopbench.servers.lifecycle import messages
-from loopbench.servers.lifecycle.messages import Collector, Loop, Python, StackFacts
+from loopbench.servers.lifecycle import facts
+from loopbench.servers.lifecycle.facts import (
+    Collector,
+    Loop,
+    Python,
+    StackFacts,
+)
 from loopbench.servers.probe.event_loop import class_name
+from loopbench.servers.promises import holes
 from loopbench.servers.settings import Settings
 from loopbench.servers.stacks import NO_LOOP, Stack
 from loopbench.servers.supervision import os_stats
@@ -25,8 +35,6 @@ def gather(stack: Stack, in_force: Callable[[], InForce], settings: Settings) ->
 
     Raises PackageNotFoundError for a package of the stack that runs without being installed.
     """
-    from importlib.metadata import version  # takes long, and no server needs it to start
-
     loop = asyncio.get_running_loop()
     serves = stack.loop != NO_LOOP
     return StackFacts(
@@ -42,7 +50,7 @@ def gather(stack: Stack, in_force: Callable[[], InForce], settings: Settings) ->
         settings=settings.described(),
         in_force=in_force(),
         differs=dict(stack.differs),
-        holes=dict(stack.holes),
+        holes=holes(stack),
     )
 
 
@@ -58,8 +66,8 @@ def _python() -> Python:
     )
 
 
-def _executor(loop: asyncio.AbstractEventLoop) -> messages.Executor | None:
+def _executor(loop: asyncio.AbstractEventLoop) -> facts.Executor | None:
     executor = default_executor(loop)
     if executor is None:
         return None
-    return messages.Executor(class_name(executor), getattr(executor, "_max_workers", None))
+    return facts.Executor(class_name(executor), getattr(executor, "_max_workers", None))

@@ -1,5 +1,5 @@
 """What the harness and the process around a server say to each other; of the probe, see
-`servers.probe.readings`.
+`servers.probe.readings`, and of what is in force `servers.lifecycle.facts`.
 
 The harness may be of another commit than the process: names on the wire stay as they are, and
 events are read by what is needed of them.
@@ -9,13 +9,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from loopbench.results.schema import Value
 from loopbench.servers import stacks
 from loopbench.servers.errors import ServerError, StartupFailed
 from loopbench.servers.settings import Settings
 from loopbench.servers.stacks import Stack
 from loopbench.servers.supervision.messages import LATER, Question, Vocabulary
-from loopbench.servers.supervision.os_stats import Reading, ThreadReading
+from loopbench.servers.supervision.os_stats import Reading
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,19 +59,6 @@ class Config:
 
 
 @dataclass(frozen=True, slots=True)
-class Managing:
-    """What the harness tells a manager, as the first line of its standard input.
-
-    child: for each of the workers.
-    control_socket: the path of the Unix socket on which workers report to the harness.
-    """
-
-    child: Config
-    workers: int
-    control_socket: str
-
-
-@dataclass(frozen=True, slots=True)
 class Listening:
     """A server accepts connections. boot_id: None where its kernel does not say; blank where its
     tree is too old to."""
@@ -113,91 +99,5 @@ EVENTS: Vocabulary[Listening | Failed | WorkerListening] = Vocabulary(
 
 
 @dataclass(frozen=True, slots=True)
-class Python:
-    """The interpreter. gil: whether it has its lock on."""
-
-    version: str
-    implementation: str
-    compiler: str
-    gil: bool
-    dev_mode: bool
-    optimize: int
-
-
-@dataclass(frozen=True, slots=True)
-class Loop:
-    """class_: of the loop that serves; None where none does."""
-
-    class_: str | None
-    debug: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Executor:
-    """The loop's default executor. threads: how many it may have; None where it does not say."""
-
-    class_: str
-    threads: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class Collector:
-    """The garbage collector."""
-
-    enabled: bool
-    threshold: tuple[int, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Manager:
-    """A server's own manager of processes, and how many workers it has."""
-
-    name: str
-    workers: int
-
-
-@dataclass(frozen=True, slots=True)
-class StackFacts:
-    """What is in force in a server, without anything that names this machine's folders.
-
-    None means that the platform or the loop does not let the fact be read. settings: as it was
-    told, without passwords. in_force: see `adapters.protocol.Serving`. differs, holes: of the
-    Stack's own row, for whoever compares facts without STACKS.
-    """
-
-    stack: str
-    framework: str
-    server: str
-    python: Python
-    packages: dict[str, str]
-    loop: Loop
-    executor: Executor | None
-    gc: Collector
-    cpus: tuple[int, ...] | None
-    settings: dict[str, Value]
-    in_force: dict[str, Value]
-    differs: dict[str, str]
-    holes: dict[str, str]
-    manager: Manager | None = field(default=None, metadata=LATER)
-
-
-@dataclass(frozen=True, slots=True)
 class Read(Question[Reading]):
     """A Reading of the process, now."""
-
-
-@dataclass(frozen=True, slots=True)
-class Facts(Question[StackFacts]):
-    """What is in force; answered once the server accepts connections."""
-
-
-@dataclass(frozen=True, slots=True)
-class ThreadList:
-    """The threads that live; none where there is no /proc."""
-
-    threads: tuple[ThreadReading, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Threads(Question[ThreadList]):
-    """Of the manager above a server's workers."""

@@ -21,14 +21,16 @@ from loopbench.results.schema import ROOT
 from loopbench.servers import errors, stacks, starting
 from loopbench.servers.contract.asking import Unbounded, ask
 from loopbench.servers.errors import ServerError, StartupFailed
+from loopbench.servers.lifecycle.facts import (
+    Facts,
+    StackFacts,
+)
 from loopbench.servers.lifecycle.messages import (
     EVENTS,
     Config,
-    Facts,
     Failed,
     Listening,
     Read,
-    StackFacts,
 )
 from loopbench.servers.lifecycle.tree import layout_of
 from loopbench.servers.settings import Settings

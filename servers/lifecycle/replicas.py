@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol, TypeVar
 
-from loopbench.servers.lifecycle.messages import StackFacts
+from loopbench.servers.lifecycle.facts import StackFacts
 from loopbench.servers.lifecycle.process import Ended, Reading, ServerProcess, server_process
 from loopbench.servers.settings import Settings
 from loopbench.servers.stacks import Stack

@@ -12,17 +12,18 @@ from collections.abc import Callable, Coroutine
 from concurrent.futures import Future, InvalidStateError, ThreadPoolExecutor
 from contextlib import nullcontext, suppress
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from loopbench.servers import starting
 from loopbench.servers.errors import ServerError, StartupFailed
 from loopbench.servers.installed import available
 from loopbench.servers.lifecycle import in_loop
 from loopbench.servers.lifecycle.in_loop import Server
-from loopbench.servers.probe.executor import WatchedExecutor
-from loopbench.servers.probe.probe import Probe
 from loopbench.servers.settings import Settings
 from loopbench.servers.stacks import NO_LOOP, Stack
+
+if TYPE_CHECKING:
+    from loopbench.servers.probe.probe import Probe
 
 
 def _asyncio_loop(watching: Probe | None) -> asyncio.AbstractEventLoop:
@@ -129,7 +130,7 @@ def executor(threads: int, watching: Probe | None) -> ThreadPoolExecutor:
     # "asyncio" is what the loop itself would name the threads of its default executor.
     if watching is None:
         return ThreadPoolExecutor(threads, "asyncio")
-    return WatchedExecutor(threads, "asyncio", watching.executor)
+    return watching.new_executor(threads, "asyncio")
 
 
 def _stop_on_signals(loop: asyncio.AbstractEventLoop, stop: StopRequest) -> None:

@@ -20,14 +20,14 @@ from typing import Any, TypeVar
 
 from loopbench.results.schema import ROOT
 from loopbench.servers import stacks, starting
-from loopbench.servers.lifecycle.messages import (
-    Config,
+from loopbench.servers.lifecycle.facts import (
     Facts,
     Manager,
-    Managing,
-    Read,
     StackFacts,
-    Threads,
+)
+from loopbench.servers.lifecycle.messages import (
+    Config,
+    Read,
 )
 from loopbench.servers.lifecycle.process import (
     ServerProcess,
@@ -39,6 +39,10 @@ from loopbench.servers.lifecycle.process import (
 )
 from loopbench.servers.lifecycle.replicas import ServerGroup
 from loopbench.servers.managers import table
+from loopbench.servers.managers.messages import (
+    Managing,
+    Threads,
+)
 from loopbench.servers.managers.worker_socket import ControlSocket, LiveWorker, await_workers
 from loopbench.servers.probe.readings import Moment, Observation
 from loopbench.servers.settings import Settings

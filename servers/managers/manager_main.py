@@ -19,25 +19,27 @@ from collections.abc import Iterable
 
 from loopbench.servers.adapters import asgi
 from loopbench.servers.lifecycle import in_loop
-from loopbench.servers.lifecycle.child_main import (
+from loopbench.servers.lifecycle.child_main import settle
+from loopbench.servers.lifecycle.commands import (
     Handlers,
     SharedStation,
     accept,
     answering,
     obey_in_thread,
-    settle,
 )
 from loopbench.servers.lifecycle.messages import (
     EVENTS,
     Config,
     Failed,
     Listening,
-    Managing,
     Read,
+)
+from loopbench.servers.managers import table
+from loopbench.servers.managers.messages import (
+    Managing,
     ThreadList,
     Threads,
 )
-from loopbench.servers.managers import table
 from loopbench.servers.managers.worker import WorkerOptions, terminate
 from loopbench.servers.settings import Settings
 from loopbench.servers.stacks import Stack

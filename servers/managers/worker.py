@@ -17,18 +17,17 @@ import traceback
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import cache
 from typing import Any
 
 from loopbench.servers.adapters.protocol import InForce
-from loopbench.servers.lifecycle import introspection, runner
-from loopbench.servers.lifecycle.child_main import (
+from loopbench.servers.lifecycle import runner
+from loopbench.servers.lifecycle.child_main import watched
+from loopbench.servers.lifecycle.commands import (
     Handlers,
     SharedStation,
     answering,
     obey_in_thread,
-    observations,
-    probing,
     telling_facts,
 )
 from loopbench.servers.lifecycle.messages import EVENTS, Config, Failed, Read, WorkerListening
@@ -78,10 +77,11 @@ class Worker:
         self._station = _connect(options.control_socket)
         self._held = ExitStack()
         prepare(stack)
-        self.watching = self._held.enter_context(probing(self.settings))
-        self._handlers: Handlers = answering(Read, lambda _: os_stats.read())
-        if self.watching is not None:
-            self._handlers |= observations(self.watching)
+        self.watching, observations = self._held.enter_context(watched(self.settings))
+        self._handlers: Handlers = {
+            **answering(Read, lambda _: os_stats.read()),
+            **observations,
+        }
         commands = self._station.commands()
         obey_in_thread(self._station, commands, self._handlers, terminate, config.stop_timeout_s)
 
@@ -109,8 +109,7 @@ class Worker:
 
     def listening(self, in_force: Callable[[], InForce]) -> None:
         """On the loop, once the application has started: report."""
-        gather = partial(introspection.gather, self.stack, in_force, self.settings)
-        self._handlers.update(telling_facts(asyncio.get_running_loop(), gather))
+        self._handlers.update(telling_facts(self.stack, in_force, self.settings))
         self._station.send(EVENTS.to_json(WorkerListening(os.getpid())))
 
     def failed(self, error: BaseException) -> None:

@@ -1,7 +1,7 @@
 """What the loop, the threads, the executor and the collector did, counted from inside.
 
 One Probe watches one process. `watching` switches it on; stacks hand each
-handler to `watch`, which gives it back untouched where no Probe is on. What
+handler to `active.watch`, which gives it back untouched where no Probe is on. What
 is counted starts anew at `reset` and is read by `observe`, both from any
 thread: the harness asks at the edges of its measured window. Between `pause` and
 `resume` the Probe rests, and the server serves as if there were none.
@@ -20,15 +20,18 @@ import time
 from _thread import get_ident
 from asyncio import _get_running_loop
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from functools import partial, wraps
 from selectors import BaseSelector
 from threading import current_thread
-from typing import Any, TypeVar, cast
+from typing import Any, cast
 
+from loopbench.servers.probe import active
+from loopbench.servers.probe.active import Handler
 from loopbench.servers.probe.connection_pool import PoolWatch
 from loopbench.servers.probe.event_loop import LoopWatch, class_name
-from loopbench.servers.probe.executor import ExecutorWatch
+from loopbench.servers.probe.executor import ExecutorWatch, WatchedExecutor
 from loopbench.servers.probe.garbage_collector import CollectorWatch
 from loopbench.servers.probe.readings import InstantSums, Moment, Observation, TallyReading
 from loopbench.servers.probe.stalls.stall import Stall
@@ -37,7 +40,6 @@ from loopbench.servers.probe.tally import MOST_FRESH, MOST_TALLIES, RouteWatch, 
 from loopbench.servers.probe.thread_pools import ThreadPoolsWatch
 from loopbench.servers.supervision import os_stats
 
-Handler = TypeVar("Handler", bound=Callable[..., Any])
 _clock = time.perf_counter_ns
 _now = time.perf_counter
 """In seconds: it takes half of the time of the one in ns, and each request reads it twice."""
@@ -77,6 +79,10 @@ class Probe:
     def new_selector(self) -> BaseSelector:
         """The selector to make the watched loop with: it keeps the time of its waits."""
         return self._loop.new_selector()
+
+    def new_executor(self, threads: int, prefix: str) -> ThreadPoolExecutor:
+        """The default executor to give to the watched loop."""
+        return WatchedExecutor(threads, prefix, self.executor)
 
     def watch(self, name: str, handler: Handler) -> Handler:
         """`handler`, counted as route `name`: a coroutine function, or a plain one."""
@@ -370,9 +376,6 @@ def _sum_ns(instants_s: Iterable[float]) -> int:
     return sum(int(instant * 1e9) for instant in instants_s)
 
 
-_active: Probe | None = None
-
-
 @contextmanager
 def watching(
     *,
@@ -386,30 +389,6 @@ def watching(
     away from its selector for longer has stalled. on_stall: is called with each stall, in a
     thread of the probe's.
     """
-    global _active
-    if _active is not None:
-        raise RuntimeError("a Probe is on already in this process")
-    probe = _active = Probe(beat_s=beat_s, stall_s=stall_s, on_stall=on_stall)
-    try:
+    probe = Probe(beat_s=beat_s, stall_s=stall_s, on_stall=on_stall)
+    with active.turned_on(probe):
         yield probe
-    finally:
-        _active = None
-
-
-def watch(name: str, handler: Handler) -> Handler:
-    """`handler` as the route `name` of the Probe that is on, or as it is where none is."""
-    return handler if _active is None else _active.watch(name, handler)
-
-
-def pool_watch() -> PoolWatch:
-    """The watch over pools of the Probe that is on; one that nobody reads where none is."""
-    return PoolWatch() if _active is None else _active.pool
-
-
-def _forget() -> None:
-    """A forked worker is another process: its parent's counts are not its own."""
-    if _active is not None:
-        _active.forked()
-
-
-os.register_at_fork(after_in_child=_forget)

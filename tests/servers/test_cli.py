@@ -20,6 +20,7 @@ import pytest
 from loopbench.servers.__main__ import SETTING_OPTIONS
 from loopbench.servers.contract.cases import CASES
 from loopbench.servers.installed import available
+from loopbench.servers.promises import holes
 from loopbench.servers.settings import Settings
 from loopbench.servers.stacks import STACKS
 from tests.forked import Program, program
@@ -186,7 +187,7 @@ def test_list_has_a_row_a_stack(servers: Program) -> None:
     assert [row.split()[0] for row in rows] == list(STACKS)
     for row, stack in zip(rows, STACKS.values(), strict=True):
         obstacle = available(stack)
-        count = len(stack.holes)
+        count = len(holes(stack))
         lacks = f", but for {count} case{'s' if count != 1 else ''}" if count else ""
         assert row.endswith(f"  yes{lacks}" if obstacle is None else f"  no: {obstacle}")
         assert len(row) <= 100 or obstacle is not None
@@ -198,8 +199,8 @@ def test_a_wide_list_names_what_each_stack_is_and_lacks(servers: Program) -> Non
     assert " ".join(header.split()) == "STACK FRAMEWORK SERVER LOOP WHAT IT IS RUNS HERE"
     for row, stack in zip(rows, STACKS.values(), strict=True):
         assert stack.summary in row
-        if available(stack) is None and stack.holes:
-            assert row.endswith(f"  yes, but for {', '.join(stack.holes)}")
+        if available(stack) is None and holes(stack):
+            assert row.endswith(f"  yes, but for {', '.join(holes(stack))}")
 
 
 def test_the_shell_completes_names_of_stacks() -> None:

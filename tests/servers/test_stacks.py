@@ -14,6 +14,7 @@ from loopbench.servers.custom.look import Looks
 from loopbench.servers.custom.stacks import HOSTS, rows
 from loopbench.servers.managers.table import MANAGERS, WITHOUT
 from loopbench.servers.parts import AIOHTTP, ASGI, OwnApp
+from loopbench.servers.promises import holes
 from loopbench.servers.stacks import (
     ASYNCIO,
     CORE,
@@ -39,16 +40,16 @@ def _described(stack: Stack) -> dict[str, Any]:
         "packages": stack.packages,
         "yardstick": stack.yardstick,
         "optional": stack.optional,
-        "holes": _by_reason(stack.holes),
+        "holes": _by_reason(holes(stack)),
         "differs": dict(sorted(stack.differs.items())),
     }
 
 
-def _by_reason(holes: Mapping[str, str]) -> dict[str, list[str]]:
+def _by_reason(lacks: Mapping[str, str]) -> dict[str, list[str]]:
     """The names that share a reason, as one entry."""
     return {
-        reason: sorted(name for name in holes if holes[name] == reason)
-        for reason in sorted(set(holes.values()))
+        reason: sorted(name for name in lacks if lacks[name] == reason)
+        for reason in sorted(set(lacks.values()))
     }
 
 

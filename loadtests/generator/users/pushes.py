@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from loopbench.loadtests.generator.clients.websocket import otherwise
 from loopbench.servers.contract.frames import Frame, Op, encode
-from loopbench.servers.contract.websockets import HELLO
+from loopbench.servers.contract.payloads import HELLO
 
 _AHEAD_S = 1.0
 """A message's number cannot be further on than this many seconds' worth."""

@@ -27,7 +27,12 @@ from loopbench.loadtests.selfcheck.simulated import SHARE, WINDOW, Server, true_
 from loopbench.loadtests.selfcheck.verdict import Verdict
 from loopbench.results.stats.queueing.queues import ONE_THREAD, Queue
 from loopbench.results.stats.queueing.rate_limit import Crossing
-from loopbench.servers.contract.http import TEXT, Case, Expected, get
+from loopbench.servers.contract.content import TEXT
+from loopbench.servers.contract.http import (
+    Case,
+    Expected,
+    get,
+)
 from loopbench.servers.supervision import own_modules
 
 SITTINGS, TRIALS = 40, 48

@@ -10,7 +10,7 @@ import asyncpg
 import psycopg
 from psycopg_pool import ConnectionPool, PoolTimeout
 
-from loopbench.servers.handlers.stores import protocol
+from loopbench.servers.handlers.stores import statements
 from loopbench.servers.handlers.stores.protocol import StoreAway, Total
 from loopbench.servers.probe.connection_pool import PoolWatch
 from loopbench.servers.settings import Settings
@@ -34,7 +34,7 @@ a second one at a time."""
 
 
 _row, _insert_save, _update_row, _insert_pair, _pairs, _insert_row = (
-    statement.format("$1", "$2") for statement in protocol.STATEMENTS
+    statement.format("$1", "$2") for statement in statements.STATEMENTS
 )
 
 
@@ -56,9 +56,9 @@ class AsyncPostgres:
             await pool
             async with pool.acquire() as connection, connection.transaction():
                 await connection.execute(f"SELECT pg_advisory_xact_lock({_LOCK})")
-                for statement in protocol.TABLES:
+                for statement in statements.TABLES:
                     await connection.execute(statement)
-                await connection.executemany(_insert_row, protocol.ROWS)
+                await connection.executemany(_insert_row, statements.ROWS)
         except AWAY as error:
             pool.terminate()
             raise _away(error) from error
@@ -103,7 +103,7 @@ class AsyncPostgres:
 
     async def total(self) -> Total:
         async with self._acquired() as connection:
-            row = await connection.fetchrow(protocol.SELECT_TOTAL)
+            row = await connection.fetchrow(statements.SELECT_TOTAL)
         return row[0], row[1], row[2]
 
     async def add_pair(self, pair: str) -> None:
@@ -124,7 +124,7 @@ def _away(error: BaseException) -> StoreAway:
 
 
 _row_in_thread, _insert_row_in_thread = (
-    statement.format("%s", "%s") for statement in (protocol.SELECT_ROW, protocol.INSERT_ROW)
+    statement.format("%s", "%s") for statement in (statements.SELECT_ROW, statements.INSERT_ROW)
 )
 
 
@@ -150,9 +150,9 @@ class SyncPostgres:
             self._pool.open(wait=True, timeout=self._settings.pool_timeout_s)
             with self._pool.connection() as connection, connection.transaction():
                 connection.execute(f"SELECT pg_advisory_xact_lock({_LOCK})")
-                for statement in protocol.TABLES:
+                for statement in statements.TABLES:
                     connection.execute(statement)
-                connection.cursor().executemany(_insert_row_in_thread, protocol.ROWS)
+                connection.cursor().executemany(_insert_row_in_thread, statements.ROWS)
         except psycopg.OperationalError as error:
             self._pool.close()
             raise _away(error) from error

@@ -13,7 +13,7 @@ from contextlib import asynccontextmanager, contextmanager
 
 import aiosqlite
 
-from loopbench.servers.handlers.stores import protocol
+from loopbench.servers.handlers.stores import statements
 from loopbench.servers.handlers.stores.protocol import StoreAway, Total
 from loopbench.servers.probe.connection_pool import PoolWatch
 from loopbench.servers.settings import Settings
@@ -22,7 +22,7 @@ DRY = "no connection of the pool was free in time"
 _SET_UP = ("PRAGMA journal_mode = WAL", "PRAGMA synchronous = NORMAL")
 
 _row, _insert_save, _update_row, _insert_pair, _pairs, _insert_row = (
-    statement.format("?", "?") for statement in protocol.STATEMENTS
+    statement.format("?", "?") for statement in statements.STATEMENTS
 )
 
 
@@ -100,7 +100,7 @@ class AsyncSqlite:
 
     async def total(self) -> Total:
         async with self._acquired() as connection:
-            async with connection.execute(protocol.SELECT_TOTAL) as cursor:
+            async with connection.execute(statements.SELECT_TOTAL) as cursor:
                 row = await cursor.fetchone()
         assert row is not None
         return row[0], row[1], row[2]
@@ -121,9 +121,9 @@ class AsyncSqlite:
 
 
 async def _fill(connection: aiosqlite.Connection) -> None:
-    for statement in protocol.TABLES:
+    for statement in statements.TABLES:
         await connection.execute(statement)
-    await connection.executemany(_insert_row, protocol.ROWS)
+    await connection.executemany(_insert_row, statements.ROWS)
 
 
 class FirstSqlite:
@@ -138,7 +138,7 @@ class FirstSqlite:
         self._connection = await aiosqlite.connect(
             self._path, isolation_level=None, timeout=self._timeout_s
         )
-        for statement in (*_SET_UP, *protocol.TABLES):
+        for statement in (*_SET_UP, *statements.TABLES):
             await self._connection.execute(statement)
 
     async def add(self, pair: str) -> None:
@@ -188,9 +188,9 @@ class SyncSqlite:
     @staticmethod
     def _fill(connection: sqlite3.Connection) -> None:
         connection.execute("BEGIN IMMEDIATE")
-        for statement in protocol.TABLES:
+        for statement in statements.TABLES:
             connection.execute(statement)
-        connection.executemany(_insert_row, protocol.ROWS)
+        connection.executemany(_insert_row, statements.ROWS)
         connection.commit()
 
     @contextmanager

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from loopbench.loadtests.bench.specification import Bench as Plan
 from loopbench.loadtests.scenarios.table import SCENARIOS
-from loopbench.servers.stacks import STACKS, keeps
+from loopbench.servers.promises import holes, keeps
+from loopbench.servers.stacks import STACKS
 from tests.house.test_house import _make
 from tests.loadtests.bench import strange_stacks
 from tests.loadtests.bench.benches import SHORT, Bench, ended
@@ -46,18 +47,18 @@ def test_what_computes_for_long_is_asked_where_it_is_loaded() -> None:
 def test_scenarios_about_a_hole_are_no_cells() -> None:
     """Of the whole table exactly those whose cases the stack lacks, with its own reason."""
     everything = plan(tuple(STACKS), tuple(SCENARIOS))
-    holes = everything.holes()
+    not_asked = everything.holes()
     # Larger than the contract's, and lacking where those are.
     small = {"upload-multipart-1m": "upload-multipart-1024"}
     small |= {f"fetch-{how}-50": f"fetch-{how}-10" for how in ("gather", "sequence", "threads")}
     cells = set(everything.cells())
     for stack, row in STACKS.items():
-        without = holes.get(stack, {})
+        without, kept_out = not_asked.get(stack, {}), holes(row)
         for scenario in SCENARIOS.values():
             cases = {load.case.name for load in scenario.loads}
-            larger = small.get(scenario.name) in row.holes
-            raw = scenario.name.startswith("upload-") and "upload-1024" in row.holes
-            lacks = bool(cases & row.holes.keys()) or larger or raw
+            larger = small.get(scenario.name) in kept_out
+            raw = scenario.name.startswith("upload-") and "upload-1024" in kept_out
+            lacks = bool(cases & kept_out.keys()) or larger or raw
             assert (scenario.name in without) == lacks, (stack, scenario.name)
             measured = not lacks and (scenario.yardstick or not row.yardstick)
             assert ((stack, scenario.name) in cells) == measured
@@ -75,7 +76,7 @@ def test_a_stack_with_holes_is_measured_on_the_rest(tmp_path: Path) -> None:
         done = ended(bench)
     (row,) = done.rows
     assert (row["stack"], row["scenario"], row["failures"]) == (HOLED, "plain-32", 0)
-    why = STACKS[HOLED].holes["async"]
+    why = holes(STACKS[HOLED])["async"]
     assert f"{HOLED} goes without async-1: {why}" in done.errors
     described = json.loads((folder / "environment.json").read_text())
     assert described["holes"] == {HOLED: {"async-1": why}}

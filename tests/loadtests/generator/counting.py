@@ -14,7 +14,12 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-from loopbench.servers.contract.http import TEXT, Case, Expected, Request
+from loopbench.servers.contract.content import TEXT
+from loopbench.servers.contract.http import (
+    Case,
+    Expected,
+    Request,
+)
 
 BODY = b"hello"
 

@@ -16,7 +16,13 @@ from loopbench.loadtests.messages.reports import Report
 from loopbench.loadtests.scenarios.models import Broadcast, Echo, Load, Pushed
 from loopbench.loadtests.scenarios.table import SCENARIOS
 from loopbench.servers.adapters.asyncio_websocket import MEMO_BYTES, MEMO_FRAMES
-from loopbench.servers.contract.frames import Close, Frame, Op, closing, encode
+from loopbench.servers.contract.close_codes import Close
+from loopbench.servers.contract.frames import (
+    Frame,
+    Op,
+    closing,
+    encode,
+)
 from loopbench.servers.contract.websockets import opening
 from tests.loadtests.generator.loads import begun, failures, histogram, spec_at
 from tests.loadtests.generator.sockets import Answers, Told, answer, right, socket_server, upgraded

@@ -20,8 +20,9 @@ from loopbench.loadtests.rows.run_rows import RunRows, rows_of
 from loopbench.loadtests.scenarios.table import Closed, Load, Scenario
 from loopbench.servers.contract.cases import CASES
 from loopbench.servers.lifecycle.process import ServerProcess, server_process
+from loopbench.servers.promises import keeps
 from loopbench.servers.settings import Settings
-from loopbench.servers.stacks import STACKS, keeps
+from loopbench.servers.stacks import STACKS
 from tests.loadtests.generator.loads import spec_at
 from tests.servers.choices import KINDS, stacks
 from tests.servers.processes import eventually, held_up_s

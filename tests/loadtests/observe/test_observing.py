@@ -10,7 +10,12 @@ import pytest
 from loopbench.loadtests.distributed.generator_process import Generator
 from loopbench.loadtests.scenarios.table import Closed, Load, Open
 from loopbench.servers.contract.cases import CASES
-from loopbench.servers.contract.http import TEXT, Case, Expected, Request
+from loopbench.servers.contract.content import TEXT
+from loopbench.servers.contract.http import (
+    Case,
+    Expected,
+    Request,
+)
 from loopbench.servers.lifecycle.process import ServerProcess, server_process
 from loopbench.servers.settings import Settings
 from tests.loadtests.observe.observed import (

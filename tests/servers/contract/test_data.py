@@ -25,8 +25,13 @@ from loopbench.servers.handlers.fetch import Fetcher
 from loopbench.servers.lifecycle import in_loop
 from loopbench.servers.lifecycle.in_loop import Server
 from loopbench.servers.lifecycle.process import server_process
+from loopbench.servers.promises import hole
 from loopbench.servers.settings import Settings
-from loopbench.servers.stacks import CORE, DEFAULT, STACKS, hole
+from loopbench.servers.stacks import (
+    CORE,
+    DEFAULT,
+    STACKS,
+)
 from tests.servers.choices import KINDS, stacks
 from tests.servers.conftest import Lab
 from tests.servers.contract import wire

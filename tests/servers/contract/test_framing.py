@@ -11,11 +11,15 @@ from werkzeug.sansio.multipart import Data, Epilogue, MultipartDecoder, NeedData
 from loopbench.servers.adapters.asyncio_connection import MEMO_BYTES, MEMO_REQUESTS
 from loopbench.servers.adapters.asyncio_server import AsyncioServing
 from loopbench.servers.contract.cases import CASES
-from loopbench.servers.contract.http import Case, Request, dumps
+from loopbench.servers.contract.content import dumps
+from loopbench.servers.contract.http import (
+    Case,
+    Request,
+)
 from loopbench.servers.lifecycle import in_loop
 from loopbench.servers.lifecycle.in_loop import Server
+from loopbench.servers.promises import keeps
 from loopbench.servers.settings import Settings
-from loopbench.servers.stacks import keeps
 from tests.servers.choices import KINDS, stacks, stays_open
 from tests.servers.conftest import Lab
 from tests.servers.contract import wire

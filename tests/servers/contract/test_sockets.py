@@ -15,9 +15,9 @@ import pytest
 from websocket import create_connection
 
 from loopbench.loadtests.services.services import redis_server
+from loopbench.servers.contract.close_codes import Close
 from loopbench.servers.contract.frames import (
     BrokenFrame,
-    Close,
     Frame,
     Messages,
     Op,
@@ -30,8 +30,12 @@ from loopbench.servers.contract.websocket_client import NotUpgraded, Talk, probl
 from loopbench.servers.contract.websockets import EXCHANGES, MASK, Exchange, opening
 from loopbench.servers.handlers.broadcast import WAITING_LIMIT
 from loopbench.servers.lifecycle.process import ServerProcess, server_process
+from loopbench.servers.promises import holes, keeps_exchanges
 from loopbench.servers.settings import Settings
-from loopbench.servers.stacks import CORE, STACKS, keeps_exchanges
+from loopbench.servers.stacks import (
+    CORE,
+    STACKS,
+)
 from tests.servers.choices import here
 
 BOUND_S = 60.0
@@ -51,7 +55,7 @@ def eventually(holds: Callable[[], bool]) -> bool:
 
 
 @pytest.fixture(
-    scope="module", params=here(one for one in STACKS if "ws-ping" not in STACKS[one].holes)
+    scope="module", params=here(one for one in STACKS if "ws-ping" not in holes(STACKS[one]))
 )
 def any_server(request: pytest.FixtureRequest) -> Iterator[ServerProcess]:
     """A running server of each stack that has WebSockets, shared by the tests of this file, the

@@ -12,15 +12,17 @@ from pathlib import Path
 
 import pytest
 
+from loopbench.servers.contract.content import (
+    JSON,
+    dumps,
+)
 from loopbench.servers.contract.data_cases import upload_case
 from loopbench.servers.contract.http import (
     BINARY_TYPE,
-    JSON,
     MULTIPART,
     Case,
     Expected,
     Request,
-    dumps,
     filling,
 )
 from loopbench.servers.lifecycle import in_loop

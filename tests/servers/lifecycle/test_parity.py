@@ -24,8 +24,12 @@ from loopbench.servers.lifecycle.parity import (
 from loopbench.servers.lifecycle.process import ServerProcess, server_process
 from loopbench.servers.parts import OwnApp
 from loopbench.servers.probe.readings import Glance, Observe, Reset
+from loopbench.servers.promises import holes, keeps
 from loopbench.servers.settings import Settings
-from loopbench.servers.stacks import NO_LOOP, STACKS, keeps
+from loopbench.servers.stacks import (
+    NO_LOOP,
+    STACKS,
+)
 from loopbench.servers.supervision.messages import to_json
 from tests.servers.choices import KINDS, ON_A_LOOP, stacks
 from tests.servers.processes import PROC, ask, eventually, free, needs_proc
@@ -84,7 +88,7 @@ def test_settings_in_force_are_equal(server: ServerProcess, reference: dict[str,
     assert [one for one in found if one.why is None] == []
     assert {one.setting for one in found} == server.stack.differs.keys()
     assert facts["differs"] == server.stack.differs
-    assert facts["holes"] == server.stack.holes
+    assert facts["holes"] == holes(server.stack)
     if server.stack.loop == NO_LOOP:
         assert facts["in_force"]["request_threads"] == SETTINGS.executor_threads
     assert list(facts["packages"]) == list(server.stack.packages)

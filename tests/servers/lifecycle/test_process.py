@@ -14,7 +14,10 @@ from pathlib import Path
 import pytest
 
 from loopbench.servers.errors import PortInUse, ServerError, StartupFailed, UnknownStack
-from loopbench.servers.lifecycle.messages import Executor, Loop
+from loopbench.servers.lifecycle.facts import (
+    Executor,
+    Loop,
+)
 from loopbench.servers.lifecycle.process import server_process
 from loopbench.servers.settings import Settings
 from loopbench.servers.stacks import DEFAULT, STACKS

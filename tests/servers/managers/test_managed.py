@@ -15,15 +15,20 @@ from loopbench.loadtests.bench.checks import verify
 from loopbench.servers.custom.look import look_at
 from loopbench.servers.custom.stacks import rows
 from loopbench.servers.errors import StartupFailed
-from loopbench.servers.lifecycle.messages import Manager, Read
+from loopbench.servers.lifecycle.facts import Manager
+from loopbench.servers.lifecycle.messages import Read
 from loopbench.servers.lifecycle.parity import differences
 from loopbench.servers.lifecycle.process import server_process
 from loopbench.servers.managers.managed import ManagedGroup, managed_processes
 from loopbench.servers.managers.table import MANAGERS, WITHOUT, available
 from loopbench.servers.parts import OwnApp
 from loopbench.servers.probe.readings import Glance, Instants, Observe, Reset
+from loopbench.servers.promises import keeps
 from loopbench.servers.settings import Settings
-from loopbench.servers.stacks import STACKS, Stack, keeps
+from loopbench.servers.stacks import (
+    STACKS,
+    Stack,
+)
 from loopbench.servers.supervision.control_pipe import ControlClosed
 from loopbench.servers.supervision.messages import to_json
 from tests.servers.probe.probes import known

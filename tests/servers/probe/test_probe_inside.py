@@ -15,7 +15,7 @@ from typing import Any, NoReturn
 import pytest
 
 from loopbench.servers.lifecycle import in_loop
-from loopbench.servers.probe import probe
+from loopbench.servers.probe import active, probe
 from loopbench.servers.probe import tally as tallies
 from loopbench.servers.probe.durations import ThreadCounts
 from loopbench.servers.probe.probe import Probe
@@ -49,8 +49,8 @@ def in_threads(count: int, work: Callable[[], None]) -> None:
 
 def test_without_a_probe_a_handler_is_itself() -> None:
     """Nothing is wrapped, so that nothing is paid."""
-    assert probe.watch("plain", nothing) is nothing
-    assert probe.watch("plain", nothing_async) is nothing_async
+    assert active.watch("plain", nothing) is nothing
+    assert active.watch("plain", nothing_async) is nothing_async
 
 
 def test_a_watched_handler_is_of_its_kind(live: Probe) -> None:
@@ -221,7 +221,7 @@ def test_a_thread_that_died_keeps_its_tally(live: Probe) -> None:
 
 FORKING = """
 import json, os, sys
-from loopbench.servers.probe import probe
+from loopbench.servers.probe import active, probe
 
 def handler():
     pass

@@ -21,7 +21,12 @@ from loopbench.loadtests.generator.clients.http1 import (
     Connection,
     Framing,
 )
-from loopbench.servers.contract.http import TEXT, Case, Expected, Request
+from loopbench.servers.contract.content import TEXT
+from loopbench.servers.contract.http import (
+    Case,
+    Expected,
+    Request,
+)
 from tests.loadtests.generator.clients.hostile import (
     CLOSE,
     RESET,

@@ -20,8 +20,13 @@ from loopbench.loadtests.generator.clients.streaming import (
 )
 from loopbench.loadtests.messages.reports import Report
 from loopbench.loadtests.scenarios.models import Closed, Load, Slow
-from loopbench.servers.contract import data_cases
-from loopbench.servers.contract.http import TEXT, Case, Expected, Request
+from loopbench.servers.contract import payloads
+from loopbench.servers.contract.content import TEXT
+from loopbench.servers.contract.http import (
+    Case,
+    Expected,
+    Request,
+)
 from loopbench.servers.lifecycle import in_loop
 from loopbench.servers.settings import Settings
 from loopbench.servers.stacks import DEFAULT
@@ -139,14 +144,14 @@ def test_who_never_reads_does_not_fill_the_server(
     system is the allocator's affair, and differs between machines and from run to run.
     """
     made = 0
-    chunk = data_cases.chunk
+    chunk = payloads.chunk
 
     def counted(number: int, size: int) -> bytes:
         nonlocal made
         made += 1
         return chunk(number, size)
 
-    monkeypatch.setattr(data_cases, "chunk", counted)
+    monkeypatch.setattr(payloads, "chunk", counted)
 
     async def stalled() -> int:
         """How many chunks had been made when no more were."""
