@@ -1,42 +1,33 @@
-"""The group of commands of `python -m loadtests`, some of which are imported late."""
+"""The commands of `python -m loadtests`, each where its module has it."""
 
 from __future__ import annotations
 
-import importlib
-
-import click
-
-_REGRESSION = "loopbench.loadtests.regression.command"
-_LATE = {
-    "behaviour": "loopbench.loadtests.behaviour.framework.command",
-    "capacity": "loopbench.loadtests.capacity.command",
-    "why": "loopbench.loadtests.why.command",
-    "instructions": "loopbench.loadtests.why.instructions.command",
-    **dict.fromkeys(("selfcheck", "probe-cost"), "loopbench.loadtests.selfcheck.command"),
-    **dict.fromkeys(("regression", "baseline", "regression-selftest"), _REGRESSION),
+PROGRAM = "python -m loadtests"
+_JUDGES = {
+    name: f"loopbench.loadtests.regression.command:{name.replace('-', '_')}"
+    for name in ("regression", "baseline", "regression-selftest")
 }
-"""Commands by the module that has them, which no other command needs and none waits for."""
+"""Those of which an exit status of 1 means that something got worse."""
+
+COMMANDS = {
+    "bench": "loopbench.loadtests.bench_command:bench",
+    "init": "loopbench.loadtests.bench.init.initial:init",
+    "list": "loopbench.loadtests.scenarios.listing:list_scenarios",
+    "services": "loopbench.loadtests.services.command:services",
+    "check-hosts": "loopbench.loadtests.distributed.options:check_hosts_command",
+    "worker": "loopbench.loadtests.distributed.options:worker",
+    "behaviour": "loopbench.loadtests.behaviour.framework.command:behaviour",
+    "capacity": "loopbench.loadtests.capacity.command:capacity",
+    "why": "loopbench.loadtests.why.command:why",
+    "instructions": "loopbench.loadtests.why.instructions.command:instructions",
+    "selfcheck": "loopbench.loadtests.selfcheck.command:selfcheck",
+    "probe-cost": "loopbench.loadtests.selfcheck.command:probe_cost",
+    **_JUDGES,
+}
+"""By the name of a command, see `loopbench.late_commands`."""
 
 _SMALL = ("init", "list")
 """Commands that measure nothing, and need little memory."""
-
-
-class Commands(click.Group):
-    """The group, with commands that are imported when they are asked for."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        """All names."""
-        return sorted([*super().list_commands(ctx), *_LATE])
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """The command of that name, where there is one."""
-        module = _LATE.get(cmd_name)
-        if module is None:
-            return super().get_command(ctx, cmd_name)
-        command: click.Command = getattr(
-            importlib.import_module(module), cmd_name.replace("-", "_")
-        )
-        return command
 
 
 def needs_memory(name: str | None) -> bool:
@@ -46,4 +37,4 @@ def needs_memory(name: str | None) -> bool:
 
 def judges(name: str | None) -> bool:
     """Whether an exit status of 1 means that something got worse."""
-    return _LATE.get(str(name)) == _REGRESSION
+    return name in _JUDGES

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 import click
+from click.shell_completion import CompletionItem
 
 from loopbench.command_line import carry_out, fail, standard_streams
 from loopbench.results.schema.verdict import BROKEN
@@ -95,6 +96,16 @@ class Subcommands(click.Group):
         """The command itself, as its own package has it."""
         subcommand = SUBCOMMANDS.get(cmd_name)
         return None if subcommand is None else _command(subcommand)
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """From the table, too; what is completed behind a subcommand is its own affair."""
+        options = click.Command.shell_complete(self, ctx, incomplete)
+        named = (
+            CompletionItem(name, help=one.help)
+            for name, one in SUBCOMMANDS.items()
+            if name.startswith(incomplete)
+        )
+        return [*named, *options]
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """From the table: the commands themselves take long to import."""

@@ -17,7 +17,7 @@ import click
 import pytest
 
 from loopbench.__main__ import SUBCOMMANDS, WITHOUT_APP, cli, main
-from loopbench.loadtests.cli import cli as bench_group
+from loopbench.loadtests.bench_command import bench as bench_command
 from loopbench.loadtests.configuration import Configuration, read
 from loopbench.results.schema import RUNS, read_table
 from tests.conftest import ROOT
@@ -319,7 +319,6 @@ def test_every_option_has_its_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         (tmp_path / "loopbench.toml").write_text("\n".join(lines))
         return bench_command.make_context("bench", list(words)).params
 
-    bench_command = bench_group.commands["bench"]
     options = [option for option in bench_command.params if isinstance(option, click.Option)]
     assert {option.opts[0].removeprefix("--") for option in options} == KEYS.keys()
     for option in options:

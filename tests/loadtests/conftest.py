@@ -23,10 +23,14 @@ def generator() -> Iterator[Generator]:
         yield running
 
 
+IMPORTED = ("loopbench.loadtests.cli", "loopbench.loadtests.bench_command")
+"""What the program imports late, and most command lines of the tests need."""
+
+
 @pytest.fixture(scope="session")
 def loadtests() -> Iterator[Program]:
     """`python -m loadtests`, imported once for all command lines that measure nothing."""
-    with program("loadtests", "loopbench.loadtests.cli") as ready:
+    with program("loadtests", *IMPORTED) as ready:
         yield ready
 
 

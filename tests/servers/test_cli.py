@@ -17,10 +17,10 @@ from pathlib import Path
 
 import pytest
 
-from loopbench.servers.__main__ import SETTING_OPTIONS
 from loopbench.servers.contract.cases import CASES
 from loopbench.servers.installed import available
 from loopbench.servers.promises import holes
+from loopbench.servers.running import SETTING_OPTIONS
 from loopbench.servers.settings import Settings
 from loopbench.servers.stacks import STACKS
 from tests.forked import Program, program

@@ -386,7 +386,10 @@ def test_names_of_runs_complete(folder: Path, monkeypatch: pytest.MonkeyPatch) -
     ("module", "late"),
     [
         ("loopbench.results.__main__", {"scipy", "numpy", "rich"}),
-        ("loopbench.loadtests.cli", {"scipy", "numpy", "locust", "gevent", "aiohttp", "quart"}),
+        (
+            "loopbench.loadtests.bench_command",
+            {"scipy", "numpy", "locust", "gevent", "aiohttp", "quart"},
+        ),
     ],
 )
 def test_the_commands_do_not_wait_for_what_few_of_them_need(module: str, late: set[str]) -> None:
