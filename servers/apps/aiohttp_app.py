@@ -320,6 +320,20 @@ def _layered(handler: Handler, layers: int) -> Handler:
     return handler
 
 
+def _whole(handler: Callable[..., Any], *, waits: bool, fails: bool, layers: int) -> Handler:
+    """What aiohttp calls for a handler. waits: whether that is a coroutine function. fails: see
+    `guarded`."""
+    handler = handler if waits else in_executor(handler)
+    return _layered(guarded(handler) if fails else handler, layers)
+
+
+def _put(routes: list[web.AbstractRoute], handler: Any) -> None:
+    """Have aiohttp call another handler for some routes. It keeps theirs in an attribute of its
+    own: one that decides at each request which to call would cost every request."""
+    for route in routes:
+        route._handler = handler
+
+
 async def _backed(app: web.Application) -> AsyncIterator[None]:
     await app[BACKING].start()
     yield
@@ -344,16 +358,15 @@ def create_app(settings: Settings) -> web.Application:
     for route, handler in handles.of(ROUTES):
         # Without the pattern a parameter would stop at a brace, too.
         path = route.path.replace("}", ":[^/]+}")
-        waits = iscoroutinefunction(handler)
-        handler = active.watch(route.name, handler)
-        if not waits:
-            handler = in_executor(handler)
-        if route.name not in _TAKE_NOTHING:
-            handler = guarded(handler)
-        handler = _layered(handler, under.get(route.name, 0))
-        app.router.add_route(route.method, path, handler)
-        if route.method == "GET":
-            app.router.add_route("HEAD", path, handler)
+        whole = partial(
+            _whole,
+            waits=iscoroutinefunction(handler),
+            fails=route.name not in _TAKE_NOTHING,
+            layers=under.get(route.name, 0),
+        )
+        methods = ("GET", "HEAD") if route.method == "GET" else (route.method,)
+        added = [app.router.add_route(method, path, whole(handler)) for method in methods]
+        active.watch_by_turns(route.name, handler, whole, partial(_put, added))
     for route, socket in sockets.of(WS_ROUTES):
         app.router.add_route(route.method, route.path, guarded(socket))
     anything = _Anything("/")

@@ -14,6 +14,8 @@ from typing import Any, Protocol, TypeVar
 from loopbench.servers.probe.connection_pool import PoolWatch
 
 Handler = TypeVar("Handler", bound=Callable[..., Any])
+Made = TypeVar("Made")
+"""What an application makes of a handler, and calls."""
 
 
 class Active(Protocol):
@@ -23,6 +25,15 @@ class Active(Protocol):
 
     def watch(self, name: str, handler: Handler) -> Handler:
         """`handler`, counted as route `name`."""
+
+    def watch_by_turns(
+        self,
+        name: str,
+        handler: Handler,
+        whole: Callable[[Handler], Made],
+        put: Callable[[Made], None],
+    ) -> None:
+        """The same, by having the application call another handler while the Probe rests."""
 
     def forked(self) -> None:
         """Begin anew in a forked child."""
@@ -47,6 +58,15 @@ def turned_on(probe: Active) -> Iterator[None]:
 def watch(name: str, handler: Handler) -> Handler:
     """`handler` as the route `name` of the Probe that is on, or as it is where none is."""
     return handler if _active is None else _active.watch(name, handler)
+
+
+def watch_by_turns(
+    name: str, handler: Handler, whole: Callable[[Handler], Made], put: Callable[[Made], None]
+) -> None:
+    """As Probe.watch_by_turns of the Probe that is on. Where none is, `put` is not called: the
+    application is to call `whole(handler)` already."""
+    if _active is not None:
+        _active.watch_by_turns(name, handler, whole, put)
 
 
 def pool_watch() -> PoolWatch:

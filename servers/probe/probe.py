@@ -22,13 +22,13 @@ from asyncio import _get_running_loop
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
-from functools import partial, wraps
+from functools import wraps
 from selectors import BaseSelector
 from threading import current_thread
 from typing import Any, cast
 
 from loopbench.servers.probe import active
-from loopbench.servers.probe.active import Handler
+from loopbench.servers.probe.active import Handler, Made
 from loopbench.servers.probe.connection_pool import PoolWatch
 from loopbench.servers.probe.event_loop import LoopWatch, class_name
 from loopbench.servers.probe.executor import ExecutorWatch, WatchedExecutor
@@ -87,15 +87,34 @@ class Probe:
     def watch(self, name: str, handler: Handler) -> Handler:
         """`handler`, counted as route `name`: a coroutine function, or a plain one."""
         route = self._routes.setdefault(name, RouteWatch(name))
-        if not inspect.iscoroutinefunction(handler):
-            watched = self._watched_call(route, handler)
-        elif list(inspect.signature(handler).parameters) == ["request"]:
-            watched = self._watched_coroutine_of_request(route, handler)
-        else:
+        if inspect.iscoroutinefunction(handler):
             watched = self._watched_coroutine(route, handler)
+        else:
+            watched = self._watched_call(route, handler)
         return cast(Handler, wraps(handler)(watched))
 
-    def _watched_call(self, route: RouteWatch, handler: Callable[..., Any]) -> Callable[..., Any]:
+    def watch_by_turns(
+        self,
+        name: str,
+        handler: Handler,
+        whole: Callable[[Handler], Made],
+        put: Callable[[Made], None],
+    ) -> None:
+        """The same for a `handler` of one argument whose application can replace what it calls.
+
+        whole: makes of a handler what the application calls. put: has it call that from now on; at
+        rest it is made of `handler` itself, so that nothing is in the way of a request.
+        """
+        route = self._routes.setdefault(name, RouteWatch(name))
+        if inspect.iscoroutinefunction(handler):
+            watched = self._watched_coroutine_of_request(route, handler)
+        else:
+            watched = self._timed_call(route, handler)
+        observed, resting = whole(cast(Handler, wraps(handler)(watched))), whole(handler)
+        self._switches.append(lambda rests: put(resting if rests else observed))
+        put(observed)
+
+    def _timed_call(self, route: RouteWatch, handler: Callable[..., Any]) -> Callable[..., Any]:
         note = self._note
 
         def timed(*args: Any, **kwargs: Any) -> Any:
@@ -105,7 +124,11 @@ class Probe:
             finally:
                 note(route, began, _now())
 
-        chosen: Callable[..., Any] = timed
+        return timed
+
+    def _watched_call(self, route: RouteWatch, handler: Callable[..., Any]) -> Callable[..., Any]:
+        timed = self._timed_call(route, handler)
+        chosen = timed
 
         def choose(rests: bool) -> None:
             nonlocal chosen
@@ -154,12 +177,8 @@ class Probe:
     def _watched_coroutine_of_request(
         self, route: RouteWatch, handler: Callable[[Any], Any]
     ) -> Callable[..., Any]:
-        """The same for a `request` alone, which spares a tuple and a dict for every one.
-
-        A coroutine around the handler costs aiohttp 2 % of a request. At rest the handler itself is
-        therefore called, by a `partial` without arguments, which takes a tenth of the steps of a
-        function, and which frameworks take for what is within it.
-        """
+        """The same for a `request` alone, which spares a tuple and a dict for every one, and which
+        is not asked while the Probe rests."""
         note, fail = self._note, self._fail
         loop, fresh = route.loop, route.fresh
 
@@ -180,14 +199,7 @@ class Probe:
                     note(route, began, _now())
                     loop, fresh = route.loop, route.fresh
 
-        called = partial(awaited)
-
-        def choose(rests: bool) -> None:
-            # The way in which a partial is given what it calls when it has been unpickled.
-            called.__setstate__((handler if rests else awaited, (), {}, vars(called)))  # type: ignore[attr-defined]
-
-        self._switches.append(choose)
-        return called
+        return awaited
 
     def _note(self, route: RouteWatch, began: float, ended: float) -> None:
         """Count a request wherever it ran. Never raises into the handler's caller."""

@@ -54,9 +54,10 @@ def _epoll_wait(selector: selectors.EpollSelector) -> Callable[[float | None], _
     """`EpollSelector.select` in fewer steps, which pays for the readings of the clock.
 
     asyncio's loop turns ten times and more for one request of some stacks, so
-    that a call on top of each turn would cost what all else here costs. The
-    rules are selectors': timeouts round up to whole milliseconds, and an error
-    or a hang-up makes a descriptor both readable and writable.
+    that a call on top of each turn would cost what all else here costs. Most
+    turns find nothing, and go through nothing. The rules are selectors':
+    timeouts round up to whole milliseconds, and an error or a hang-up makes a
+    descriptor both readable and writable.
     """
     epoll: Any = selector._selector  # type: ignore[attr-defined]
     keys: dict[int, selectors.SelectorKey] = selector._fd_to_key  # type: ignore[attr-defined]
@@ -72,9 +73,11 @@ def _epoll_wait(selector: selectors.EpollSelector) -> Callable[[float | None], _
         else:
             timeout = 0
         try:
-            found = poll(timeout, len(keys) or 1)
+            found: list[Any] = poll(timeout, len(keys) or 1)
         except InterruptedError:
             return []
+        if not found:
+            return found
         ready = []
         for fd, event in found:
             key = find(fd)

@@ -14,11 +14,14 @@ from typing import Any, NoReturn
 
 import pytest
 
+from loopbench.servers.apps.aiohttp_app import create_app, handles
+from loopbench.servers.contract.routes import ROUTES
 from loopbench.servers.lifecycle import in_loop
 from loopbench.servers.probe import active, probe
 from loopbench.servers.probe import tally as tallies
 from loopbench.servers.probe.durations import ThreadCounts
 from loopbench.servers.probe.probe import Probe
+from loopbench.servers.settings import Settings
 from tests.servers.choices import KINDS, ON_A_LOOP, stacks
 from tests.servers.contract.wire import get
 from tests.servers.probe.probes import known, nothing, nothing_async, requests, watched_loop
@@ -51,6 +54,43 @@ def test_without_a_probe_a_handler_is_itself() -> None:
     """Nothing is wrapped, so that nothing is paid."""
     assert active.watch("plain", nothing) is nothing
     assert active.watch("plain", nothing_async) is nothing_async
+
+
+@pytest.mark.parametrize("work", [nothing, nothing_async])
+def test_by_turns_nothing_is_in_the_way_at_rest(live: Probe, work: Callable[..., Any]) -> None:
+    """An application that can replace what it calls is given the handler itself for a pause, and
+    the one that counts again after it, each as a whole that is made once."""
+    made: list[Callable[..., Any]] = []
+    put: list[object] = []
+
+    def whole(handler: Callable[..., Any]) -> tuple[Callable[..., Any]]:
+        made.append(handler)
+        return (handler,)
+
+    live.watch_by_turns("busy", work, whole, put.append)
+    live.pause()
+    live.resume()
+    counted, plain, again = put
+    assert plain == (work,)
+    assert again is counted
+    assert counted != plain
+    assert made == [*counted, work]  # type: ignore[misc]
+
+
+@pytest.mark.parametrize("rests", [False, True])
+def test_aiohttp_calls_the_handler_itself_at_rest(live: Probe, rests: bool) -> None:
+    """`/async` and its HEAD, which have nothing around their handler: counted while the probe
+    watches, the handler and no more at rest, and counted again after that."""
+    app = create_app(Settings())
+    own = {route.name: handler for route, handler in handles.of(ROUTES)}["async"]
+    called = [route for route in app.router.routes() if route.get_info().get("path") == "/async"]
+    assert {route.method for route in called} == {"GET", "HEAD"}
+    live.pause()
+    if not rests:
+        live.resume()
+    for route in called:
+        assert (route.handler is own) is rests
+        assert inspect.unwrap(route.handler) is own
 
 
 def test_a_watched_handler_is_of_its_kind(live: Probe) -> None:
