@@ -45,19 +45,25 @@ def watched_selector(overdue_s: float, overdue: Overdue) -> SelectorWatch:
     """
     if hasattr(select, "epoll"):
         selector = selectors.EpollSelector()
-        return _watch(selector, _epoll_wait(selector), overdue_s, overdue)
+        waits = _epoll_wait(selector, brief=True), _epoll_wait(selector, brief=False)
+        return _watch(selector, *waits, overdue_s, overdue)
     fallback = selectors.DefaultSelector()
-    return _watch(fallback, fallback.select, overdue_s, overdue)
+    return _watch(fallback, fallback.select, fallback.select, overdue_s, overdue)
 
 
-def _epoll_wait(selector: selectors.EpollSelector) -> Callable[[float | None], _Ready]:
+def _epoll_wait(
+    selector: selectors.EpollSelector, *, brief: bool
+) -> Callable[[float | None], _Ready]:
     """`EpollSelector.select` in fewer steps, which pays for the readings of the clock.
 
     asyncio's loop turns ten times and more for one request of some stacks, so
-    that a call on top of each turn would cost what all else here costs. Most
-    turns find nothing, and go through nothing. The rules are selectors':
-    timeouts round up to whole milliseconds, and an error or a hang-up makes a
-    descriptor both readable and writable.
+    that a call on top of each turn would cost what all else here costs. The
+    rules are selectors': timeouts round up to whole milliseconds, and an error
+    or a hang-up makes a descriptor both readable and writable.
+
+    brief: whether a turn that finds nothing, as most do, ends there. That pays
+    for more of what is watched; at rest it would make the loop faster than the
+    one that nobody watches.
     """
     epoll: Any = selector._selector  # type: ignore[attr-defined]
     keys: dict[int, selectors.SelectorKey] = selector._fd_to_key  # type: ignore[attr-defined]
@@ -76,7 +82,7 @@ def _epoll_wait(selector: selectors.EpollSelector) -> Callable[[float | None], _
             found: list[Any] = poll(timeout, len(keys) or 1)
         except InterruptedError:
             return []
-        if not found:
+        if brief and not found:
             return found
         ready = []
         for fd, event in found:
@@ -95,7 +101,8 @@ def _epoll_wait(selector: selectors.EpollSelector) -> Callable[[float | None], _
 
 def _watch(
     selector: selectors.BaseSelector,
-    wait: Callable[[float | None], _Ready],
+    watching: Callable[[float | None], _Ready],
+    at_rest: Callable[[float | None], _Ready],
     overdue_s: float,
     overdue: Overdue,
 ) -> SelectorWatch:
@@ -103,7 +110,7 @@ def _watch(
     # One comparison a turn serves the longest stretch and those that are too long.
     idle = longest = noted = 0.0
     began = left = _clock()
-    resting = False
+    resting, wait = False, watching
 
     def timed(timeout: float | None = None) -> _Ready:
         nonlocal idle, began, left
@@ -130,8 +137,8 @@ def _watch(
         noted = math.inf if resting else min(longest, overdue_s)
 
     def rest(rests: bool) -> None:
-        nonlocal resting
-        resting = rests
+        nonlocal resting, wait
+        resting, wait = rests, at_rest if rests else watching
         set_noted()
 
     def away_since() -> float | None:
