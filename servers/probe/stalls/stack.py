@@ -110,7 +110,7 @@ def short_file(file: str) -> str:
 
 def _watched_route(frame: FrameType) -> str | None:
     """The route's name, where the frame is the probe's around a handler."""
-    if frame.f_code.co_name not in ("awaited", "called"):
+    if frame.f_code.co_name not in ("awaited", "timed"):
         return None
     return getattr(frame.f_locals.get("route"), "name", None)
 

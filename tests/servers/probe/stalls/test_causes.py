@@ -149,6 +149,14 @@ def test_reading_frames_runs_nobody_s_code() -> None:
     assert request is scope
 
 
+def test_a_plain_handler_on_the_loop_has_the_name_of_its_route() -> None:
+    """As the handlers of an application without coroutines have it."""
+    with watching() as probe:
+        seen = probe.watch("sell", lambda: read_stack(sys._getframe()))()
+    assert seen is not None
+    assert (seen.route, seen.own_route) == ("sell", True)
+
+
 async def nothing() -> None:
     """A coroutine that is done at its first step."""
 
