@@ -132,8 +132,8 @@ class Block:
         at_ns, answered = time.monotonic_ns(), lane.run.answered
         users = mark(lane.run.connections)
         lane.run.series = series
-        cpu_ns = time.process_time_ns()
-        return _Edge(at_ns, answered, users, cpu_ns, self._read_gauge())
+        cycled_ns, cpu_ns = lane.run.cycled_ns, time.process_time_ns()
+        return _Edge(at_ns, answered, users, cycled_ns, cpu_ns, self._read_gauge())
 
     def _read_gauge(self) -> GaugeReading | None:
         return None if self._gauge is None else self._gauge.read()
@@ -166,6 +166,7 @@ class Block:
         waits = run.model.waits_for_answers  # the rate of an open loop is not its users'
         summed_ns = users_ns(opened.users, closed.users) if waits else None
         length_ns = closed.at_ns - opened.at_ns if summed_ns is None else summed_ns / run.users
+        cycles_ns = None if summed_ns is None else closed.cycled_ns - opened.cycled_ns
         service = times["service_time"]
         response = times["response_time"] or service
         return SliceResult(
@@ -173,6 +174,7 @@ class Block:
             started_s=(begun_ns - self._began_ns) / _SECOND_NS,
             lead_in_s=(opened.at_ns - begun_ns) / _SECOND_NS,
             seconds=length_ns / _SECOND_NS,
+            cycles_s=None if cycles_ns is None else cycles_ns / _SECOND_NS,
             requests=closed.answered - opened.answered,
             failures=failures,
             service_time_p50_ms=statistics.median(service) / 1000 if service else None,
@@ -212,11 +214,12 @@ class Block:
 @dataclass(frozen=True, slots=True)
 class _Edge:
     """One edge of a counted window. at_ns: CLOCK_MONOTONIC. answered: since the Block began.
-    users: how far each of them was."""
+    users: how far each of them was. cycled_ns: what their answers and the waits before took."""
 
     at_ns: int
     answered: int
     users: Mark
+    cycled_ns: int
     own_cpu_ns: int
     gauge: GaugeReading | None
 

@@ -197,18 +197,21 @@ class SliceResult:
     started_s: since the Block's users were connected. lead_in_s: until the window opened: in a
     closed loop when every user had its first answer. seconds: the counted window, in a closed loop
     from answer to answer, the mean over the users; the window itself in an open loop, and where not
-    each was answered in it. requests: right answers inside it. failures:
-    of the whole Slice. cpu_s, cpu_window_s: CPU time of the server, and the window over which it
-    was read, whose edges are some microseconds after those of the count; None where it cannot be
-    read. parked_cpu_s, parked_s: CPU time of the server in the counted windows of the others since
-    its own last Slice, and how long these were; None where there were none. work_ms: the fixed
-    piece of work on the server's CPU, the mean of before and after.
+    each was answered in it. cycles_s: what these answers took, and the waits before them, summed;
+    as many times `seconds` as there are users, by Little's law. None where seconds is the window
+    itself. requests: right answers inside it. failures: of the whole Slice. cpu_s, cpu_window_s:
+    CPU time of the server, and the window over which it was read, whose edges are some microseconds
+    after those of the count; None where it cannot be read. parked_cpu_s, parked_s: CPU time of the
+    server in the counted windows of the others since its own last Slice, and how long these were;
+    None where there were none. work_ms: the fixed piece of work on the server's CPU, the mean of
+    before and after.
     """
 
     target: str
     started_s: float
     lead_in_s: float
     seconds: float
+    cycles_s: float | None
     requests: int
     failures: int
     service_time_p50_ms: float | None

@@ -261,7 +261,8 @@ def _evidence(
     if model.waits_for_answers and service.count and phase.gaps:
         gap_us = phase.gap_ns / phase.gaps / 1000
         cycle_us = service.mean_us() + gap_us
-        users, gap_share = throughput * cycle_us / 1e6, gap_us / cycle_us
+        users = _in_slices(result) if result.slices else throughput * cycle_us / 1e6
+        gap_share = gap_us / cycle_us
     arrivals = None
     if model.arrival_rate_rps is not None:
         arrivals = (service.count + int(row["failures"] or 0)) / report.measured_s
@@ -285,6 +286,15 @@ def _evidence(
         one_thread_queue=probe_rows.one_thread_queue(result.observed) if load.own else None,
         watched_cpu=_watched_cpu(result, row),
     )
+
+
+def _in_slices(result: RunResult) -> float | None:
+    """The users by Little's law, of the very answers that the throughput counts. The mean service
+    time is that of the requests that began in the window: of a window of some ten answers a user,
+    another one at its edge is a tenth of it. None where none is counted from answer to answer."""
+    made = [one.result for one in result.slices if not one.watched]
+    known = [(one.cycles_s, one.seconds) for one in made if one.cycles_s is not None]
+    return sum(taken for taken, _ in known) / sum(length for _, length in known) if known else None
 
 
 def _watched_cpu(result: RunResult, row: Row) -> float | None:

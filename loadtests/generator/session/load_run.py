@@ -54,6 +54,11 @@ class LoadRun:
         return sum(series.answered for series in self._phases)
 
     @property
+    def cycled_ns(self) -> int:
+        """Of these answers so far, what they and the waits before them took, summed."""
+        return sum(series.service_sum_ns + series.gap_ns for series in self._phases)
+
+    @property
     def failed(self) -> int:
         """Failed requests so far, in all phases."""
         return sum(series.failures.total for series in self._phases)

@@ -77,13 +77,14 @@ class HarnessUser(User):
         raise NotImplementedError
 
 
-def closed_loop(run: LoadRun, connection: Connection, start_ns: int) -> None:
+def closed_loop(run: LoadRun, connection: Connection, start_ns: int, previous_ns: int = 0) -> None:
     """Send the next request when the last answer is in: the loop that most is measured by.
 
-    start_ns: the session's start, by the real-time clock.
+    start_ns: the session's start, by the real-time clock. previous_ns: when this user's last answer
+    arrived, where it has had one just now.
     """
     payload, book, exchange = run.payload, run.book, connection.exchange
-    previous = 0
+    previous = previous_ns
     while run.running:
         series = run.series
         problem = exchange(payload, book)

@@ -36,15 +36,16 @@ class ClosedSliceUser(SliceUser):
     """Sends requests one after another."""
 
     def visit(self, lane: Lane, run: LoadRun, connection: Connection) -> None:
-        self.first(lane, run, connection)
-        closed_loop(run, connection, lane.start_realtime_ns)
+        answered_ns = self.first(lane, run, connection)
+        closed_loop(run, connection, lane.start_realtime_ns, answered_ns)
 
-    def first(self, lane: Lane, run: LoadRun, connection: Connection) -> None:
-        """The request that begins a Slice; the window opens when every user's is answered."""
+    def first(self, lane: Lane, run: LoadRun, connection: Connection) -> int:
+        """The request that begins a Slice; the window opens when every user's is answered. When its
+        answer arrived, or 0."""
         series = run.series
         problem = connection.exchange(run.payload, run.book)
         lane.first_answered()  # the Block goes on when this user gives way, and not before
-        record(series, problem, connection, lane.start_realtime_ns)
+        return record(series, problem, connection, lane.start_realtime_ns)
 
 
 class OpenSliceUser(SliceUser):

@@ -11,6 +11,10 @@ from collections.abc import Iterator, Sequence
 import pytest
 
 from loopbench.loadtests.generator.cycles import Mark, users_ns
+from loopbench.loadtests.generator.session.load_run import LoadRun
+from loopbench.loadtests.messages.specs import SessionSpec
+from loopbench.loadtests.scenarios.models import Closed, Load
+from loopbench.servers.contract.cases import CASES
 
 USERS, WINDOW_NS = 32, 100_000_000
 
@@ -68,6 +72,55 @@ def test_answers_without_any_order_are_counted_without_bias() -> None:
     error = statistics.stdev(found) / len(found) ** 0.5
     assert error < 0.01 * USERS / mean_ns * 1e9
     assert abs(statistics.fmean(found) - USERS / mean_ns * 1e9) < 4 * error
+
+
+STALL_NS = 50_000_000
+
+
+def stalled(source: random.Random, at_ns: int) -> list[list[tuple[int, int]]]:
+    """When each user sent and was answered: some 10 ms apart, and once nobody is for STALL_NS,
+    from this instant on."""
+    users = []
+    for _ in range(USERS):
+        received, exchanges = source.randrange(10_000_000), []
+        while received < 400_000_000:
+            sent = received + source.randrange(50_000, 500_000)
+            received = sent + source.randrange(7_000_000, 13_000_000)
+            received += STALL_NS if sent <= at_ns < received else 0
+            exchanges.append((sent, received))
+        users.append(exchanges)
+    return users
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_littles_law_holds_of_the_answers_that_are_counted(seed: int) -> None:
+    """Their times and the waits before them add up to what they are counted over, to the
+    nanosecond; those of the requests that began in the window are another tenth of the users, since
+    the server stood still as it closed."""
+    open_ns = 100_000_000
+    close_ns = open_ns + WINDOW_NS
+    users = stalled(random.Random(seed), close_ns)
+    load = Load("main", CASES["async"], Closed(USERS))
+    run = LoadRun(load, SessionSpec("127.0.0.1", 1, (load,), 0.0, 0.0, 1.0, 1.0, 1))
+    edges, exchanges = [open_ns, close_ns], []
+    for user in users:
+        received_before = [0, *(received for _, received in user)]
+        exchanges += [(*one, before) for one, before in zip(user, received_before, strict=False)]
+    cycled = []
+    for sent, received, before in sorted(exchanges, key=lambda one: one[1]):
+        while edges and received > edges[0]:
+            edges.pop(0)
+            cycled.append(run.cycled_ns)
+        series = run.measured if open_ns <= sent < close_ns else run.warmup
+        series.add_answer(sent, received, 0, before)
+    answers = [[received for _, received in user] for user in users]
+    opened, closed = marked(answers, open_ns), marked(answers, close_ns)
+    summed_ns = users_ns(opened, closed)
+    assert summed_ns == cycled[1] - cycled[0]
+    count = sum(after - before for (after, _), (before, _) in zip(closed, opened, strict=True))
+    begun = run.measured
+    mean_ns = begun.service_sum_ns / begun.answered + begun.gap_ns / begun.gaps
+    assert count * mean_ns > 1.1 * summed_ns
 
 
 @pytest.mark.parametrize(

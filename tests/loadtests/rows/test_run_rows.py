@@ -14,12 +14,13 @@ from loopbench.loadtests.messages.reports import (
     LoadReport,
     PhaseReport,
     Report,
+    SliceResult,
     Times,
 )
 from loopbench.loadtests.observe.machine_cpu import MachineReading
 from loopbench.loadtests.observe.observer import Edge, Observed
 from loopbench.loadtests.rows.planned_run import PlannedRun
-from loopbench.loadtests.rows.run_result import RunResult
+from loopbench.loadtests.rows.run_result import RunResult, Slice
 from loopbench.loadtests.rows.run_rows import RunRows, rows_of
 from loopbench.loadtests.scenarios.table import Closed, Load, Open, Scenario
 from loopbench.results.schema import FAILURES, HISTOGRAMS, RUNS, Code, TableWriter, read_table
@@ -252,6 +253,51 @@ def test_littles_law_is_worked_out_from_mean_and_gap(service_us: int, raised: st
     measured = phase(times=served, gap_ns=4000 * 80_000, gaps=4000)
     changed = with_told(CLOSED_TOLD, completed=4000, measured=measured)
     assert only_row(rows_of(result(CLOSED, report=changed)))["warnings"] == raised
+
+
+def in_slices(*cycles_s: float | None) -> tuple[Slice, ...]:
+    """Slices of 0.1 s, by how long their answers took together; a last one in which the probe
+    watched, of which nothing holds."""
+    nothing = SliceResult(
+        target="aiohttp",
+        started_s=0.0,
+        lead_in_s=0.01,
+        seconds=0.1,
+        cycles_s=None,
+        requests=100,
+        failures=0,
+        service_time_p50_ms=1.0,
+        service_time_p99_ms=2.0,
+        response_time_p50_ms=1.0,
+        cpu_s=None,
+        cpu_window_s=None,
+        parked_cpu_s=None,
+        parked_s=None,
+        work_ms=None,
+    )
+    made = [Slice(n, 1, replace(nothing, cycles_s=one)) for n, one in enumerate(cycles_s, start=1)]
+    return *made, Slice(9, 1, replace(nothing, cycles_s=99.0), watched=True)
+
+
+@pytest.mark.parametrize(
+    ("cycles_s", "raised"),
+    [
+        ((0.4, 0.4), None),
+        ((0.4, None, 0.36), None),  # where not each user was answered, nothing is concluded
+        ((0.36, 0.35), "littles-law"),
+        ((0.44, 0.45), "littles-law"),
+        ((None, None), None),
+    ],
+)
+def test_of_slices_it_is_worked_out_of_the_answers_that_are_counted(
+    cycles_s: tuple[float | None, ...], raised: str | None
+) -> None:
+    """Users = time of these answers and of the waits before them / time that they are counted over,
+    whatever the mean of the requests that began in the windows is."""
+    slow = times(service_time=((4000, 4000),))
+    changed = with_told(CLOSED_TOLD, measured=phase(times=slow, gap_ns=4000 * 80_000, gaps=4000))
+    row = only_row(rows_of(result(CLOSED, report=changed, slices=in_slices(*cycles_s))))
+    assert row["warnings"] == raised
 
 
 @pytest.mark.parametrize(

@@ -74,6 +74,9 @@ def test_each_server_is_visited_once_a_turn(generator: Generator) -> None:
         for one in slices:
             assert one.cpu_us_per_request is not None
             assert 0 < one.cpu_us_per_request < 1e6 * one.result.seconds
+            # Little's law of the answers that were counted: to the nanosecond, on any machine.
+            assert one.result.cycles_s is not None
+            assert one.result.cycles_s == pytest.approx(USERS * one.result.seconds, rel=1e-9)
         assert float(str(row["cpu_us_per_request"])) > 0
         assert watched.result.seconds > SLICE_S
         probe, report = result.observed.probe, result.report
