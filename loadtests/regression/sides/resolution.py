@@ -137,8 +137,10 @@ def _reason(said: str, replaced: Collection[str]) -> str:
     if missing is not None:
         wish, versions = missing.groups()
         there = [version.strip() for version in versions.split(",")]
-        newest = "none for this Python" if there == ["none"] else f"the newest is {there[-1]}"
-        return f"{wish} is not to be had: of the versions that the package index has, {newest}"
+        if there == ["none"]:
+            return f"{wish} is not to be had: no package of this name has a version for this Python"
+        newest = f"of the versions that the package index has, the newest is {there[-1]}"
+        return f"{wish} is not to be had: {newest}"
     lines = [line.strip() for line in said.splitlines() if line.strip()]
     errors = [line.removeprefix("ERROR: ") for line in lines if line.startswith("ERROR: ")]
     what = " ".join(replaced) or "the lock's packages"

@@ -184,6 +184,15 @@ def test_a_version_that_does_not_exist(lock: str) -> None:
     assert not cache.folder().exists()
 
 
+def test_a_package_that_does_not_exist(lock: str) -> None:
+    """As a misspelt name is one: nothing is said of versions."""
+    with pytest.raises(HarnessError) as caught:
+        packages.chosen(lock, ["tinny==2.0"], ["tiny"])
+    assert str(caught.value) == (
+        "tinny==2.0 is not to be had: no package of this name has a version for this Python"
+    )
+
+
 def test_versions_that_contradict_each_other(lock: str) -> None:
     """The installer's own line."""
     with pytest.raises(HarnessError, match=r"^tiny==3\.0 base==2\.0 cannot be installed: Cannot "):
