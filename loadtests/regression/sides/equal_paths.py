@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from loopbench.loadtests.errors import HarnessError
@@ -59,12 +61,14 @@ def copied(root: Path) -> Iterator[Path]:
 
 @contextmanager
 def alike(sides: Sequence[Side]) -> Iterator[tuple[Side, ...]]:
-    """The same sides, each as a compiled copy with an environment of its own.
+    """The same sides, each as a compiled copy with an environment of its own, made at once.
 
     Raises HarnessError where a copy cannot be made.
     """
     with ExitStack() as cleanup:
-        yield tuple(_moved(side, cleanup) for side in sides)
+        with ThreadPoolExecutor(len(sides), thread_name_prefix="copy") as pool:
+            moved = tuple(pool.map(partial(_moved, cleanup=cleanup), sides))
+        yield moved
 
 
 def _moved(side: Side, cleanup: ExitStack) -> Side:
