@@ -146,6 +146,8 @@ def regression(
     folder = out or new_folder()
     base = base or _chosen_base(candidate, wish)
     apart = base == BASELINE
+    if not apart:
+        wish = replace(wish, counts=instructions.Plan(requests=instructions.SIDE_BY_SIDE))
     if apart and not (BASELINE_FOLDER / SIDES_FILE).is_file():
         raise HarnessError("there is no baseline; `make baseline` writes one, or name a base")
     with writing_into(folder):

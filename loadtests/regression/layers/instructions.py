@@ -48,6 +48,10 @@ SMALL_GROWTH = 2 * GROWTH
 the next has cost as much as 1 % of one. A growth of this size is called by REPEATS."""
 
 
+SIDE_BY_SIDE = 10
+"""Requests of a count where both sides are counted now: they are in the same state then, so that no
+more are needed. A baseline has REQUESTS, and is compared with as many."""
+
 Route = tuple[str, str]
 """Stack and case."""
 
@@ -198,7 +202,9 @@ class _Repeat:
     def count(self, cases: Mapping[str, Case]) -> str | None:
         """Every case once; the name of the one that ended the process, if one did."""
         python, root = self.side.python, self.side.root
-        with counting(self.stack, SETTINGS, python=python, root=root, still=True) as counter:
+        with counting(
+            self.stack, SETTINGS, python=python, root=root, still=True, begun=False
+        ) as counter:
             ended = self._windows(counter, cases)
             if ended is None:
                 if self.stack not in self.idle:

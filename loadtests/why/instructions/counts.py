@@ -82,7 +82,7 @@ def _of(
     ordered = {name: CASES[name] for name in sorted(cases, key=_in_thread)}
     values: dict[str, list[float]] = {name: [] for name in cases}
     for _ in range(repeats):
-        with counting(stack, SETTINGS, still=True) as counter:
+        with counting(stack, SETTINGS, still=True, begun=False) as counter:
             for name, instructions in counted(counter, ordered, requests, Patience()):
                 values[name].append(instructions)
     for name in cases:
