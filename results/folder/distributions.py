@@ -13,7 +13,7 @@ from itertools import accumulate
 from pathlib import Path
 
 from loopbench.results import schema
-from loopbench.results.folder.tables import Problem, rows
+from loopbench.results.folder.tables import Damaged, Problem, rows
 from loopbench.results.schema.files import open_text
 
 RESPONSE_TIME = "response_time"
@@ -23,6 +23,10 @@ WANTED = frozenset((RESPONSE_TIME,))
 Key = tuple[str, str, str]
 """Run, load and quantity."""
 
+_DAMAGED = (
+    "its compressed data is cut off or damaged, so that every distribution is left out; "
+    "copy the file again from where it was whole"
+)
 _HEADER = list(schema.HISTOGRAMS.names)
 
 
@@ -53,11 +57,20 @@ class Distribution:
 
 
 def distributions(path: Path, problems: list[Problem]) -> dict[Key, Distribution]:
-    """Every distribution that the report draws. Faults of the file are added to `problems`."""
+    """Every distribution that the report draws. Faults of the file are added to `problems`.
+
+    None of a compressed file that is damaged: which of its distributions lack buckets cannot be
+    told. Raises ResultsError where the file is there and cannot be opened.
+    """
+    file = schema.HISTOGRAMS.file_in(path)
     try:
-        buckets = _gathered(_quickly(schema.HISTOGRAMS.file_in(path)))
+        buckets = _gathered(_quickly(file))
     except (ValueError, OverflowError, OSError, EOFError, zlib.error, csv.Error):
-        buckets = _gathered(_carefully(path, problems))
+        try:
+            buckets = _gathered(_carefully(path, problems))
+        except Damaged:
+            problems.append(Problem(file.name, _DAMAGED))
+            return {}
     return {key: _distribution(found) for key, found in buckets.items()}
 
 

@@ -8,6 +8,7 @@ fault becomes a Problem that names file, row and column.
 from __future__ import annotations
 
 import csv
+import gzip
 import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
@@ -41,6 +42,10 @@ class Problem:
         return f"{self.file}{row}{column}: {self.text}"
 
 
+class Damaged(ResultsError):
+    """Compressed data that is cut off or altered: rows before that place may have been read."""
+
+
 class _Noted:
     """Adds to a list of problems, up to a bound for each file."""
 
@@ -71,7 +76,8 @@ def rows(path: Path, table: Table, problems: list[Problem]) -> Iterator[dict[str
     A cell that cannot be read becomes None, which is "not measured"; a row
     whose required cells cannot be read is left out. Each is told in
     `problems`. Columns that this version does not know are ignored, told too.
-    Raises ResultsError where the file is there and cannot be opened.
+    Raises ResultsError where the file is there and cannot be opened, Damaged where its compressed
+    data ends early.
     """
     note = _Noted(table.filename, problems)
     file = table.file_in(path)
@@ -81,9 +87,10 @@ def rows(path: Path, table: Table, problems: list[Problem]) -> Iterator[dict[str
             yield from _read(numbered(_whole(handle, note)), table, note)
     except FileNotFoundError:
         note("the file is missing")
-    except (OSError, EOFError, zlib.error) as error:
-        why = getattr(error, "strerror", None) or error
-        raise ResultsError(f"cannot read {file}: {why}") from error
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise Damaged(f"cannot read {file}: {error}") from error
+    except OSError as error:
+        raise ResultsError(f"cannot read {file}: {error.strerror}") from error
     note.close()
 
 
