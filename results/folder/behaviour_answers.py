@@ -22,8 +22,9 @@ class Asked:
     """One stack and setting of a question.
 
     answers: by version of Python what was seen, and the evidence of it, the
-    oldest first. claim: what is commonly said of the stack. agrees and follows
-    are those of the newest Python.
+    oldest first. claim: what is commonly said of the stack. verdicts: by
+    version of Python whether that is so, blank where the answer does not tell.
+    follows is that of the newest Python.
     """
 
     stack: str
@@ -31,20 +32,31 @@ class Asked:
     answers: Mapping[str, str]
     evidence: str
     claim: str
-    agrees: str
+    verdicts: Mapping[str, str]
     follows: str
     varies: bool
     versions: str
 
     @property
+    def agrees(self) -> str:
+        """Whether the claim is so on the newest Python."""
+        return list(self.verdicts.values())[-1]
+
+    @property
     def answer(self) -> str:
         """One answer; by Python where they differ."""
-        different = dict.fromkeys(self.answers.values())
-        if len(different) == 1:
-            return next(iter(different))
-        by = ([python for python, said in self.answers.items() if said == one] for one in different)
-        pairs = zip(different, by, strict=True)
-        return "; ".join(f"{one} (Python {', '.join(pythons)})" for one, pythons in pairs)
+        return _by_python(self.answers, named=len(set(self.answers.values())) > 1)
+
+    def answer_where(self, agrees: str) -> str:
+        """The answer of the Pythons on which the claim has this verdict; they are named where
+        others have another, or their answers differ."""
+        answers = {
+            python: answer
+            for python, answer in self.answers.items()
+            if self.verdicts[python] == agrees
+        }
+        others = len(answers) < len(self.answers)
+        return _by_python(answers, named=others or len(set(answers.values())) > 1)
 
     @property
     def label(self) -> str:
@@ -108,11 +120,19 @@ def _asked(mine: Iterable[Row]) -> Iterable[Asked]:
             MappingProxyType({str(row["python"]): str(row["answer"]) for row in same}),
             str(newest["evidence"]),
             str(newest["commonly_said"] or ""),
-            str(newest["agrees"] or ""),
+            MappingProxyType({str(row["python"]): str(row["agrees"] or "") for row in same}),
             str(newest["follows"] or ""),
             any(row["varies"] is True for row in same),
             str(newest["versions"]),
         )
+
+
+def _by_python(answers: Mapping[str, str], *, named: bool) -> str:
+    by = grouped((answer, python) for python, answer in answers.items())
+    return "; ".join(
+        f"{answer} (Python {', '.join(pythons)})" if named else answer
+        for answer, pythons in by.items()
+    )
 
 
 def _version(text: str) -> tuple[int, ...]:

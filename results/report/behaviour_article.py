@@ -92,7 +92,8 @@ def _differing(questions: Sequence[Question], address: Callable[[Question], str]
         yield (
             "After each claim stands what was seen where it is wrong: for each stack the answer "
             f"that most of its settings gave, and in brackets at most {MOST_SETTINGS} of them by "
-            "name. The linked question has all answers."
+            "name. A Python is named where the claim is wrong on that one only. The linked "
+            "question has all answers."
         )
         yield ""
     for topic, mine in behaviour_answers.topics(wrong).items():
@@ -113,15 +114,21 @@ def _wrong(asked: Sequence[Asked]) -> str:
     return " ".join(
         f"**{words}:** {'; '.join(told)}."
         for agrees, words in (("no", "Not so"), ("partly", "Partly so"))
-        if (told := list(_in_short(one for one in asked if one.agrees == agrees)))
+        if (told := list(_in_short(asked, agrees)))
     )
 
 
-def _in_short(asked: Iterable[Asked]) -> Iterator[str]:
-    """The commonest answer of each stack, stacks of one answer together."""
-    by_stack = grouped((one.stack, one) for one in asked)
-    usual = [max(_alike(some), key=len) for some in by_stack.values()]
-    by_answer = grouped((most[0].answer, _labels(most, MOST_SETTINGS)) for most in usual)
+def _in_short(asked: Iterable[Asked], agrees: str) -> Iterator[str]:
+    """The commonest answer with this verdict of each stack, stacks of one answer together."""
+    mine = [
+        (one.stack, (one.answer_where(agrees), one))
+        for one in asked
+        if agrees in one.verdicts.values()
+    ]
+    usual = [
+        max(grouped(some).items(), key=lambda pair: len(pair[1])) for some in grouped(mine).values()
+    ]
+    by_answer = grouped((answer, _labels(most, MOST_SETTINGS)) for answer, most in usual)
     for answer, labels in by_answer.items():
         yield f"{', '.join(labels)}: {escaped(answer)}"
 
@@ -160,7 +167,8 @@ def _labels(group: Sequence[Asked], most: int | None = None) -> str:
 
 
 def _differs(one: Asked) -> bool:
-    return one.agrees in ("no", "partly")
+    """On any Python."""
+    return not {"no", "partly"}.isdisjoint(one.verdicts.values())
 
 
 def _question(question: Question) -> Iterator[str]:

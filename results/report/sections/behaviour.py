@@ -55,13 +55,19 @@ def parts(material: Material) -> Iterator[Part]:
 
 
 def _claims(asked: list[Asked]) -> Iterator[Words]:
-    differing = (one for one in asked if one.agrees in ("no", "partly"))
-    for claim, mine in grouped((one.claim, one) for one in differing).items():
-        seen = grouped(((one.stack, one.answer), one.setting) for one in mine)
+    """Each claim that is not so, or partly, on any Python; the answers of those Pythons alone."""
+    differing = (
+        (one.claim, (agrees, one))
+        for one in asked
+        for agrees in ("no", "partly")
+        if agrees in one.verdicts.values()
+    )
+    for claim, mine in grouped(differing).items():
+        seen = grouped(((one.stack, one.answer_where(agrees)), one.setting) for agrees, one in mine)
         told = "; ".join(
             f"{stack}{_named(settings)}: {answer}" for (stack, answer), settings in seen.items()
         )
-        yield (f"“{claim}” {_HOLDS[mine[0].agrees]}: {told}.",)
+        yield (f"“{claim}” {_HOLDS[mine[0][0]]}: {told}.",)
 
 
 def _named(settings: list[str]) -> str:

@@ -97,6 +97,30 @@ def test_the_article_says_claim_answer_and_what_follows(folder: Path) -> None:
     assert "(it varies)" in text
 
 
+def test_a_claim_that_is_wrong_on_one_python_has_the_answer_of_that_python(tmp_path: Path) -> None:
+    """Whichever it is, the newest or an older one; article and report alike."""
+    claims = {"eager": ("", "no"), "late": ("no", "yes"), "never": ("no", "no")}
+    for setting, verdicts in claims.items():
+        rows = (
+            _row(
+                "aiohttp", setting, f"seen on {python}", python, commonly_said="So.", agrees=agrees
+            )
+            for python, agrees in zip(("3.11.7", "3.13.0"), verdicts, strict=True)
+        )
+        put(report_folder.write(tmp_path / setting), BEHAVIOUR, rows)
+    told = {
+        "eager": "seen on 3.13.0 (Python 3.13.0)",
+        "late": "seen on 3.11.7 (Python 3.11.7)",
+        "never": "seen on 3.11.7 (Python 3.11.7); seen on 3.13.0 (Python 3.13.0)",
+    }
+    for setting, answer in told.items():
+        text = article(behaviour_answers.read(tmp_path / setting)[0])
+        assert f"- “So.” **Not so:** aiohttp (`{setting}`): {answer}. [" in text
+        (section,) = (one for one in made(tmp_path / setting).sections if one.anchor == "behaviour")
+        (bullets,) = (part for part in section.parts if isinstance(part, Bullets))
+        assert bullets.items == ((f"“So.” not so: aiohttp ({setting}): {answer}.",),)
+
+
 def test_the_command_prints_the_article(folder: Path, results: Program) -> None:
     """Into a file where one is named; a folder without answers is one line."""
     told = results.run("behaviour", str(folder))
