@@ -26,7 +26,14 @@ import numpy as np
 
 from loopbench.results.stats.intervals.location import special
 from loopbench.results.stats.queueing.late_share import late_share
-from loopbench.results.stats.queueing.queues import Floats, Queue, Span, Window
+from loopbench.results.stats.queueing.queues import (
+    Counts,
+    Floats,
+    Queue,
+    Span,
+    Window,
+    draws,
+)
 
 _DEVIATIONS = np.geomspace(1e-3, 0.4, 14)
 _USUAL_DEVIATION = 0.1
@@ -35,8 +42,12 @@ _USUAL_DEVIATION = 0.1
 _TEMPERED = 0.8
 """This power of the likelihood counts: servers are near these kinds, and not of them."""
 
-_NEIGHBOURS = 3
-"""The luck of a trial is averaged with so many trials of lower rates, and of higher ones."""
+_NEIGHBOURS, _BORROWED = 3, 4
+"""The luck of a trial is known from few draws. What those of so many trials of lower rates, and of
+higher ones, have in the mean counts beside them like so many draws more (moderated variances; G. K.
+Smyth, Statistical Applications in Genetics and Molecular Biology 3, 2004, article 3). It must not
+count for more: the luck of a trial depends on how many were late as well, so that an average alone
+makes limits of exponential services 2 % too high."""
 
 _LEAST_WEIGHT = 1e-4
 """A kind and deviation of less weight than this, over the largest, is left out."""
@@ -101,7 +112,8 @@ def fit(trials: Sequence[Told], allowed: float) -> Fit:
     kinds = [kind for kind in trials[0].spans if all(kind in one.spans for one in trials)]
     rates = np.log([trial.rate_rps for trial in trials])
     window = _rounded(sorted(trials, key=lambda one: one.rate_rps)[len(trials) // 2].window)
-    told = _Told.of([[trial.spans[kind] for trial in trials] for kind in kinds], rates)
+    drawn = np.array([draws(trial.rate_rps * trial.window.length_s) for trial in trials])
+    told = _Told.of([[trial.spans[kind] for trial in trials] for kind in kinds], rates, drawn)
     services = told.best()
     score, curvature, logs = told.likelihood(services)
     errors = 1 / np.sqrt(np.maximum(curvature.sum(axis=-1), _LEAST_CURVATURE))
@@ -164,11 +176,11 @@ class _Told:
     spread: Floats
 
     @classmethod
-    def of(cls, spans: Sequence[Sequence[Span]], rates: Floats) -> _Told:
+    def of(cls, spans: Sequence[Sequence[Span]], rates: Floats, drawn: Counts) -> _Told:
         values = np.array([[(one.least_s, one.most_s, one.luck) for one in kind] for kind in spans])
         with np.errstate(divide="ignore"):
             low, high = np.log(values[:, None, :, 0]), np.log(values[:, None, :, 1])
-        luck = _smoothed(values[:, :, 2] ** 2, rates)[:, None, :]
+        luck = _moderated(values[:, :, 2] ** 2, rates, drawn)[:, None, :]
         return cls(low, high, np.sqrt(luck + _DEVIATIONS[None, :, None] ** 2))
 
     def best(self) -> Floats:
@@ -204,14 +216,16 @@ class _Told:
         return score, (most * above - least * below) / self.spread**2 + score**2, logs
 
 
-def _smoothed(luck: Floats, rates: Floats) -> Floats:
-    """Variances by luck, from few draws each, averaged over the trials of nearly the same rate."""
+def _moderated(luck: Floats, rates: Floats, drawn: Counts) -> Floats:
+    """Variances by luck, each from so many draws, with what trials of nearly the same rate have."""
     order = np.argsort(rates)
-    found = np.empty_like(luck)
+    usual = np.empty_like(luck)
     for place, trial in enumerate(order):
         near = order[max(0, place - _NEIGHBOURS) : place + _NEIGHBOURS + 1]
-        found[:, trial] = luck[:, near].mean(axis=1)
-    return found
+        usual[:, trial] = luck[:, near].mean(axis=1)
+    own = (drawn - 1) / (drawn - 1 + _BORROWED)
+    moderated: Floats = own * luck + (1 - own) * usual
+    return moderated
 
 
 def _log_between(low: Floats, high: Floats) -> Floats:

@@ -14,6 +14,7 @@ from loopbench.results.stats.queueing.queues import (
     QUEUES,
     Queue,
     Window,
+    draws,
     replay,
     service_spans,
 )
@@ -129,6 +130,36 @@ def test_services_that_differ_leave_luck() -> None:
     assert 0.005 < span.luck < 0.2
     middle = math.log(span.least_s * span.most_s) / 2
     assert abs(middle - math.log(2e-3)) < 5 * span.luck
+
+
+@pytest.mark.parametrize("kind", [Queue(1, 0.6), Queue(3, 1.0), Queue(1, 0.3, 0.25)])
+def test_a_span_is_the_mean_of_those_of_its_draws(kind: Queue) -> None:
+    """Searched for draw by draw, by counting alone: the draws of a trial are narrowed together, and
+    each count serves both ends."""
+    arrivals_s = poisson(420.0, 1.2, np.random.default_rng(9))
+    few, many = 10, 10  # as many as 10 to 1 %
+    sizes = np.random.default_rng([len(arrivals_s), int(arrivals_s.sum() * 1e6)])
+    drawn = {
+        variation: sizes.gamma(
+            variation**-2, variation**2, (draws(len(arrivals_s)), len(arrivals_s))
+        )
+        for variation in sorted({queue.variation for queue in QUEUES} - {0.0})
+    }[kind.variation]
+    limit_s = WINDOW.limit_s * (1 - kind.wait)
+    grid = np.exp(np.arange(math.log(1e-3 * kind.threads**0.5), math.log(0.02), 5e-4))
+    ends = []
+    for one in drawn:
+        times = replay(kind, arrivals_s, one)
+        counts = np.array([counted(arrivals_s, times(service_s), limit_s) for service_s in grid])
+        ends.append([grid[np.argmax(counts >= few)], grid[np.argmax(counts > many)]])
+    logs = np.log(ends)
+    span = service_spans(
+        arrivals_s, WINDOW, lambda limit: 10 if limit >= WINDOW.limit_s else len(arrivals_s)
+    )[kind]
+    assert abs(math.log(span.least_s) - logs[:, 0].mean()) < 1e-3
+    assert abs(math.log(span.most_s) - logs[:, 1].mean()) < 1e-3
+    luck = logs.mean(axis=1).std(ddof=1) * math.sqrt(1 + 1 / len(logs))
+    assert abs(span.luck - luck) < 2e-3
 
 
 def test_spans_are_open_where_none_or_all_are_late() -> None:

@@ -70,6 +70,16 @@ def test_the_queue_is_told_from_the_trials(queue: Queue, service_s: float) -> No
     assert not found.reading.drifts
 
 
+@pytest.mark.parametrize("seed", [0, 2])
+def test_exponential_services_are_not_taken_for_steadier_ones_on_several_threads(seed: int) -> None:
+    """From trials at rates that are given: with four draws of the services of a trial these two
+    were read as three and six threads, whose limit is higher."""
+    server = Server(2e-3, 0.03, seed, Queue(1, 1.0))
+    found = crossing([server.trial(float(rate)) for rate in np.geomspace(230, 560, 32)], SHARE)
+    assert found is not None and found.reading is not None
+    assert found.reading.queue == Queue(1, 1.0)
+
+
 def test_a_server_that_is_no_queue_has_a_wide_interval() -> None:
     """One whose services grow fourfold over the rates that are tried: the interval is wider than
     that of a queue from as many trials."""
