@@ -45,9 +45,10 @@ another kind; half of it is 7.8 % in the middle, and was 9.8 %. With them the ot
 few sittings again: services of 2 ms that differ by 0, 5 and 10 % from trial to trial, of 0.2 ms
 by 2 and 10 %, and of 2 ms beside a wait, one each, of which all six held it.
 
-A server may also hold every rate up to one and break down there. A queue fits that badly: its share
-of late requests rises over many rates, services drift, and still the trials are parted sharply at
-one. The limit is then said to be between the two trials beside the leap.
+A server may also hold every rate up to one and break down there. A queue fits that badly: its
+share of late requests rises over many rates, services drift or differ much from trial to trial,
+and still the trials are parted sharply at one. The limit is then said to be between the two
+trials beside the leap.
 
 What else was tried, on simulated servers (tests/results/stats/queueing/test_rate_limit.py) of 500
 and 5,000 services a second, with 48 trials:
@@ -93,6 +94,10 @@ CLIFF_SLOPE = 60.0
 
 LEAP, FEWEST_LEAPS = 10, 8
 """By so much the share must leap, and so many trials be on either side, to be taken for one."""
+
+UNSTEADY = 0.15
+"""Services that differ by more from trial to trial may be those of no queue: one whose requests
+differ hides the drift of a server that breaks down at a rate in that."""
 
 LEAPS_WITHIN = 0.5
 """Of the way in which the share of the most likely queue grows by LEAP: it does not part held rates
@@ -191,7 +196,7 @@ def crossing(trials: Sequence[Trial], share: float) -> Crossing | None:
     if len(usable) < 3 or not bracketed(usable, share):
         return None
     found = _fit(usable, share)
-    if found.reading is not None and found.reading.drifts:
+    if found.reading is not None and _misfit(found.reading):
         leap = _leap(usable, share, LEAPS_WITHIN * math.log(LEAP) / found.slope)
         if leap is not None:
             return leap
@@ -199,6 +204,11 @@ def crossing(trials: Sequence[Trial], share: float) -> Crossing | None:
     if 3 <= len(near) < len(usable) and bracketed(near, share):
         return _fit(near, share)
     return found
+
+
+def _misfit(reading: Reading) -> bool:
+    """Whether the server may be none of the kinds."""
+    return reading.drifts or reading.deviation > UNSTEADY
 
 
 def _leap(trials: Sequence[Trial], share: float, within: float) -> Crossing | None:
