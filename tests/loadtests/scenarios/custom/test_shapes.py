@@ -592,10 +592,13 @@ def test_its_own_routes_are_found(folder: Path) -> None:
 def test_an_import_that_takes_too_long_says_where_it_is(tmp_path: Path) -> None:
     """The line of the person's own code, and the option that waits longer."""
     (tmp_path / "slow.py").write_text("import time\n\ntime.sleep(60)\n")
-    with pytest.raises(StartupFailed) as raised:
-        look_at(OwnApp("slow:app", str(tmp_path), "/", ready_s=2.0))
-    assert "slow:app was not imported within 2 s; it is at slow.py, line 3" in str(raised.value)
-    assert "--ready-s" in str(raised.value)
+    for ready_s in (2.0, 8.0, 32.0):  # on a busy machine the interpreter itself may take the first
+        with pytest.raises(StartupFailed, match="--ready-s") as raised:
+            look_at(OwnApp("slow:app", str(tmp_path), "/", ready_s=ready_s))
+        if "slow.py" in str(raised.value):
+            break
+    said = f"slow:app was not imported within {ready_s:g} s; it is at slow.py, line 3"
+    assert said in str(raised.value)
 
 
 @needs_proc
