@@ -29,7 +29,7 @@ from loopbench.loadtests.messages.reports import Report
 from loopbench.results.schema import WORKERS, TableWriter, read_table
 from tests.loadtests.generator.counting import Counting
 from tests.loadtests.generator.loads import begun, closed, failures, histogram, opened, spec
-from tests.servers.processes import descendants, eventually, held_up_s, running
+from tests.servers.processes import BOUND_S, descendants, eventually, held_up_s, running
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="on Linux only: reads /proc")
 NOTED: list[str] = []
@@ -61,7 +61,7 @@ def offer(
 
 
 def workers_of(generator: FleetGenerator) -> list[int]:
-    return [worker.pid for worker in generator.await_workers(10.0)]
+    return [worker.pid for worker in generator.await_workers(BOUND_S)]
 
 
 def held_up_below_s() -> float:
