@@ -20,6 +20,11 @@ from loopbench.loadtests.why.measure import Measured, Plan, Subject, compiled, m
 from loopbench.results.schema import COST_TOTALS, COST_TREE, COSTS, CostKind, Row, read_table
 from loopbench.results.why.costs import beside, read
 from loopbench.results.why.groups import differences
+from loopbench.servers.contract.http import Case, Expected, get
+from loopbench.servers.custom.look import Looks
+from loopbench.servers.custom.stacks import rows as rows_of
+from loopbench.servers.parts import ASGI, OwnApp
+from loopbench.servers.stacks import Stack
 
 APPLICATION = """\
 TURNS = (None,) * 20_000
@@ -49,6 +54,17 @@ def named() -> Interpreter:
     if not chosen.named:
         pytest.skip(interpreter.REMEDY)
     return chosen
+
+
+CASE = Case("GET /", get("/"), Expected(200, None, b"x"))
+"""What each application here answers to whatever it is asked."""
+
+
+def _stack(module: str, folder: Path, on: str) -> Stack:
+    """Its row, without the look and the starts by which `prepare` would find this out."""
+    own = OwnApp(f"{module}:app", str(folder), "/")
+    (row,) = rows_of(own, Looks(ASGI, "ASGI", (), made=False), (on,)).values()
+    return row
 
 
 def _maps() -> set[Path]:
@@ -153,8 +169,7 @@ def test_a_function_that_grew_by_two_per_cent_is_named_first(
     one differs most, and by the 400 turns' share of it."""
     before, plan = measured
     (tmp_path / "measured_shop.py").write_text(APPLICATION.replace("20_000", "20_400"))
-    own = prepare("measured_shop:app", tmp_path, ("/thing",), None, ("hypercorn",))
-    (stack,) = own.stacks.values()
+    stack = _stack("measured_shop", tmp_path, "hypercorn")
     only_named = replace(plan, plain=False)
     (after,) = measure([Subject(stack, before.subject.cases)], only_named)
     for name, one in (("old", before), ("new", after)):
@@ -178,12 +193,10 @@ def test_a_python_that_names_nothing_still_tells_c_apart(tmp_path: Path) -> None
     """Here the one of this environment is used as if it named nothing, as 3.11 does not. What does
     not repeat is counted once more, and no more often."""
     (tmp_path / "unnamed_shop.py").write_text(CHANGING)
-    own = prepare("unnamed_shop:app", tmp_path, ("/",), None, ("hypercorn",))
-    (stack,) = own.stacks.values()
-    case = next(iter(own.scenarios.values())).loads[0].case
+    stack = _stack("unnamed_shop", tmp_path, "uvicorn")
     plan = Plan(Path(sys.executable), False, REQUESTS, repeats=2, most=3)
-    (one,) = measure([Subject(stack, {case.name: case})], plan)
-    profiled = one.profiles[case.name]
+    (one,) = measure([Subject(stack, {CASE.name: CASE})], plan)
+    profiled = one.profiles[CASE.name]
     first, second, third = profiled.totals
     assert len({first, second, third}) == 3
     found = by_function(profiled.trees[0])
@@ -193,18 +206,16 @@ def test_a_python_that_names_nothing_still_tells_c_apart(tmp_path: Path) -> None
     assert CostKind.PYTHON not in kinds
     evaluated = [t.own for f, t in found.items() if f.name.startswith("_PyEval_EvalFrameDefault")]
     assert sum(evaluated) > 20_000 * 4
-    assert one.plain[case.name] == ()
+    assert one.plain[CASE.name] == ()
 
 
 def test_byte_code_is_written_before_anything_is_counted(tmp_path: Path) -> None:
     """So that the first process that is counted finds it, as the others do."""
     (tmp_path / "fresh_shop.py").write_text(APPLICATION)
-    own = prepare("fresh_shop:app", tmp_path, ("/",), None, ("hypercorn",))
-    (stack,) = own.stacks.values()
-    case = next(iter(own.scenarios.values())).loads[0].case
+    stack = _stack("fresh_shop", tmp_path, "hypercorn")
     written = tmp_path / "__pycache__" / f"fresh_shop.{sys.implementation.cache_tag}.pyc"
-    written.unlink(missing_ok=True)
-    compiled(Subject(stack, {case.name: case}), Plan(Path(sys.executable), False))
+    assert not written.exists()
+    compiled(Subject(stack, {CASE.name: CASE}), Plan(Path(sys.executable), False))
     assert written.is_file()
 
 
