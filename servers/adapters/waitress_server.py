@@ -61,7 +61,10 @@ class WaitressServing:
         try:
             self._server.run()
         finally:
-            self._server.task_dispatcher.shutdown(timeout=LAST_WORDS_S)
+            dispatcher = self._server.task_dispatcher
+            dispatcher.shutdown(cancel_pending=False, timeout=LAST_WORDS_S)
+            while dispatcher.queue:  # no thread takes from it any more
+                _cancel(dispatcher.queue.popleft())
             wasyncore.close_all(self._map)
             for descriptor in self._server.trigger._fds:
                 self._map.pop(descriptor, None)
@@ -86,6 +89,8 @@ class WaitressServing:
 
     def _close_all(self) -> None:
         for channel in list(self._server.active_channels.values()):
+            if channel.request is not None:  # which it is still reading
+                channel.request.close()
             channel.handle_close()
         self._server.trigger.close()  # the last in the map: with it the thread ends
 
@@ -105,6 +110,14 @@ class WaitressServing:
             "max_requests_per_connection": None,
             "request_threads": len(self._server.task_dispatcher.threads),
         }
+
+
+def _cancel(channel: HTTPChannel) -> None:
+    """Give up the requests that wait for a thread, and close the files that large bodies are kept
+    in, which waitress leaves to the garbage collector."""
+    for request in channel.requests:
+        request.close()
+    channel.cancel()
 
 
 def _idle(channel: HTTPChannel) -> bool:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import time
+import warnings
 
 import pytest
 from gunicorn.config import Config  # type: ignore[import-untyped]
@@ -20,6 +22,7 @@ from tests.servers.choices import IN_THREADS, stacks
 from tests.servers.conftest import Lab
 from tests.servers.contract import wire
 from tests.servers.lifecycle.traces import Run, nothing_left, refuses
+from tests.servers.processes import descriptors, needs_proc
 
 in_threads = pytest.mark.parametrize("stack_name", stacks(IN_THREADS))
 gthread = pytest.mark.parametrize("stack_name", stacks(["flask-gthread"]))
@@ -101,6 +104,40 @@ def test_the_grace_ends_the_connection_but_not_the_thread(
                     assert await refuses(server.host, server.port)
 
     run(scenario())
+
+
+@needs_proc
+@pytest.mark.parametrize("stack_name", stacks(["flask-waitress"]))
+def test_waitress_closes_the_files_of_bodies_that_it_gives_up(run: Run, stack_name: str) -> None:
+    """One waits for the only thread, one has come in half, and both are too large for memory."""
+    body = b'"' + b"x" * 999_998 + b'"'
+    head = b"POST /json HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(body)
+    settings = Settings(grace_s=0.1, executor_threads=1)
+
+    def kept() -> int:
+        """Temporary files, which have no name."""
+        return sum(target.endswith("(deleted)") for _, target in descriptors())
+
+    async def scenario() -> None:
+        before = kept()
+        async with in_loop.serving(stack_name, settings=settings) as server:
+            async with (
+                wire.connection(server) as holder,
+                wire.connection(server) as waiting,
+                wire.connection(server) as half,
+            ):
+                await holder.send(b"GET /?wait_ms=1500 HTTP/1.1\r\nHost: x\r\n\r\n")
+                await waiting.send(head + body)
+                await half.send(head + body[:-1])
+                while kept() < before + 2:
+                    await asyncio.sleep(0.01)
+                await server.stop()
+
+    with warnings.catch_warnings(record=True) as seen:
+        warnings.simplefilter("always")
+        run(scenario())
+        gc.collect()
+    assert [str(one.message) for one in seen] == []
 
 
 @gthread
