@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from loopbench.loadtests.errors import HarnessError
-from loopbench.loadtests.scenarios.custom.scenarios import prepare
+from loopbench.loadtests.scenarios.custom.scenarios import Own, prepare
 from loopbench.results.schema import Code
 from loopbench.servers import starting
 from loopbench.servers.contract.asking import Unbounded, ask
@@ -141,10 +141,17 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def refusal(pages: Path, path: str, headers: tuple[tuple[str, str], ...] = ()) -> str:
+def refusal(pages: Path, path: str) -> str:
     with pytest.raises(HarnessError) as raised:
-        prepare("pages:app", pages, [path], None, (), headers=headers)
+        prepare("pages:app", pages, [path], None, ())
     return str(raised.value)
+
+
+@pytest.fixture(scope="module")
+def taken(pages: Path) -> Own:
+    """What is learned of the pages that can be measured, asked with who one is."""
+    headers = (("Authorization", "token abc"),)
+    return prepare("pages:app", pages, ["/private", "/moved", "/small"], None, (), headers=headers)
 
 
 def test_a_handler_that_raises_shows_what_and_where(pages: Path) -> None:
@@ -185,20 +192,17 @@ def test_a_start_up_that_fails_says_where(tmp_path: Path) -> None:
     assert says in str(raised.value)
 
 
-def test_a_page_that_asks_who_one_is_says_how_to_send_headers(pages: Path) -> None:
+def test_a_page_that_asks_who_one_is_says_how_to_send_headers(pages: Path, taken: Own) -> None:
     """And is measured with them."""
     assert "send what it needs by --header 'Authorization: …'" in refusal(pages, "/private")
-    headers = (("Authorization", "token abc"),)
-    own = prepare("pages:app", pages, ["/private"], None, (), headers=headers)
-    assert own.described["requests"]["GET /private"]["status"] == 200
+    assert taken.described["requests"]["GET /private"]["status"] == 200
 
 
-def test_a_redirect_is_measured_and_said(pages: Path) -> None:
+def test_a_redirect_is_measured_and_said(taken: Own) -> None:
     """It is no error: it may be what somebody means."""
-    own = prepare("pages:app", pages, ["/moved"], None, ())
-    (note,) = own.notes
+    (note,) = taken.notes
     assert note.startswith("GET /moved is answered with a redirect, status 302: that answer is")
-    assert own.described["notes"] == [note]
+    assert taken.described["notes"] == [note]
 
 
 IN_PART = """
@@ -313,15 +317,14 @@ def test_a_first_answer_that_does_not_begin_names_its_option(
     )
 
 
-def test_an_answer_that_unpacks_to_too_much_is_refused(pages: Path) -> None:
+def test_an_answer_that_unpacks_to_too_much_is_refused(pages: Path, taken: Own) -> None:
     """However few bytes it has on the wire; one that unpacks to little is held to its bytes."""
     text = refusal(pages, "/bomb")
     assert re.fullmatch(
         r"the answer to GET /bomb has \d\d,\d{3} bytes that unpack to more than 16,777,216, .*",
         text,
     )
-    own = prepare("pages:app", pages, ["/small"], None, ())
-    assert own.described["requests"]["GET /small"]["checked"] == "status and every byte"
+    assert taken.described["requests"]["GET /small"]["checked"] == "status and every byte"
 
 
 def test_no_correct_answer_is_no_success(pages: Path) -> None:
