@@ -18,7 +18,9 @@ from tests.forked import Program
 from tests.loadtests.bench import strange_stacks
 from tests.loadtests.bench.benches import ONE_CELL, SHORT, Bench, Ended, codes, ended, one_error
 
-OPTIONS = (*ONE_CELL, *SHORT, "--rounds", "2")
+WITHOUT_FIGURES = (Code.SERVER_DIED, Code.GENERATOR_DIED, Code.WORKER_LOST)
+OPTIONS = (*ONE_CELL, *SHORT, "--rounds", "4")
+"""A Run for each of WITHOUT_FIGURES, and one beside them."""
 
 
 def resumed(folder: Path, *more: str) -> Ended:
@@ -172,23 +174,30 @@ def test_odd_stacks_in_the_environment_are_a_drift(whole: Path, tmp_path: Path) 
     assert "changed since this folder was begun: asyncio" in outcome.errors
 
 
-@pytest.mark.parametrize("code", [Code.SERVER_DIED, Code.GENERATOR_DIED, Code.WORKER_LOST])
-def test_broken_runs_are_measured_again(code: Code, whole: Path, tmp_path: Path) -> None:
-    """A Run without figures in the folder is taken out, and its place filled; the rest stays."""
+def test_broken_runs_are_measured_again(whole: Path, tmp_path: Path) -> None:
+    """Each Run without figures in the folder is taken out, and its place filled; the rest stays."""
     folder = tmp_path / "run"
     shutil.copytree(whole, folder)
     path = folder / RUNS.filename
-    head, first, second = path.read_text().splitlines(keepends=True)
-    place = RUNS.names.index("warnings")
-    cells = first.rstrip("\n").split(",")
-    cells[place] = ";".join(filter(None, (cells[place], str(code))))
-    path.write_text(f"{head}{','.join(cells)}\n{second}")
+    head, *lines = path.read_text().splitlines(keepends=True)
+    broken = [_with(code, line) for code, line in zip(WITHOUT_FIGURES, lines, strict=False)]
+    kept = lines[len(broken)]
+    path.write_text("".join([head, *broken, kept]))
     outcome = resumed(folder)
     assert outcome.status == 0, outcome.errors
-    assert "1 without figures: measured again" in outcome.errors
-    assert {row["run_id"] for row in outcome.rows} == {"01.asyncio.async-1", "02.asyncio.async-1"}
-    assert second in path.read_text()
-    assert not any(code in codes(row) for row in outcome.rows)
+    assert "3 without figures: measured again" in outcome.errors
+    runs = [f"{number:02}.asyncio.async-1" for number in range(1, 5)]
+    assert sorted(row["run_id"] for row in outcome.rows) == runs
+    assert kept in path.read_text()
+    assert not any(codes(row) & set(WITHOUT_FIGURES) for row in outcome.rows)
+
+
+def _with(code: Code, line: str) -> str:
+    """A line of runs.csv with one Warning more."""
+    place = RUNS.names.index("warnings")
+    cells = line.rstrip("\n").split(",")
+    cells[place] = ";".join(filter(None, (cells[place], str(code))))
+    return f"{','.join(cells)}\n"
 
 
 def test_a_run_that_breaks_again_is_not_forgotten(tmp_path: Path) -> None:
@@ -209,10 +218,10 @@ def test_saves_that_differ_stay_and_are_said_again(whole: Path, tmp_path: Path) 
     folder = tmp_path / "run"
     shutil.copytree(whole, folder)
     path = folder / RUNS.filename
-    head, first, second = path.read_text().splitlines(keepends=True)
+    head, first, *others = path.read_text().splitlines(keepends=True)
     cells = first.rstrip("\n").split(",")
     cells[RUNS.names.index("warnings")] = str(Code.SAVES_DIFFER)
-    path.write_text(f"{head}{','.join(cells)}\n{second}")
+    path.write_text("".join([head, f"{','.join(cells)}\n", *others]))
     before = path.read_bytes()
     outcome = resumed(folder)
     assert outcome.status == 1
