@@ -84,11 +84,6 @@ class Sample:
     metric: str
     values: Mapping[int, float]
 
-    @property
-    def cell(self) -> Cell:
-        """Where the Sample comes from."""
-        return self.stack, self.scenario, self.load
-
 
 @dataclass(frozen=True, slots=True)
 class Ratio:

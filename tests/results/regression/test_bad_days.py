@@ -90,10 +90,16 @@ def _line(file: str, number: int, old: str, new: str) -> Callable[[Path], object
     return apply
 
 
+def _folder_in_place(path: Path) -> None:
+    path.unlink()
+    path.mkdir()
+
+
 @pytest.mark.parametrize(
     ("spoil", "error"),
     [
         (lambda path: (path / "sides.json").unlink(), "it has no sides.json"),
+        (lambda path: _folder_in_place(path / "sides.json"), "sides.json: Is a directory"),
         (lambda path: (path / "sides.json").write_text("{"), "sides.json is not JSON"),
         (lambda path: (path / "sides.json").write_text("[]"), "the file is no JSON object"),
         (_json(lambda found: found.update(schema_version=2)), "was written with schema version 2"),
