@@ -244,6 +244,8 @@ def test_what_cannot_be_measured_ends_the_command(
         (("--get", "/ok"), "--header and --arg need --app"),
         (("--app", "odd:asgi", "--stack", "aiohttp"), "leave out --stack and --scenario"),
         (("--app", "odd:asgi", "--on", "hypercon"), "unknown server 'hypercon'; did you mean"),
+        (("--app", "odd:asgi", "--header", "X"), "--header takes 'Name: value'"),
+        (("--app", "odd:asgi", "--arg", "1x=2"), "--arg takes NAME=VALUE"),
     ],
 )
 def test_options_that_do_not_go_together_are_refused(
