@@ -14,6 +14,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -36,7 +37,7 @@ class Reading:
     rss_bytes: resident memory; None where there is no /proc.
     rss_peak_bytes: the most that was ever resident; None where nothing says so.
     threads: the kernel's count; without /proc only the threads that Python knows of.
-    descriptors: open ones, the reading's own not counted; None where there is no /proc.
+    descriptors: open ones but for files of /proc; None where there is no /proc.
     voluntary_switches, involuntary_switches: context switches of all threads since the
         process began.
     """
@@ -106,10 +107,21 @@ def read(status: Path = STATUS) -> Reading:
         # Not ru_maxrss: on Linux it survives exec, so a child begins with the
         # peak of the process that spawned it (getrusage(2), proc_pid_status(5)).
         memory = _bytes(fields["VmRSS"]), _bytes(fields["VmHWM"])
-        threads, descriptors = int(fields["Threads"]), len(os.listdir(DESCRIPTORS)) - 1
+        threads, descriptors = int(fields["Threads"]), _descriptors()
     usage = resource.getrusage(resource.RUSAGE_SELF)
     switches = usage.ru_nvcsw, usage.ru_nivcsw
     return Reading(monotonic_ns, cpu_ns, *memory, threads, descriptors, *switches)
+
+
+def _descriptors() -> int:
+    """Open descriptors. Files of /proc are those of the suite's own readings: another thread may
+    have one open at this moment."""
+    found = 0
+    for name in os.listdir(DESCRIPTORS):
+        # The listing's own has been closed meanwhile, and maybe another.
+        with suppress(FileNotFoundError):
+            found += not os.readlink(DESCRIPTORS / name).startswith("/proc/")
+    return found
 
 
 def _bytes(value: str) -> int:
