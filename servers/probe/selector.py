@@ -45,23 +45,25 @@ def watched_selector(overdue_s: float, overdue: Overdue) -> SelectorWatch:
     """
     if hasattr(select, "epoll"):
         selector = selectors.EpollSelector()
-        waits = _epoll_wait(selector, brief=True), _epoll_wait(selector, brief=False)
+        waits = _epoll_wait(selector, rounds=False), _epoll_wait(selector, rounds=True)
         return _watch(selector, *waits, overdue_s, overdue)
     fallback = selectors.DefaultSelector()
     return _watch(fallback, fallback.select, fallback.select, overdue_s, overdue)
 
 
 def _epoll_wait(
-    selector: selectors.EpollSelector, *, brief: bool
+    selector: selectors.EpollSelector, *, rounds: bool
 ) -> Callable[[float | None], _Ready]:
     """`EpollSelector.select` in fewer steps, which pays for the readings of the clock.
 
     asyncio's loop turns ten times and more for one request of some stacks, so
-    that a call on top of each turn would cost what all else here costs. The
-    rules are selectors': timeouts round up to whole milliseconds, and an error
-    or a hang-up makes a descriptor both readable and writable.
+    that a call on top of each turn would cost what all else here costs. Most
+    turns find nothing, and end there. The rules are selectors': an error or a
+    hang-up makes a descriptor both readable and writable, and timeouts round up
+    to whole milliseconds.
 
-    brief: whether a turn that finds nothing, as most do, ends there. That pays
+    rounds: whether they are rounded here, as selectors does it, or by epoll,
+    which rounds in the same way (Modules/selectmodule.c of CPython). That pays
     for more of what is watched; at rest it would make the loop faster than the
     one that nobody watches.
     """
@@ -74,15 +76,15 @@ def _epoll_wait(
     def wait(timeout: float | None) -> _Ready:
         if timeout is None:
             timeout = -1
-        elif timeout > 0:
-            timeout = math.ceil(timeout * 1e3) * 1e-3
-        else:
+        elif timeout <= 0:
             timeout = 0
+        elif rounds:
+            timeout = math.ceil(timeout * 1e3) * 1e-3
         try:
             found: list[Any] = poll(timeout, len(keys) or 1)
         except InterruptedError:
             return []
-        if brief and not found:
+        if not found:
             return found
         ready = []
         for fd, event in found:
