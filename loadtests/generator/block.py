@@ -93,10 +93,11 @@ class Block:
             lane.let_go(outside, counting, seconds)
             lane.wait_for_opening(timer)
             first = {name: len(getattr(counting, name)) for name in _MEDIANS}
-            opened = self._edge(lane, counting)
+            timed = self._does_short_work(lane, phase)
+            opened = self._edge(lane, counting, begins=timed)
             with self._lag.recording() if phase is Phase.MEASURED else nullcontext():
                 timer.sleep_until(opened.at_ns + int(seconds * _SECOND_NS))
-                closed = self._edge(lane, outside)
+                closed = self._edge(lane, outside, ends=timed)
             lane.call_back()
         if not lane.parked.is_set() and self._defect is None:
             self._defect = RuntimeError(f"users of {name} did not end their Slice")
@@ -122,9 +123,13 @@ class Block:
         gevent.sleep(0)
         return {name: self._report(lane) for name, lane in self.lanes.items()}
 
-    def _edge(self, lane: Lane, series: Series) -> _Edge:
+    def _edge(
+        self, lane: Lane, series: Series, *, begins: bool = False, ends: bool = False
+    ) -> _Edge:
         """The instant, what was answered by then, and the CPU time; from here on requests belong
         to `series`.
+
+        begins, ends: whether the short work does.
 
         The users go on while the gauge answers: where they stopped before it has read, the server
         would have been idle for a part of its window.
@@ -133,10 +138,17 @@ class Block:
         users = mark(lane.run.connections)
         lane.run.series = series
         cycled_ns, cpu_ns = lane.run.cycled_ns, time.process_time_ns()
-        return _Edge(at_ns, answered, users, cycled_ns, cpu_ns, self._read_gauge())
+        short_ns = self._gauge.end_short_work() if ends and self._gauge else None
+        reading = None if self._gauge is None else self._gauge.read()
+        if begins and self._gauge:
+            self._gauge.start_short_work()
+        return _Edge(at_ns, answered, users, cycled_ns, cpu_ns, reading, short_ns)
 
-    def _read_gauge(self) -> GaugeReading | None:
-        return None if self._gauge is None else self._gauge.read()
+    def _does_short_work(self, lane: Lane, phase: Phase) -> bool:
+        """In the windows of closed loops, where the servers have one CPU: in an open loop it would
+        wake a CPU that sleeps between requests, and of several it would tell one."""
+        told = self.spec.short_work and self._gauge is not None and len(self.spec.cpus) == 1
+        return told and phase is Phase.MEASURED and lane.run.model.waits_for_answers
 
     def _work_ms(self) -> float | None:
         return None if self._gauge is None else self._gauge.work_ns() / 1e6
@@ -185,6 +197,7 @@ class Block:
             parked_cpu_s=lane.parked_cpu_s if lane.parked_s else None,
             parked_s=lane.parked_s or None,
             work_ms=work_ms,
+            short_work_us=None if closed.short_ns is None else closed.short_ns / 1000,
         )
 
     def _add_up(self, lane: Lane, opened: _Edge, closed: _Edge, result: SliceResult) -> None:
@@ -214,7 +227,8 @@ class Block:
 @dataclass(frozen=True, slots=True)
 class _Edge:
     """One edge of a counted window. at_ns: CLOCK_MONOTONIC. answered: since the Block began.
-    users: how far each of them was. cycled_ns: what their answers and the waits before took."""
+    users: how far each of them was. cycled_ns: what their answers and the waits before took.
+    short_ns: of the short work that ended here."""
 
     at_ns: int
     answered: int
@@ -222,6 +236,7 @@ class _Edge:
     cycled_ns: int
     own_cpu_ns: int
     gauge: GaugeReading | None
+    short_ns: float | None
 
 
 def _p99(times: array[int]) -> int:

@@ -204,7 +204,8 @@ class SliceResult:
     after those of the count; None where it cannot be read. parked_cpu_s, parked_s: CPU time of the
     server in the counted windows of the others since its own last Slice, and how long these were;
     None where there were none. work_ms: the fixed piece of work on the server's CPU, the mean of
-    before and after.
+    before and after. short_work_us: the short one while the window was open, by the mean of its
+    speeds; None where it was not done.
     """
 
     target: str
@@ -222,3 +223,4 @@ class SliceResult:
     parked_cpu_s: float | None
     parked_s: float | None
     work_ms: float | None
+    short_work_us: float | None

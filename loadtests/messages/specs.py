@@ -79,7 +79,8 @@ class BlockSpec:
     their CPU time is known to a timer tick only.
 
     first_s: how long a Slice may wait for the first answers of its users, before they count as
-    failed. drain_s: the same for the answers that are under way at its end.
+    failed. drain_s: the same for the answers that are under way at its end. short_work: whether the
+    servers' CPU does a short piece of fixed work every 2 ms meanwhile, to tell how fast it is.
     """
 
     targets: tuple[Target, ...]
@@ -87,3 +88,4 @@ class BlockSpec:
     first_s: float
     drain_s: float
     seed: int
+    short_work: bool

@@ -18,11 +18,14 @@ import numpy as np
 
 from loopbench.results.regression.finding import Settings
 from loopbench.results.regression.layers.sign_flips import flipped
-from loopbench.results.regression.layers.slices import SLOWER
+from loopbench.results.regression.layers.slices import SLOWER, by_cell, paired, slopes
 from loopbench.results.regression.layers.trimmed_t import Array, trimmed
-from loopbench.results.schema import ROOT, SLICES, Row, read_table
+from loopbench.results.schema import ROOT, SLICES, SLOTS, Row, read_table
 from loopbench.results.schema.regression import TIME_ROUNDS, TIME_TURNS
-from loopbench.results.stats.intervals.slices import by_run, quantile_of, undisturbed
+from loopbench.results.stats.intervals.slices import by_run, log_ratio, undisturbed
+
+NOISE = ROOT / "results" / "noise"
+"""What equal servers were measured to differ by."""
 
 _TWIN = "twin"
 """What the name of the same stack ends in, the second time."""
@@ -70,8 +73,8 @@ class Noise:
 
 @dataclass(frozen=True, slots=True)
 class Twins:
-    """Measured Blocks of equal servers. pool: logarithms, above zero where slower, by stack, Block,
-    metric and side."""
+    """Measured Blocks of equal servers. pool: how much slower one was than the other, a logarithm,
+    by stack, Block and metric."""
 
     pool: Array
 
@@ -86,32 +89,52 @@ class Twins:
         block = rng.integers(0, self.pool.shape[1], (*outer, shape.rounds))
         drawn = self.pool[stack, block]
         exchanged = rng.random((*outer, shape.rounds)) < 0.5
-        drawn = np.where(exchanged[..., None, None], drawn[..., ::-1], drawn)
+        drawn = np.where(exchanged[..., None], -drawn, drawn)
         tests = shape.cells * shape.metrics
-        by_metric = np.moveaxis(drawn, 3, 2)
-        return np.asarray(by_metric.reshape(tables, tests, shape.rounds, 2))
+        by_metric = np.moveaxis(drawn, 3, 2).reshape(tables, tests, shape.rounds)
+        return np.stack([np.zeros_like(by_metric), by_metric], axis=-1)
 
 
 def measured_twins() -> Twins:
-    """Of results/noise/slices.csv: 100 Blocks of each core stack beside a hidden twin.
-
-    A Block there has eight Slices a side, and is taken as two of TIME_TURNS.
-    """
-    runs = by_run(read_table(ROOT / "results" / "noise", SLICES))
-    blocks: defaultdict[str, dict[tuple[str, int], list[Array]]] = defaultdict(dict)
+    """Of results/noise/slices.csv: 100 Blocks of each core stack beside a hidden twin, on an AMD
+    EPYC, without the short work. Of the eight Slices a side that a Block has there the first
+    TIME_TURNS are taken."""
+    runs = by_run(read_table(NOISE, SLICES))
+    pool: defaultdict[str, list[Array]] = defaultdict(list)
     for run_id, rows in sorted(runs.items()):
-        block, stack, _ = run_id.split(".")
-        for place, begun in enumerate(range(0, len(rows), TIME_TURNS)):
-            sides = blocks[stack.removesuffix(_TWIN)].setdefault((block, place), [])
-            part = rows[begun : begun + TIME_TURNS]
-            sides.append(np.array([_slot(part, metric) for metric in SLOWER]))
-    pool = [[np.stack(sides, axis=1) for sides in of.values()] for of in blocks.values()]
+        block, stack, scenario = run_id.split(".")
+        twin = runs.get(f"{block}.{stack}{_TWIN}.{scenario}")
+        if twin is not None:
+            sides = rows[:TIME_TURNS], twin[:TIME_TURNS]
+            pool[stack].append(np.array([_slower(*sides, metric) for metric in SLOWER]))
+    return Twins(np.array(list(pool.values())))
+
+
+def _slower(base: Sequence[Row], candidate: Sequence[Row], metric: str) -> float:
+    one, other = (
+        {n: math.log(float(str(row[metric]))) for n, row in enumerate(rows)}
+        for rows in (base, candidate)
+    )
+    return SLOWER[metric] * log_ratio(other, one, undisturbed(metric), side_by_side=True)
+
+
+def measured_sides() -> Twins:
+    """Of results/noise/slots.csv: equal sides of the check's own layer of times, on an Intel Xeon.
+    Each cell of a Round is a Block of its stack."""
+    rows = tuple(read_table(NOISE, SLOTS))
+    base, candidate = (
+        by_cell(row for row in rows if row["side"] == side) for side in ("base", "candidate")
+    )
+    pool = []
+    for stack in sorted({stack for stack, _ in base}):
+        cells = [(base[cell], candidate[cell]) for cell in base if cell[0] == stack]
+        slope = slopes(cells)
+        by_metric = [
+            np.concatenate([paired(*sides, metric, slope[metric]).differences for sides in cells])
+            for metric in SLOWER
+        ]
+        pool.append(np.stack(by_metric, axis=-1))
     return Twins(np.array(pool))
-
-
-def _slot(rows: Sequence[Row], metric: str) -> float:
-    values = [math.log(value) for row in rows if isinstance(value := row[metric], int | float)]
-    return SLOWER[metric] * quantile_of(values, undisturbed(metric))
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +193,8 @@ def rates(
 
 
 NOISES: dict[str, Callable[[], Noise | Twins]] = {
-    "as measured": measured_twins,
+    "as measured on an EPYC": measured_twins,
+    "as measured on a Xeon": measured_sides,
     "1 %": lambda: Noise(0.01),
     "2 %": lambda: Noise(0.02),
     "3 %": lambda: Noise(0.03),

@@ -30,7 +30,7 @@ TIME_ROUNDS = 24
 """Of the layer of times at most, where nobody asks for others; fewer where they take longer than
 its budget. docs/regression.md has the simulation that says what fewer cost."""
 
-TIME_TURNS = 4
+TIME_TURNS = 6
 """Slices of each side, of a cell and Round. More Rounds tell more than longer ones."""
 
 
@@ -202,29 +202,39 @@ TAILS = table(
 
 SLOTS = table(
     "slots",
-    "Loads of base and candidate in turn, both alive: a row a side, round, slot, stack and case.",
+    "Loads of base and candidate in turn, both alive: a row a Slice. Older folders have one or two "
+    "rows a side, Round and cell, each made of several Slices: the upper quartile of throughput, "
+    "the lower one of CPU time and of the median, the median of the 99th percentile.",
     _SIDE,
     ordinal("round", "Round, from 1"),
-    ordinal("slot", "which of the side's slots in this Round, from 1"),
-    ordinal("position", "place among all slots, from 1"),
+    ordinal("slot", "which of the side's Slices of this cell in this Round, from 1: the Turn"),
+    ordinal("position", "place among all Slices, from 1"),
     _STACK,
     key("case", "name of the contract's case that was asked"),
     count("users", "users of the closed loop", required=True),
-    number("measured_s", "s", "length of the slot", required=True),
-    count("requests", "requests that began in the slot, however they ended", required=True),
+    number("measured_s", "s", "length of the Slice", required=True),
+    count("requests", "right answers inside the Slice", required=True),
     count("failures", "those of them that failed", required=True),
-    number("throughput_rps", "1/s", "correct answers a second, upper quartile of its Slices"),
+    number("throughput_rps", "1/s", "correct answers a second"),
     number(
         "cpu_us_per_request",
         "us",
-        "CPU time of the server process, a completed request, lower quartile of its Slices",
+        "CPU time of the server process, a completed request",
     ),
     number(
         "service_time_p50_ms",
         "ms",
-        "median service time of correct answers, lower quartile of its Slices",
+        "median service time of correct answers",
     ),
-    number("service_time_p99_ms", "ms", "99th percentile of the same, median of its Slices"),
+    number("service_time_p99_ms", "ms", "99th percentile of the same"),
+    number(
+        "short_work_us",
+        "us",
+        "a short piece of fixed work on the servers' CPU, done every 2 ms meanwhile, by the mean "
+        "of its speeds: how fast that CPU was; blank where they have more than one, and in older "
+        "folders",
+        later=True,
+    ),
     text("warnings", "codes of loopbench.results.schema.warnings, `;` between; blank: none"),
 )
 

@@ -6,7 +6,6 @@ one after another in the same processes, since most of a short Block is the star
 
 from __future__ import annotations
 
-import math
 import random
 import sys
 import time
@@ -16,7 +15,6 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import count
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 from loopbench.loadtests.bench.loads.block import BlockPlan, Contender, load_in_turn, start_all
@@ -30,9 +28,8 @@ from loopbench.loadtests.rows.planned_run import PlannedRun, run_id
 from loopbench.loadtests.rows.run_result import Slice
 from loopbench.loadtests.rows.run_rows import rows_of
 from loopbench.loadtests.scenarios.table import Closed, Load, Scenario
-from loopbench.results.schema import ROOT, Row, Value
-from loopbench.results.schema.regression import TIME_TURNS
-from loopbench.results.stats.intervals.slices import quantile_of, undisturbed
+from loopbench.results.schema import ROOT, Row
+from loopbench.results.schema.regression import SLOTS, TIME_TURNS
 from loopbench.servers.contract.cases import CASES as CONTRACT
 from loopbench.servers.contract.http import Case
 from loopbench.servers.lifecycle.process import ServerProcess, server_process
@@ -48,7 +45,7 @@ YARDSTICK_EVERY = 4
 """Beside two sides the yardstick only says what the generator can do, which so many Rounds share. A
 side that stands alone is compared by it, and has it in every Round."""
 
-LEAD_IN_S = 0.1
+LEAD_IN_S = 0.05
 """Before the first Slice of each case: caches fill, and 32 users come into step."""
 
 LEAST_ROUNDS = 12
@@ -60,17 +57,6 @@ BUDGET_S = 285.0
 
 _STARTS_LOST_IN_A_ROW = 3
 """A server that does not start so often will not start."""
-
-_READ_AT: Mapping[str, float] = MappingProxyType(
-    {
-        "throughput_rps": undisturbed("throughput_rps"),
-        "cpu_us_per_request": undisturbed("cpu_us_per_request"),
-        "service_time_p50_ms": undisturbed("service_time_p50_ms"),
-        "service_time_p99_ms": 0.5,
-    }
-)
-"""The share of a slot's Slices below which a figure is read: at the undisturbed end, as in a bench.
-A 99th percentile is made of what is disturbed, so it is read in the middle."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,6 +171,7 @@ class Slots:
             turns=TIME_TURNS,
             seed=self._plan.seed * MOST_ROUNDS + number,
             cpus=self._cpus,
+            short_work=True,
         )
         with ExitStack() as cleanup:
             live = start_all(contenders, block, cleanup)
@@ -196,7 +183,11 @@ class Slots:
                         case = _scenario(side.cases[cell.case], self._plan.users)
                         entrant.go_on(_planned(number, side.name, cell.case), case)
                 load_in_turn(live, self._generator, block)
-                yield [self._row(number, cell, entrant) for entrant in live]
+                yield [
+                    self._row(number, cell, entrant, turn)
+                    for entrant in live
+                    for turn in range(1, TIME_TURNS + 1)
+                ]
 
     def _server(self, stack: str, side: Entrant) -> AbstractContextManager[ServerProcess]:
         return server_process(
@@ -218,42 +209,32 @@ class Slots:
         if self._lost[key] >= _STARTS_LOST_IN_A_ROW:
             raise HarnessError(f"{name}: {entrant.result.cause}")
 
-    def _row(self, number: int, cell: Cell, entrant: Loaded) -> Row:
-        """The slot's row, without values where there are none."""
-        slices = entrant.slices
+    def _row(self, number: int, cell: Cell, entrant: Loaded, turn: int) -> Row:
+        """A Slice's row; without figures where the server took no part in this Turn."""
+        by_turn = {one.turn: one for one in entrant.slices}
         return {
             "side": entrant.planned.stack,
             "round": number,
-            "slot": 1,
+            "slot": turn,
             "position": next(self._positions),
             "stack": cell.stack,
             "case": cell.case,
             "users": self._plan.users,
-            "measured_s": sum(one.result.seconds for one in slices),
-            "requests": sum(one.result.requests for one in slices),
-            "failures": sum(one.result.failures for one in slices),
-            **_figures(slices),
+            **_figures(by_turn.get(turn)),
             "warnings": rows_of(entrant.result).runs[0]["warnings"],
         }
 
 
-def _figures(slices: Sequence[Slice]) -> Row:
-    """Each figure of a slot, by the quantile of its Slices; blank where one has none."""
-    every = [
-        {
-            "throughput_rps": one.result.requests / one.result.seconds,
-            "cpu_us_per_request": one.cpu_us_per_request,
-            "service_time_p50_ms": one.result.service_time_p50_ms,
-            "service_time_p99_ms": one.result.service_time_p99_ms,
-        }
-        for one in slices
-    ]
-    figures: dict[str, Value] = {}
-    for name, share in _READ_AT.items():
-        values = [math.log(value) for one in every if (value := one[name])]
-        whole = len(values) == TIME_TURNS
-        figures[name] = math.exp(quantile_of(values, share)) if whole else None
-    return figures
+def _figures(one: Slice | None) -> Row:
+    if one is None:
+        return {"measured_s": 0.0, "requests": 0, "failures": 0}
+    made = one.result
+    return SLOTS.row_of(
+        made,
+        measured_s=made.seconds,
+        throughput_rps=made.requests / made.seconds or None,
+        cpu_us_per_request=one.cpu_us_per_request,
+    )
 
 
 def _planned(number: int, side: str, scenario: str) -> PlannedRun:

@@ -145,16 +145,11 @@ def over_yardstick(
     chosen = same or list(yardstick.values())
     differences = []
     for number, own in rounds.items():
-        logs = [_mean(side.get(number, ()), metric) for side in chosen]
-        mine, theirs = _mean(own, metric), [log for log in logs if log is not None]
+        logs = [slices.level(side.get(number, ()), metric) for side in chosen]
+        mine, theirs = slices.level(own, metric), [log for log in logs if log is not None]
         if mine is not None and theirs and len(theirs) == len(chosen):
             differences.append(mine - statistics.fmean(theirs))
     return locate(differences).mean if differences else None
-
-
-def _mean(found: Iterable[slices.Slot], metric: str) -> float | None:
-    logs = [math.log(value) for slot in found if (value := slot.number(metric)) is not None]
-    return statistics.fmean(logs) if logs else None
 
 
 def thresholds(folder: Path, tests: int, settings: Settings) -> tuple[dict[str, float], str]:

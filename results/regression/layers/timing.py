@@ -63,10 +63,15 @@ def judge(evidence: Evidence, settings: Settings) -> tuple[Finding, ...]:
     planned = evidence.layers[Layer.TIME].rounds or max(
         (len(base[cell].keys() | candidate[cell].keys()) for cell in both), default=0
     )
+    slopes = {
+        stack: slices.slopes((base[cell], candidate[cell]) for cell in both if cell[0] == stack)
+        for stack in {cell[0] for cell in both}
+    }
     trials = [
-        _trial(cell, metric, base[cell], candidate[cell], planned, _limit(cell, yardstick))
+        _trial(cell, metric, base[cell], candidate[cell], planned, _limit(cell, yardstick), slope)
         for cell in both
-        for metric in SLOWER
+        for metric, slope in slopes[cell[0]].items()
+        if metric in SLOWER
     ]
     absent = absentees(evidence, base.keys() | candidate.keys(), yardstick.keys())
     judged = iter(_table(trials, settings))
@@ -97,8 +102,9 @@ def _trial(
     candidate: Rounds,
     planned: int,
     limit: float | None,
+    slope: float,
 ) -> Trial:
-    pairs = slices.paired(base, candidate, metric)
+    pairs = slices.paired(base, candidate, metric, slope)
     doubts, void = [], False
     for code, rounds in slices.doubted(base, candidate, metric).items():
         if rounds > len(pairs.rounds) // TRIM_FROM:

@@ -101,18 +101,21 @@ def block_estimate(
     turns = values.keys() | others.keys()
     side_by_side = len(values.keys() & others.keys()) >= LEAST_TURNS
     left_out = [
-        _estimate(_without(values, turn), _without(others, turn), at, side_by_side)
+        log_ratio(_without(values, turn), _without(others, turn), at, side_by_side=side_by_side)
         for turn in sorted(turns)
     ]
-    value = _estimate(values, others, at, side_by_side)
+    value = log_ratio(values, others, at, side_by_side=side_by_side)
     return BlockEstimate(value, _jackknifed(left_out), n)
 
 
-def _estimate(
-    values: Mapping[int, float], others: Mapping[int, float], at: float, side_by_side: bool
+def log_ratio(
+    values: Mapping[int, float], others: Mapping[int, float], at: float, *, side_by_side: bool
 ) -> float:
-    """See the module's docstring. side_by_side: whether they have Turns enough in common; else they
-    are read apart only."""
+    """The estimate of a Block from logarithms by Turn; see the module's docstring.
+
+    at: below which share of its Slices a stack is read apart. side_by_side: whether they have Turns
+    enough in common; else they are read apart only. Raises ValueError without values.
+    """
     apart = quantile_of(values.values(), at) - quantile_of(others.values(), at)
     if not side_by_side:
         return apart

@@ -90,6 +90,27 @@ def test_each_server_is_visited_once_a_turn(generator: Generator) -> None:
         assert row["watched_s"] == pytest.approx(watched.result.lead_in_s + watched.result.seconds)
 
 
+@needs_proc
+def test_the_short_work_is_done_in_measured_windows_on_one_cpu(generator: Generator) -> None:
+    """Where it is asked for; not while the probe watches, nor in an open loop, nor where the
+    servers have no CPU of their own."""
+    cpu = frozenset({max(os.sched_getaffinity(0))})
+    asked = replace(PLAN, short_work=True, cpus=CpuPlan(cpu, None, ()))
+    pinned = [contender("one", cpus=cpu)]
+    loads = (Load("main", CASES["async"], Open(400.0, 8)),)
+    in_open = [replace(pinned[0], scenario=replace(SCENARIO, loads=loads))]
+    for contenders, plan, done in (
+        (pinned, asked, [True] * TURNS + [False]),
+        (pinned, replace(asked, short_work=False), [False] * (TURNS + 1)),
+        (pinned, replace(asked, cpus=CpuPlan(None, None, ())), [False] * (TURNS + 1)),
+        (in_open, asked, [False] * (TURNS + 1)),
+    ):
+        (result,) = measure_in_slices(contenders, generator, plan)
+        told = [one.result.short_work_us for one in result.slices]
+        assert [us is not None for us in told] == done
+        assert all(us is None or 0 < us < 1e6 * SLICE_S for us in told)
+
+
 def arrivals(model: Open, seed: int, visit: int) -> tuple[int, int]:
     """How many are due in the lead-in and in the window of a Slice."""
     schedule = Arrivals(model.rate_rps, LEAD_IN_NS + int(SLICE_S * 1e9), f"{seed}/main/{visit}")
@@ -132,7 +153,7 @@ def test_what_an_open_loop_could_not_send_in_time_has_failed(generator: Generato
     load = Load("main", CASES["async"], Open(400.0, 4))
     with server_process("asyncio") as server:
         target = Target("one", server.host, server.port, (server.pid,), load)
-        generator.open_block(BlockSpec((target,), (), first_s=5.0, drain_s=0.3, seed=1), 5.0)
+        generator.open_block(BlockSpec((target,), (), 5.0, 0.3, seed=1, short_work=False), 5.0)
         os.kill(server.pid, signal.SIGSTOP)
         try:
             stopped = generator.slice("one", SLICE_S, Phase.MEASURED, bound_s=10.0)

@@ -15,6 +15,7 @@ from loopbench.loadtests.hosts.cpus import CpuPlan
 from loopbench.loadtests.regression.layers import slices
 from loopbench.loadtests.regression.sides.sides import Role, Side, look
 from loopbench.results.schema import SLOTS, Row, TableWriter
+from loopbench.results.schema.regression import TIME_TURNS
 from tests.conftest import ROOT
 from tests.loadtests.regression.trees import CRASHING, STACKS, UNSTARTABLE, edited
 
@@ -40,20 +41,20 @@ def _round(
     return list(loads.round(1, slices.cells(plan, sides)))
 
 
-def test_a_round_has_a_slot_a_side_and_one_of_the_yardstick(
+def test_a_round_has_a_row_a_slice_of_each_side_and_of_the_yardstick(
     generator: Generator, tmp_path: Path
 ) -> None:
     """Rows fit the schema, count up in the order of the load, and hold what was measured."""
     plan = _plan(("aiohttp", "async"), yardstick=("async",))
     by_cell = _round(plan, _sides(), generator, tmp_path)
     rows = [row for rows in by_cell for row in rows]
-    assert Counter(str(row["side"]) for row in rows) == {
-        "base": 1,
-        "candidate": 1,
-        "yardstick": 1,
+    assert Counter((str(row["side"]), row["slot"]) for row in rows) == {
+        (side, turn): 1
+        for side in ("base", "candidate", "yardstick")
+        for turn in range(1, TIME_TURNS + 1)
     }
-    assert [row["position"] for row in rows] == [1, 2, 3]
-    assert {row["slot"] for row in rows} == {1}
+    assert [row["position"] for row in rows] == list(range(1, 3 * TIME_TURNS + 1))
+    assert {row["short_work_us"] for row in rows} == {None}  # on no CPU of their own
     for row in rows:
         assert row["failures"] == 0
         assert int(row["requests"] or 0) > 0
@@ -112,7 +113,7 @@ def test_the_order_follows_the_seed_and_differs_between_rounds(
 
 
 def test_a_server_that_crashes_under_load(generator: Generator, tmp_path: Path) -> None:
-    """Its slots say so and hold no figures; the other side's are as ever."""
+    """Its rows say so and hold no figures; the other side's are as ever."""
     sides = _sides(edited(tmp_path, CRASHING))
     (rows,) = _round(_plan(("aiohttp", "async")), sides, generator, tmp_path)
     for row in rows:
@@ -125,7 +126,7 @@ def test_a_server_that_crashes_under_load(generator: Generator, tmp_path: Path) 
 
 
 def test_a_server_that_never_starts(generator: Generator, tmp_path: Path) -> None:
-    """Twice it may be chance, and the slots are empty; the third time the side is given up."""
+    """Twice it may be chance, and its rows are empty; the third time the side is given up."""
     plan = _plan(("aiohttp", "async"))
     sides = _sides(ROOT)
     broken = edited(tmp_path, UNSTARTABLE)
@@ -134,6 +135,7 @@ def test_a_server_that_never_starts(generator: Generator, tmp_path: Path) -> Non
     cell = slices.Cell("aiohttp", "async", entrants)
     for number in (1, 2):
         (rows,) = loads.round(number, [cell])
-        assert [(row["requests"], row["warnings"]) for row in rows] == [(0, "server-not-ready")]
+        told = [(row["requests"], row["warnings"]) for row in rows]
+        assert told == [(0, "server-not-ready")] * TIME_TURNS
     with pytest.raises(HarnessError, match=r"^base: .*this tree is broken"):
         list(loads.round(3, [cell]))

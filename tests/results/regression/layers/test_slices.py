@@ -1,0 +1,129 @@
+"""Slices of both sides as one difference a Round, freed from the speed of the machine."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+
+from loopbench.results.regression.layers.slices import (
+    SHORT_WORK,
+    SHOWN,
+    SLOWER,
+    Rounds,
+    by_cell,
+    level,
+    paired,
+    slopes,
+    typical,
+)
+from loopbench.results.schema import Row
+from tests.results.regression.tables import slot_row
+
+ROUNDS, TURNS, SLOWDOWN = 5, 6, 1.03
+METRICS = (*SLOWER, SHOWN)
+POWER = {metric: -1 if metric == "throughput_rps" else 1 for metric in METRICS}
+"""What a figure grows with, where everything takes longer."""
+
+
+def _rows(side: str, follows: float, *, told: bool = True, turns: int = TURNS) -> Iterator[Row]:
+    """Slices of a side on a CPU whose speed changes from one to the next.
+
+    follows: the power of the work's time that each figure follows. told: whether the work is.
+    """
+    rng = np.random.default_rng([ROUNDS, side == "candidate"])
+    slower = SLOWDOWN if side == "candidate" else 1.0
+    for number in range(1, ROUNDS + 1):
+        for turn in range(1, turns + 1):
+            made = dict(slot_row(side, number, turn, 1, "aiohttp", "async", rng, 0.0))
+            slow = math.exp(rng.normal(0, 0.3))
+            for metric in METRICS:
+                made[metric] = float(str(made[metric])) * (slower * slow**follows) ** POWER[metric]
+            yield {**made, SHORT_WORK: 20.0 * slow if told else None}
+
+
+def _sides(follows: float, **how: object) -> tuple[Rounds, Rounds]:
+    base, candidate = (
+        by_cell(_rows(side, follows, **how))["aiohttp", "async-32"]  # type: ignore[arg-type]
+        for side in ("base", "candidate")
+    )
+    return base, candidate
+
+
+@pytest.mark.parametrize("follows", [1.0, 0.8, 0.0])
+def test_a_change_of_speed_drops_out(follows: float) -> None:
+    """The work took up to twice as long in one Slice as in another, and the candidate is 3 % slower
+    in each Round, to a thousandth."""
+    sides = _sides(follows)
+    found = slopes([sides])
+    for metric in SLOWER:
+        assert POWER[metric] * found[metric] == pytest.approx(follows, abs=0.03)
+        pairs = paired(*sides, metric, found[metric])
+        assert pairs.rounds == tuple(range(1, ROUNDS + 1))
+        assert pairs.differences == pytest.approx([math.log(SLOWDOWN)] * ROUNDS, abs=0.02)
+        exact = paired(*sides, metric, POWER[metric] * follows).differences
+        assert exact == pytest.approx([math.log(SLOWDOWN)] * ROUNDS, abs=1e-9)
+
+
+def test_without_the_work_the_speed_stays_in() -> None:
+    """As on servers with several CPUs: there is no slope, and the Rounds differ as it did."""
+    sides = _sides(1.0, told=False)
+    assert set(slopes([sides]).values()) == {0.0}
+    assert np.ptp(paired(*sides, "cpu_us_per_request").differences) > 0.1
+
+
+def test_exchanged_sides_of_a_round_leave_the_slope() -> None:
+    """So that a table with flipped signs would have been adjusted alike."""
+    base, candidate = _sides(0.9)
+    exchanged = {**base, 2: candidate[2], 4: candidate[4]}
+    others = {**candidate, 2: base[2], 4: base[4]}
+    one, other = slopes([(base, candidate)]), slopes([(exchanged, others)])
+    assert one == pytest.approx(other, rel=1e-12)
+    for metric, slope in one.items():
+        signs = np.array([1, -1, 1, -1, 1])
+        plain = paired(base, candidate, metric, slope).differences
+        assert paired(exchanged, others, metric, slope).differences == pytest.approx(signs * plain)
+
+
+def test_a_slice_without_a_figure_costs_its_round() -> None:
+    """The others stay."""
+    base, candidate = _sides(1.0)
+    lacking = [dict(slot.values) for slot in candidate[3]]
+    lacking[0]["cpu_us_per_request"] = None
+    short = {**candidate, 3: by_cell(lacking)["aiohttp", "async-32"][3]}
+    assert paired(base, short, "cpu_us_per_request", 1.0).rounds == (1, 2, 4, 5)
+    assert paired(base, short, "throughput_rps", -1.0).rounds == (1, 2, 3, 4, 5)
+
+
+def test_slots_of_older_folders_are_averaged() -> None:
+    """One or two a Round, each of several Slices already."""
+    base, candidate = _sides(1.0, told=False, turns=2)
+    for metric in SLOWER:
+        wanted = [
+            np.mean([math.log(float(str(slot.values[metric]))) for slot in candidate[number]])
+            - np.mean([math.log(float(str(slot.values[metric]))) for slot in base[number]])
+            for number in base
+        ]
+        assert paired(base, candidate, metric).differences == pytest.approx(
+            SLOWER[metric] * np.array(wanted)
+        )
+
+
+def test_people_see_the_undisturbed_end() -> None:
+    """A reading is no difference: it keeps the machine's speed. The 99th percentile is read in the
+    middle of its Slices."""
+    base, _ = _sides(1.0)
+    for metric, slots in ((metric, base[1]) for metric in METRICS):
+        logs = sorted(math.log(float(str(slot.values[metric]))) for slot in slots)
+        found = level(slots, metric)
+        assert found is not None
+        middle = (logs[2] + logs[3]) / 2
+        if metric == SHOWN:
+            assert found == pytest.approx(middle, abs=0.2)
+        else:
+            assert POWER[metric] * (found - middle) < 0
+        assert typical(base, metric) is not None
+    assert level((), "throughput_rps") is None
+    assert typical({}, "throughput_rps") is None
