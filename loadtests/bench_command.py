@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import secrets
 import shlex
-import subprocess
 import sys
 from functools import partial
 from itertools import chain
@@ -13,7 +12,7 @@ from typing import Any, NoReturn
 
 import click
 
-from loopbench.cli_names import NameIn, NamesIn
+from loopbench.cli_names import NameIn, names_of
 from loopbench.cli_types import PERCENT, PROCESSES, SPAN, Folder, Seconds
 from loopbench.command_line import fail, interrupted
 from loopbench.loadtests import configuration
@@ -54,20 +53,8 @@ MOST_SEED = 2**63 - 1
 
 
 @click.command(cls=configuration.Configured)
-@click.option(
-    "--stack",
-    "stacks",
-    multiple=True,
-    type=NamesIn("stack", STACKS),
-    help="Measure this stack (repeatable).",
-)
-@click.option(
-    "--scenario",
-    "scenarios",
-    multiple=True,
-    type=NamesIn("scenario", SCENARIOS),
-    help="Offer this load (repeatable).",
-)
+@names_of("stack", STACKS, "Measure this stack (repeatable).")
+@names_of("scenario", SCENARIOS, "Offer this load (repeatable).")
 @click.option(
     "--rounds",
     type=click.IntRange(1, MOST_ROUNDS),
@@ -148,13 +135,12 @@ MOST_SEED = 2**63 - 1
     type=click.IntRange(0, MOST_SEED),
     help="Seed of the order of runs and of the arrivals; drawn and recorded by default.",
 )
-@custom_options.options
-@custom_options.locustfile_options
+@custom_options.with_locustfile
 @fleet_options
 @place_options
 def bench(
-    stacks: tuple[tuple[str, ...], ...],
-    scenarios: tuple[tuple[str, ...], ...],
+    stacks: tuple[str, ...],
+    scenarios: tuple[str, ...],
     rounds: int | None,
     precision: float | None,
     budget: float | None,
@@ -167,16 +153,7 @@ def bench(
     processes: int,
     manager: str,
     seed: int | None,
-    app: str | None,
-    app_dir: Path,
-    on: tuple[str, ...],
-    gets: tuple[str, ...],
-    file: Path | None,
-    headers: tuple[str, ...],
-    arguments: tuple[str, ...],
-    ready_s: float,
-    users: int | None,
-    spawn_rate: float | None,
+    asked: custom_options.Asked,
     redis: str | None,
     database: str | None,
     **elsewhere: Any,  # of fleet_options and place_options
@@ -189,30 +166,15 @@ def bench(
     if resume and out is None:
         raise click.UsageError("--resume needs --out with the folder to go on with")
     configured = configuration.in_force()
-    own = custom_options.wanted(
-        app,
-        app_dir,
-        gets,
-        file,
-        on,
-        bool(stacks or scenarios),
-        headers,
-        arguments,
-        ready_s,
-        users,
-        spawn_rate,
-        configured,
-    )
+    own = custom_options.wanted(asked, bool(stacks or scenarios), configured)
     if precision is None and budget is None and rounds is None and own is None and not scenarios:
         budget = DEFAULT_BUDGET_S
         counted = counted is None or counted
     folder = out or new_folder()
     fleet, place = elsewhere_of(**elsewhere)
     plan = Bench(
-        stacks=tuple(dict.fromkeys(chain.from_iterable(stacks)))
-        or (_STACKS_UNDER[manager] if own is None else tuple(own.stacks)),
-        scenarios=tuple(dict.fromkeys(chain.from_iterable(scenarios)))
-        or (DEFAULT_SCENARIOS if own is None else tuple(own.scenarios)),
+        stacks=stacks or (_STACKS_UNDER[manager] if own is None else tuple(own.stacks)),
+        scenarios=scenarios or (DEFAULT_SCENARIOS if own is None else tuple(own.scenarios)),
         own=own,
         rounds=rounds
         or (DEFAULT_ROUNDS if precision is None and budget is None else FEWEST_ROUNDS),
@@ -282,15 +244,14 @@ _SHOW = ("results", "show", "--report", "--update")
 
 def _show(outcome: Outcome) -> None:
     """Table and report, made by the reading half from the folder alone."""
-    command = own_modules.command(*_SHOW, str(outcome.folder))
-    shown = subprocess.run(command, env=own_modules.environment())
+    status = own_modules.run(*_SHOW, str(outcome.folder))
     if outcome.loaded_share is not None:
         click.echo(
             f"The servers were under load for {outcome.loaded_share:.0%} of the time.", err=True
         )
     if outcome.broken:
         fail(f"{len(outcome.broken)} without figures: {outcome.broken[0]}")
-    sys.exit(shown.returncode)
+    sys.exit(status)
 
 
 def _interrupted(*more: list[str]) -> NoReturn:

@@ -5,10 +5,13 @@ from __future__ import annotations
 import difflib
 import fnmatch
 from collections.abc import Iterable, Mapping
+from itertools import chain
 from typing import Any, TypeVar
 
 import click
 from click.shell_completion import CompletionItem
+
+from loopbench.cli_types import Decorator
 
 T = TypeVar("T")
 
@@ -54,6 +57,18 @@ class NamesIn(_InTable[tuple[str, ...]]):
         if not names:
             self.fail(suggestion(self.name, str(value), self._table), param, ctx)
         return names
+
+
+def names_of(kind: str, table: Mapping[str, Any], help: str) -> Decorator:  # noqa: A002  as click's
+    """The option --KIND, repeatable, as the argument `KINDs`: the names in the table, each once."""
+    return click.option(
+        f"--{kind}",
+        f"{kind}s",
+        multiple=True,
+        type=NamesIn(kind, table),
+        callback=lambda _, __, found: tuple(dict.fromkeys(chain.from_iterable(found))),
+        help=help,
+    )
 
 
 class NameIn(_InTable[str]):

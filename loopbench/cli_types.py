@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 from collections.abc import Callable
-from functools import reduce
+from functools import reduce, wraps
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -107,3 +108,21 @@ PROCESSES = click.option(
 def together(*options: Decorator) -> Decorator:
     """Options that several commands take, as one decorator that lists them in this order."""
     return lambda command: reduce(lambda inner, option: option(inner), reversed(options), command)
+
+
+def as_one(name: str, make: Callable[..., Any], options: Decorator) -> Decorator:
+    """Options whose values a command takes as one argument: what `make` makes of them.
+
+    Each parameter of `make` is one of these options; one with a default may be missing.
+    """
+    parts = inspect.signature(make).parameters
+
+    def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
+        @wraps(command)
+        def called(**values: Any) -> Any:
+            mine = {part: values.pop(part) for part in parts if part in values}
+            return command(**values, **{name: make(**mine)})
+
+        return options(called)
+
+    return decorate

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import secrets
-import subprocess
 import sys
 from collections.abc import Mapping, Sequence
-from itertools import chain
 from pathlib import Path
-from typing import Any
 
 import click
 
-from loopbench.cli_names import NameIn, NamesIn
+from loopbench.cli_names import NameIn, names_of
 from loopbench.cli_types import PERCENT, PROCESSES, SPAN, Folder, Parsed
 from loopbench.loadtests.bench.environment import shown_command
 from loopbench.loadtests.capacity.measure import Capacity, run
@@ -46,13 +43,7 @@ PRECISION = 0.04
     metavar="OBJECTIVE",
     help="What is to be kept, such as 'p99<20ms': of response times from the intended start.",
 )
-@click.option(
-    "--stack",
-    "stacks",
-    multiple=True,
-    type=NamesIn("stack", STACKS),
-    help="Measure this stack (repeatable); the core stacks by default.",
-)
+@names_of("stack", STACKS, "Measure this stack (repeatable); the core stacks by default.")
 @click.option(
     "--case",
     type=NameIn("case", CASES),
@@ -79,14 +70,14 @@ PRECISION = 0.04
 @custom_options.options
 def capacity(
     objective: Objective,
-    stacks: tuple[tuple[str, ...], ...],
+    stacks: tuple[str, ...],
     case: str | None,
     budget: float,
     precision: float,
     processes: int,
     seed: int | None,
     out: Path | None,
-    **of_own: Any,  # of custom_options
+    asked: custom_options.Asked,
 ) -> None:
     """Find the highest arrival rate at which each stack keeps an objective, or an
     application of yours.
@@ -95,9 +86,11 @@ def capacity(
     stacks are alive, and take turns. Ends with the limits, their 95 % intervals
     and ratios; the rows are in trials.csv.
     """
-    own = custom_options.wanted(others=bool(stacks or case), **of_own)
-    names = tuple(dict.fromkeys(chain.from_iterable(stacks))) or CORE
-    measured, request = _of_suite(names, case or DEFAULT_CASE) if own is None else _of_own(own)
+    own = custom_options.wanted(asked, bool(stacks or case))
+    if own is None:
+        measured, request = _of_suite(stacks or CORE, case or DEFAULT_CASE)
+    else:
+        measured, request = _of_own(own)
     folder = out or new_folder()
     with writing_into(folder):
         plan = Capacity(
@@ -115,12 +108,10 @@ def capacity(
         longest_s = len(measured) * budget
         click.echo(f"{objective}, {request.name}: at most {longest_s:.0f} s of trials", err=True)
         left_out = run(plan, lambda line: click.echo(line, err=True))
-    shown = subprocess.run(
-        own_modules.command("results", "capacity", str(folder)), env=own_modules.environment()
-    )
+    status = own_modules.run("results", "capacity", str(folder))
     if left_out:
         raise HarnessError(f"{len(left_out)} left out: {', '.join(left_out)}")
-    sys.exit(shown.returncode)
+    sys.exit(status)
 
 
 _Asked = tuple[Mapping[str, Stack], Case]

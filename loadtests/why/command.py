@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 from collections.abc import Sequence
-from itertools import chain
 from pathlib import Path
 
 import click
 
-from loopbench.cli_names import NamesIn
+from loopbench.cli_names import names_of
 from loopbench.loadtests.errors import HarnessError
 from loopbench.loadtests.observe import callgrind
 from loopbench.loadtests.observe.request_counts import REQUESTS
@@ -19,13 +17,12 @@ from loopbench.loadtests.scenarios.custom import options as custom_options
 from loopbench.loadtests.scenarios.custom.scenarios import Own
 from loopbench.loadtests.why import interpreter, rows, sampling
 from loopbench.loadtests.why.documented import DOCUMENTED
+from loopbench.loadtests.why.instructions.counts import in_thread
 from loopbench.loadtests.why.interpreter import Interpreter
 from loopbench.loadtests.why.measure import MOST_REPEATS, REPEATS, Plan, Subject, measure
 from loopbench.loadtests.why.repeating import AGREEMENT, SHARE
-from loopbench.results.schema import Dispatch
 from loopbench.servers.contract.cases import CASES
 from loopbench.servers.contract.http import Case
-from loopbench.servers.contract.routes import route_of
 from loopbench.servers.errors import ServerError
 from loopbench.servers.promises import hole
 from loopbench.servers.stacks import (
@@ -38,20 +35,15 @@ DEFAULT_CASES = ("plain", "async", "json", "sync")
 
 
 @click.command(short_help="Count what a request costs, by function.")
-@click.option(
-    "--stack",
-    "stacks",
-    multiple=True,
-    type=NamesIn("stack", {**STACKS, **DOCUMENTED}),
-    help=f"Count on this stack (repeatable), or on {' or '.join(DOCUMENTED)}; the core ones by "
-    "default.",
+@names_of(
+    "stack",
+    {**STACKS, **DOCUMENTED},
+    f"Count on this stack (repeatable), or on {' or '.join(DOCUMENTED)}; the core ones by default.",
 )
-@click.option(
-    "--case",
-    "cases",
-    multiple=True,
-    type=NamesIn("case", CASES),
-    help=f"Count this case of the contract (repeatable); by default {', '.join(DEFAULT_CASES)}.",
+@names_of(
+    "case",
+    CASES,
+    f"Count this case of the contract (repeatable); by default {', '.join(DEFAULT_CASES)}.",
 )
 @click.option("--requests", type=click.IntRange(5, 10_000), default=REQUESTS, show_default=True)
 @click.option(
@@ -80,21 +72,14 @@ DEFAULT_CASES = ("plain", "async", "json", "sync")
 )
 @custom_options.options
 def why(
-    stacks: tuple[tuple[str, ...], ...],
-    cases: tuple[tuple[str, ...], ...],
+    stacks: tuple[str, ...],
+    cases: tuple[str, ...],
     requests: int,
     repeats: int | None,
     python: str | None,
     sampled: bool,
     out: Path | None,
-    app: str | None,
-    app_dir: Path,
-    on: tuple[str, ...],
-    gets: tuple[str, ...],
-    file: Path | None,
-    headers: tuple[str, ...],
-    arguments: tuple[str, ...],
-    ready_s: float,
+    asked: custom_options.Asked,
 ) -> None:
     """Count the instructions of a request by function: why it costs what it costs.
 
@@ -104,12 +89,9 @@ def why(
     lacking = callgrind.missing()
     if lacking is not None:
         raise HarnessError(f"instructions cannot be counted: {lacking}")
-    own = custom_options.wanted(
-        app, app_dir, gets, file, on, bool(stacks or cases), headers, arguments, ready_s
-    )
-    on_stacks = tuple(dict.fromkeys(chain.from_iterable(stacks))) or CORE
-    asked = tuple(dict.fromkeys(chain.from_iterable(cases))) or DEFAULT_CASES
-    subjects = _subjects(on_stacks, asked) if own is None else _own(own)
+    own = custom_options.wanted(asked, bool(stacks or cases))
+    of_suite = (stacks or CORE, cases or DEFAULT_CASES)
+    subjects = _subjects(*of_suite) if own is None else _own(own)
     chosen = interpreter.choose(python)
     _say(_described(chosen, python is not None))
     optional = any(subject.stack.optional for subject in subjects)
@@ -126,8 +108,7 @@ def why(
         rows.write(folder, measured, plan, chosen, samples)
     except OSError as error:
         raise cannot_begin(folder, error) from error
-    command = own_modules.command("results", "why", str(folder))
-    sys.exit(subprocess.run(command, env=own_modules.environment()).returncode)
+    sys.exit(own_modules.run("results", "why", str(folder)))
 
 
 def _sampled(subjects: Sequence[Subject], plan: Plan) -> rows.SampledStacks | None:
@@ -146,7 +127,7 @@ def _sampled(subjects: Sequence[Subject], plan: Plan) -> rows.SampledStacks | No
 
 def _subjects(stacks: Sequence[str], cases: Sequence[str]) -> list[Subject]:
     """Each stack with those of the cases that it keeps. Raises HarnessError for one without any."""
-    ordered = sorted(cases, key=_in_thread)
+    ordered = sorted(cases, key=in_thread)
     found = []
     for name in stacks:
         documented = DOCUMENTED.get(name)
@@ -172,15 +153,6 @@ def _kept(name: str, cases: Sequence[str]) -> dict[str, Case]:
         else:
             _say(f"{name} is not asked for {case}: {reason}")
     return kept
-
-
-def _in_thread(case: str) -> bool:
-    """Whether its route works in a thread, which leaves the heap of what comes after as it
-    happened."""
-    try:
-        return route_of(CASES[case].request).dispatch is Dispatch.SYNC
-    except LookupError:  # a request that no route is for
-        return False
 
 
 def _own(own: Own) -> list[Subject]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 
 from loopbench.results.schema import IMPORTED_FROM, INSTALLED
@@ -13,6 +14,11 @@ def command(module: str, *words: str) -> list[str]:
     `queue.py` or a package `results` in it is not taken for another's. Run it in `environment()`.
     """
     return [sys.executable, "-P", "-m", f"loopbench.{module}", *words]
+
+
+def run(module: str, *words: str) -> int:
+    """Run such a command in `environment()` to its end; its exit status."""
+    return subprocess.run(command(module, *words), env=environment()).returncode
 
 
 def environment() -> dict[str, str]:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import tomllib
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import click
 
 from loopbench.cli_names import NameIn
-from loopbench.cli_types import together
+from loopbench.cli_types import as_one, together
 from loopbench.loadtests.configuration import Configuration
 from loopbench.loadtests.scenarios.custom.loads_file import MOST_USERS
 from loopbench.loadtests.scenarios.custom.locustfile import USERS
@@ -17,7 +18,24 @@ from loopbench.loadtests.scenarios.custom.scenarios import Own, prepare
 from loopbench.servers.custom.stacks import HOSTS
 from loopbench.servers.parts import READY_S
 
-options = together(
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What the options say of a person's own application. app: None: there is none."""
+
+    app: str | None
+    app_dir: Path
+    on: tuple[str, ...]
+    gets: tuple[str, ...]
+    file: Path | None
+    headers: tuple[str, ...]
+    arguments: tuple[str, ...]
+    ready_s: float
+    users: int | None = None
+    spawn_rate: float | None = None
+
+
+_OPTIONS = together(
     click.option(
         "--app",
         metavar="MODULE:NAME",
@@ -69,9 +87,8 @@ options = together(
         help="How long its import, and its start to the first answer, may take.",
     ),
 )
-"""Those that `wanted` takes."""
 
-locustfile_options = together(
+_LOCUSTFILE_OPTIONS = together(
     click.option(
         "--users",
         type=click.IntRange(1, MOST_USERS),
@@ -84,32 +101,24 @@ locustfile_options = together(
         help="So many of them begin a second, before anything counts; all at once by default.",
     ),
 )
-"""Those that it takes beside, about a locustfile."""
+
+options = as_one("asked", Asked, _OPTIONS)
+"""As the argument `asked` of a command; `wanted` takes it."""
+
+with_locustfile = as_one("asked", Asked, together(_OPTIONS, _LOCUSTFILE_OPTIONS))
+"""The same with what only a bench can do: how many users of a locustfile there are."""
 
 _NOTHING = Configuration()
 
 
-def wanted(
-    app: str | None,
-    app_dir: Path,
-    gets: tuple[str, ...],
-    file: Path | None,
-    on: tuple[str, ...],
-    others: bool,
-    headers: tuple[str, ...] = (),
-    arguments: tuple[str, ...] = (),
-    ready_s: float = READY_S,
-    users: int | None = None,
-    spawn_rate: float | None = None,
-    configured: Configuration = _NOTHING,
-) -> Own | None:
+def wanted(asked: Asked, others: bool, configured: Configuration = _NOTHING) -> Own | None:
     """A person's own application, where they name one; a usage error for what does not fit it.
 
     others: whether stacks or scenarios of the suite are named, too. configured: by their file.
-    The rest is as the options have it. What they should know of it before the load is printed.
+    What they should know of it before the load is printed.
     """
-    if app is None:
-        if gets or file or on or headers or arguments:
+    if asked.app is None:
+        if asked.gets or asked.file or asked.on or asked.headers or asked.arguments:
             raise click.UsageError(
                 "--on, --get, --scenarios, --header and --arg need --app with your application"
             )
@@ -119,18 +128,18 @@ def wanted(
             "--app measures your own application; leave out --stack and --scenario"
         )
     own = prepare(
-        app,
-        app_dir,
-        gets,
-        file,
-        tuple(dict.fromkeys(on)),
-        headers=tuple(map(_header, headers)),
-        arguments={**configured.arguments, **dict(map(argument, arguments))},
-        ready_s=ready_s,
-        tables={} if gets or file else configured.loads,
+        asked.app,
+        asked.app_dir,
+        asked.gets,
+        asked.file,
+        tuple(dict.fromkeys(asked.on)),
+        headers=tuple(map(_header, asked.headers)),
+        arguments={**configured.arguments, **dict(map(argument, asked.arguments))},
+        ready_s=asked.ready_s,
+        tables={} if asked.gets or asked.file else configured.loads,
         tables_under=configured.loads_under(),
-        users=users,
-        spawn_rate=spawn_rate,
+        users=asked.users,
+        spawn_rate=asked.spawn_rate,
     )
     for note in own.notes:
         click.echo(f"note: {note}", err=True)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from itertools import chain
 from pathlib import Path
 
 import click
 
-from loopbench.cli_names import NamesIn
+from loopbench.cli_names import names_of
 from loopbench.cli_types import Folder
 from loopbench.loadtests.observe.request_counts import REQUESTS
 from loopbench.loadtests.rows.results_folder import alone_in
@@ -24,20 +23,8 @@ DEFAULT_CASES = (
 
 
 @click.command(short_help="Count the instructions of a request.")
-@click.option(
-    "--stack",
-    "stacks",
-    multiple=True,
-    type=NamesIn("stack", STACKS),
-    help="Count on this stack (repeatable).",
-)
-@click.option(
-    "--case",
-    "cases",
-    multiple=True,
-    type=NamesIn("case", CASES),
-    help="Count this case of the contract (repeatable).",
-)
+@names_of("stack", STACKS, "Count on this stack (repeatable).")
+@names_of("case", CASES, "Count this case of the contract (repeatable).")
 @click.option("--requests", type=click.IntRange(10, 100_000), default=REQUESTS, show_default=True)
 @click.option(
     "--out",
@@ -46,10 +33,7 @@ DEFAULT_CASES = (
     help="Write counts.csv into this results folder too; its report then says it.",
 )
 def instructions(
-    stacks: tuple[tuple[str, ...], ...],
-    cases: tuple[tuple[str, ...], ...],
-    requests: int,
-    out: Path | None,
+    stacks: tuple[str, ...], cases: tuple[str, ...], requests: int, out: Path | None
 ) -> None:
     """Count the instructions of a request, which do not depend on the state of the machine.
 
@@ -57,9 +41,9 @@ def instructions(
     can be told apart. Each repeat is a fresh process, whose garbage collector is
     off; each request finds it asleep.
     """
-    wanted = tuple(dict.fromkeys(chain.from_iterable(cases))) or DEFAULT_CASES
-    on = tuple(dict.fromkeys(chain.from_iterable(stacks))) or CORE
     with alone_in(out):
-        found = instruction_counts.count(on, wanted, requests, click.echo)
+        found = instruction_counts.count(
+            stacks or CORE, cases or DEFAULT_CASES, requests, click.echo
+        )
         if out is not None:
             instruction_counts.write(out, found)

@@ -79,7 +79,7 @@ def _of(
     say: Callable[[str], None],
 ) -> Iterator[Count]:
     """A fresh server for each repeat counts all Cases, those that work in threads last."""
-    ordered = {name: CASES[name] for name in sorted(cases, key=_in_thread)}
+    ordered = {name: CASES[name] for name in sorted(cases, key=in_thread)}
     values: dict[str, list[float]] = {name: [] for name in cases}
     for _ in range(repeats):
         with counting(stack, SETTINGS, still=True, begun=False) as counter:
@@ -95,9 +95,11 @@ def _of(
         yield one
 
 
-def _in_thread(name: str) -> bool:
+def in_thread(case: str) -> bool:
+    """Whether its route works in a thread, which leaves the heap of what comes after as it
+    happened."""
     try:
-        return route_of(CASES[name].request).dispatch is Dispatch.SYNC
+        return route_of(CASES[case].request).dispatch is Dispatch.SYNC
     except LookupError:  # a request that no route is for
         return False
 
