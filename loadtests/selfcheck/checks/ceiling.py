@@ -6,6 +6,7 @@ import json
 import statistics
 import subprocess
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from loopbench.loadtests.errors import HarnessError
 from loopbench.loadtests.scenarios.table import Closed, Load
@@ -27,21 +28,8 @@ LEAST_SERVER_CPU = 0.95
 def check(say: Callable[[str], None]) -> list[Verdict]:
     """Stock and lean users in turns against one aiohttp server, TURNS times within a minute."""
     load = Load("main", CASES["async"], Closed(USERS))
-    ratios, busy = [], []
-    with bed("aiohttp") as on:
-        for turn in range(1, TURNS + 1):
-            theirs, stock_server_cpu = stock(on, "stock", USERS, WARMUP_S, MEASURED_S)
-            lean = offer(on, load, warmup_s=WARMUP_S, measured_s=MEASURED_S)
-            expect_no_failures(lean)
-            ratios.append(lean.throughput_rps / theirs.throughput_rps)
-            busy.append(lean.server_cpu)
-            say(
-                f"turn {turn}: FastHttpUser {theirs.throughput_rps:,.0f}/s "
-                f"(its CPU {theirs.cpu:.0%}, server {stock_server_cpu:.0%}); "
-                f"lean user {lean.throughput_rps:,.0f}/s "
-                f"(its CPU {lean.generator_cpu:.0%}, server {lean.server_cpu:.0%}); "
-                f"ratio {ratios[-1]:.2f}"
-            )
+    turns = in_turns("aiohttp", load, "stock", "FastHttpUser", say)
+    ratios, busy = [turn.ratio for turn in turns], [turn.lean.server_cpu for turn in turns]
     return [
         Verdict(
             f"throughput at least {LEAST_RATIO} times FastHttpUser's",
@@ -56,12 +44,45 @@ def check(say: Callable[[str], None]) -> list[Verdict]:
     ]
 
 
-def stock(
-    on: Bed, module: str, users: int, warmup_s: float, measured_s: float
-) -> tuple[StockReport, float]:
-    """What the Locust of `selfcheck.witnesses.MODULE` did, and how busy the server was."""
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """What a stock user did, and after it the lean one with the same load."""
+
+    stock: StockReport
+    lean: Loaded
+
+    @property
+    def ratio(self) -> float:
+        """Of their throughputs."""
+        return self.lean.throughput_rps / self.stock.throughput_rps
+
+
+def in_turns(
+    stack: str, load: Load, module: str, client: str, say: Callable[[str], None]
+) -> list[Turn]:
+    """Both against one server, TURNS times. module: in `selfcheck.witnesses`, with the stock user;
+    client: what it is built on."""
+    turns = []
+    with bed(stack) as on:
+        for number in range(1, TURNS + 1):
+            theirs, their_server = _stock(on, module)
+            lean = offer(on, load, warmup_s=WARMUP_S, measured_s=MEASURED_S)
+            _expect_no_failures(lean)
+            turns.append(turn := Turn(theirs, lean))
+            say(
+                f"turn {number}: {client} {theirs.throughput_rps:,.0f}/s "
+                f"(its CPU {theirs.cpu:.0%}, server {their_server:.0%}); "
+                f"lean user {lean.throughput_rps:,.0f}/s "
+                f"(its CPU {lean.generator_cpu:.0%}, server {lean.server_cpu:.0%}); "
+                f"ratio {turn.ratio:.2f}"
+            )
+    return turns
+
+
+def _stock(on: Bed, module: str) -> tuple[StockReport, float]:
+    """What the Locust of a witness did, and how busy the server was."""
     cpu = min(on.cpus.generator) if on.cpus.generator else -1
-    arguments = [on.server.url, str(users), str(warmup_s), str(measured_s), str(cpu)]
+    arguments = [on.server.url, *map(str, (USERS, WARMUP_S, MEASURED_S, cpu))]
     with subprocess.Popen(
         own_modules.command(f"loadtests.selfcheck.witnesses.{module}", *arguments),
         env=own_modules.environment(),
@@ -81,7 +102,7 @@ def stock(
     return report, utilisation(before, after)
 
 
-def expect_no_failures(lean: Loaded) -> None:
+def _expect_no_failures(lean: Loaded) -> None:
     """Raises HarnessError where there were some."""
     failures = lean.report.loads["main"].measured.failures
     if failures:

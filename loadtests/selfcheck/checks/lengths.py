@@ -4,20 +4,16 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
-from functools import partial
 
-from loopbench.loadtests.bench.loads.block import BlockPlan, Contender, measure_in_slices
-from loopbench.loadtests.distributed.generator_process import Generator, generator_process
+from loopbench.loadtests.bench.loads.block import BlockPlan
+from loopbench.loadtests.distributed.generator_process import generator_process
 from loopbench.loadtests.errors import HarnessError
-from loopbench.loadtests.hosts.cpus import CpuPlan, allowed_cpus, plan_cpus
-from loopbench.loadtests.rows.planned_run import PlannedRun
-from loopbench.loadtests.rows.run_rows import rows_of
+from loopbench.loadtests.hosts.cpus import allowed_cpus, plan_cpus
 from loopbench.loadtests.scenarios.models import Scenario
 from loopbench.loadtests.scenarios.table import SCENARIOS
+from loopbench.loadtests.selfcheck.one_block import slices_by_name
 from loopbench.loadtests.selfcheck.verdict import Verdict
-from loopbench.results.schema import Row
 from loopbench.results.stats.intervals import blocks, slices
-from loopbench.servers.lifecycle.process import server_process
 from loopbench.servers.stacks import CORE
 
 LOADED = ("async-32", "sync-32")
@@ -44,7 +40,10 @@ def _check_one(scenario: Scenario, say: Callable[[str], None]) -> Iterator[Verdi
     with generator_process(cpus=cpus.generator) as generator:
         for number in range(1, ROUNDS + 1):
             for slice_s in LENGTHS_S:
-                rows = _block(scenario, generator, cpus, number, slice_s)
+                turns = round(LOADED_S / slice_s)
+                plan = BlockPlan(slice_s, WARMUP_S, turns, number, cpus)
+                served = {stack: (stack, scenario) for stack in CORE}
+                rows = slices_by_name(served, generator, plan)
                 for metric in _METRICS:
                     estimate = slices.block_estimate(rows[CORE[1]], rows[CORE[0]], metric)
                     if estimate is None:
@@ -52,23 +51,6 @@ def _check_one(scenario: Scenario, say: Callable[[str], None]) -> Iterator[Verdi
                     found[slice_s, metric].append(estimate)
     for metric in _METRICS:
         yield _verdict(found, scenario.name, metric, say)
-
-
-def _block(
-    scenario: Scenario, generator: Generator, cpus: CpuPlan, number: int, slice_s: float
-) -> Mapping[str, tuple[Row, ...]]:
-    """The Slices of one Block of the core stacks, by stack."""
-    contenders = [
-        Contender(
-            PlannedRun(stack, number, 1, stack, scenario.name),
-            scenario,
-            partial(server_process, stack, settings=scenario.settings, cpus=cpus.server),
-        )
-        for stack in CORE
-    ]
-    plan = BlockPlan(slice_s, WARMUP_S, round(LOADED_S / slice_s), number, cpus)
-    results = measure_in_slices(contenders, generator, plan)
-    return {result.planned.stack: rows_of(result).slices for result in results}
 
 
 def _verdict(

@@ -13,20 +13,17 @@ import random
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
-from functools import partial
 
-from loopbench.loadtests.bench.loads.block import BlockPlan, Contender, measure_in_slices
+from loopbench.loadtests.bench.loads.block import BlockPlan
 from loopbench.loadtests.distributed.generator_process import Generator, generator_process
 from loopbench.loadtests.errors import HarnessError
 from loopbench.loadtests.hosts.cpus import CpuPlan, allowed_cpus, plan_cpus
-from loopbench.loadtests.rows.planned_run import PlannedRun
-from loopbench.loadtests.rows.run_rows import rows_of
 from loopbench.loadtests.scenarios.table import SCENARIOS, SLICE_S
+from loopbench.loadtests.selfcheck.one_block import slices_by_name
 from loopbench.loadtests.selfcheck.verdict import Verdict
 from loopbench.results.schema import Row
 from loopbench.results.stats.intervals import slices
 from loopbench.results.stats.intervals.blocks import BlockEstimate, over_blocks
-from loopbench.servers.lifecycle.process import server_process
 from loopbench.servers.stacks import CORE
 
 SCENARIO = "async-32"
@@ -70,16 +67,13 @@ def _block(
     stack: str, generator: Generator, cpus: CpuPlan, number: int
 ) -> Mapping[str, tuple[Row, ...]]:
     """The Slices of one Block, by whether the probe was there; which is started first is drawn."""
-    contenders = []
-    for name in random.Random(number).sample((_WITH, _WITHOUT), 2):
-        scenario = SCENARIOS[SCENARIO]
-        settings = replace(scenario.settings, probe=name == _WITH)
-        start = partial(server_process, stack, settings=settings, cpus=cpus.server)
-        planned = PlannedRun(name, number, 1, name, SCENARIO)
-        contenders.append(Contender(planned, replace(scenario, settings=settings), start))
+    scenario = SCENARIOS[SCENARIO]
+    served = {
+        name: (stack, replace(scenario, settings=replace(scenario.settings, probe=name == _WITH)))
+        for name in random.Random(number).sample((_WITH, _WITHOUT), 2)
+    }
     plan = BlockPlan(SLICE_S, WARMUP_S, TURNS, number, cpus, watched_s=SLICE_S)
-    results = measure_in_slices(contenders, generator, plan)
-    return {result.planned.stack: rows_of(result).slices for result in results}
+    return slices_by_name(served, generator, plan)
 
 
 def _verdict(stack: str, metric: str, estimates: list[BlockEstimate]) -> Verdict:

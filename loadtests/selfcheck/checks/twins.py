@@ -11,21 +11,16 @@ import math
 import random
 import statistics
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import partial
 from pathlib import Path
 
-from loopbench.loadtests.bench.loads.block import BlockPlan, Contender, measure_in_slices
-from loopbench.loadtests.distributed.generator_process import Generator, generator_process
-from loopbench.loadtests.errors import HarnessError
-from loopbench.loadtests.hosts.cpus import CpuPlan, allowed_cpus, plan_cpus
-from loopbench.loadtests.rows.planned_run import PlannedRun
-from loopbench.loadtests.rows.run_rows import rows_of
-from loopbench.loadtests.scenarios.models import Scenario
+from loopbench.loadtests.bench.loads.block import BlockPlan
+from loopbench.loadtests.distributed.generator_process import generator_process
+from loopbench.loadtests.hosts.cpus import allowed_cpus, plan_cpus
 from loopbench.loadtests.scenarios.table import SCENARIOS, SLICE_S
+from loopbench.loadtests.selfcheck.one_block import slices_by_name
 from loopbench.loadtests.selfcheck.verdict import Verdict
 from loopbench.results.schema import SLICES, Row, TableWriter
 from loopbench.results.stats.intervals import blocks, slices
-from loopbench.servers.lifecycle.process import server_process
 from loopbench.servers.stacks import CORE
 
 SCENARIO = "async-32"
@@ -64,37 +59,15 @@ def check(
 
 
 def twin_blocks(stack: str, count: int) -> Iterator[Mapping[str, tuple[Row, ...]]]:
-    """Rows of slices.csv of so many Blocks, by `""` and TWIN. Raises HarnessError."""
+    """Rows of slices.csv of so many Blocks, by `""` and TWIN; which of the two is started first is
+    drawn. Raises HarnessError."""
     cpus = plan_cpus(allowed_cpus())
     scenario = SCENARIOS[SCENARIO]
     with generator_process(cpus=cpus.generator) as generator:
         for number in range(1, count + 1):
-            yield measure_pair(stack, scenario, generator, cpus, number)
-
-
-def measure_pair(
-    stack: str,
-    scenario: Scenario,
-    generator: Generator,
-    cpus: CpuPlan,
-    number: int,
-    *,
-    slice_s: float = SLICE_S,
-    turns: int = TURNS,
-) -> Mapping[str, tuple[Row, ...]]:
-    """One Block of a stack and its twin; which of them is started first is drawn."""
-    start = partial(server_process, stack, settings=scenario.settings, cpus=cpus.server)
-    names = random.Random(number).sample(("", TWIN), 2)
-    contenders = [
-        Contender(PlannedRun(name, number, 1, name, scenario.name), scenario, start)
-        for name in names
-    ]
-    plan = BlockPlan(slice_s, WARMUP_S, turns, number, cpus)
-    results = measure_in_slices(contenders, generator, plan)
-    for result in results:
-        if result.report is None:
-            raise HarnessError(f"a Block of {stack} came to nothing: {result.cause}")
-    return {result.planned.stack: rows_of(result).slices for result in results}
+            names = random.Random(number).sample(("", TWIN), 2)
+            plan = BlockPlan(SLICE_S, WARMUP_S, TURNS, number, cpus)
+            yield slices_by_name(dict.fromkeys(names, (stack, scenario)), generator, plan)
 
 
 def judge(rows: Mapping[str, Sequence[Row]], metric: str) -> list[Verdict]:

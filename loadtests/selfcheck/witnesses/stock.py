@@ -34,10 +34,10 @@ class StockUser(FastHttpUser):
         self.client.get("/async")
 
 
-def main(
-    url: str, users: int, warmup_s: float, measured_s: float, cpu: int, user: type[User] = StockUser
-) -> None:
+def main(user: type[User] = StockUser) -> None:
     """Run the load once."""
+    url, users, cpu = sys.argv[1], int(sys.argv[2]), int(sys.argv[5])
+    warmup_s, measured_s = map(float, sys.argv[3:5])
     if cpu >= 0:
         os.sched_setaffinity(0, {cpu})
     logging.disable(logging.WARNING)
@@ -77,4 +77,4 @@ def _edge(environment: Environment) -> _Edge:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], int(sys.argv[2]), float(sys.argv[3]), float(sys.argv[4]), int(sys.argv[5]))
+    main()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from typing import Any
 
@@ -42,11 +41,4 @@ class StockSocketUser(User):
 
 
 if __name__ == "__main__":
-    stock.main(
-        sys.argv[1],
-        int(sys.argv[2]),
-        float(sys.argv[3]),
-        float(sys.argv[4]),
-        int(sys.argv[5]),
-        StockSocketUser,
-    )
+    stock.main(StockSocketUser)
