@@ -36,12 +36,12 @@ def open_text(file: Path, errors: str = "strict") -> IO[str]:
     return opener(file, "rt", encoding="utf-8-sig", errors=errors, newline="")
 
 
-def numbered(lines: Iterable[str], start: int = 1) -> Iterator[tuple[int, list[str]]]:
-    """The rows of a CSV file with their numbers from `start` on, blank ones passed over.
+def numbered(lines: Iterable[str]) -> Iterator[tuple[int, list[str]]]:
+    """The rows of a CSV file with their numbers from 1 on, blank ones passed over.
 
     Raises csv.Error for what is no CSV, as a cell without an end.
     """
-    for number, cells in enumerate(csv.reader(lines), start):
+    for number, cells in enumerate(csv.reader(lines), start=1):
         if cells:
             yield number, cells
 

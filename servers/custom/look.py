@@ -97,25 +97,25 @@ ANSWERS: Vocabulary[Looks | Listens | Refused] = Vocabulary(
 )
 
 
-def look_at(own: OwnApp, python: str = sys.executable) -> Looks:
+def look_at(own: OwnApp) -> Looks:
     """What the application is. Raises StartupFailed with cause and remedy where it cannot be had.
 
     It is imported and made outside a running loop, as gunicorn and a plain start do; once more
     inside one where it fails for want of it, as under uvicorn. A module that starts its own server
     is imported as far as that.
     """
-    answer = _ask(own, python)
+    answer = _ask(own)
     if isinstance(answer, Refused) and answer.needs_loop:
-        answer = _ask(replace(own, in_loop=True), python)
+        answer = _ask(replace(own, in_loop=True))
     if isinstance(answer, Refused) and answer.serves_at is not None:
-        before = _ask(replace(own, until=answer.serves_at), python)
+        before = _ask(replace(own, until=answer.serves_at))
         answer = answer if isinstance(before, Refused) else before
     if isinstance(answer, Refused):
         raise StartupFailed(answer.error)
     return answer
 
 
-def _ask(own: OwnApp, python: str) -> Looks | Refused:
+def _ask(own: OwnApp) -> Looks | Refused:
     for name, value in own.arguments.items():
         try:
             json.dumps(value)
@@ -125,7 +125,8 @@ def _ask(own: OwnApp, python: str) -> Looks | Refused:
                 "put it in quotes"
             ) from None
     asked = json.dumps(to_json(own))
-    with look_process(lambda writer: [python, "-m", _MODULE, str(writer), asked], ROOT) as process:
+    command = (sys.executable, "-m", _MODULE)
+    with look_process(lambda writer: [*command, str(writer), asked], ROOT) as process:
         return _answer(own, process)
 
 

@@ -74,15 +74,15 @@ class ThreadReading:
     run_queue_ns: int
 
 
-def read_threads(tasks: Path = TASKS) -> list[ThreadReading] | None:
+def read_threads() -> list[ThreadReading] | None:
     """Every living thread of this process; None where there is no /proc (proc(5), schedstat)."""
-    if not tasks.exists():
+    if not TASKS.exists():
         return None
     names = {thread.native_id: thread.name for thread in threading.enumerate()}
     # By its own number: Python 3.11 gives that of a forked process's parent.
     names[os.getpid()] = threading.main_thread().name
     readings = []
-    for task in sorted(tasks.iterdir(), key=lambda path: int(path.name)):
+    for task in sorted(TASKS.iterdir(), key=lambda path: int(path.name)):
         try:
             cpu_ns, run_queue_ns, _slices = map(int, (task / "schedstat").read_text().split())
             name = names.get(int(task.name)) or (task / "comm").read_text().strip()

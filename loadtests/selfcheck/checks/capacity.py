@@ -87,10 +87,10 @@ def _described(queue: Queue, service_s: float) -> str:
     return f"{threads}, {service} {service_s * 1e3:g} ms{wait}"
 
 
-def simulated(server: Server, sittings: int = SITTINGS) -> Verdict:
+def simulated(server: Server) -> Verdict:
     """How many of the intervals hold the limit; each sitting ends as one of `capacity` does."""
     true = true_limit(server)
-    found = [server.sitting(number, TRIALS, PRECISION).limit() for number in range(sittings)]
+    found = [server.sitting(number, TRIALS, PRECISION).limit() for number in range(SITTINGS)]
     known = [one for one in found if one is not None and one.interval is not None]
     held = sum(true in one.interval for one in known if one.interval is not None)
     widths = [one.half_width for one in known if one.half_width is not None]
@@ -98,19 +98,17 @@ def simulated(server: Server, sittings: int = SITTINGS) -> Verdict:
     return Verdict(
         f"simulated, {_described(server.queue, server.service_s)}, ±{server.noise:.0%} from trial "
         f"to trial: the interval holds the limit of {true:,.0f}/s in {LEAST_HELD:.0%} of sittings",
-        f"in {held} of {sittings}; half of it is {statistics.median(widths):.1%} in the middle, "
+        f"in {held} of {SITTINGS}; half of it is {statistics.median(widths):.1%} in the middle, "
         f"at most {PRECISION:.0%} in {enough}",
-        held >= LEAST_HELD * sittings,
+        held >= LEAST_HELD * SITTINGS,
     )
 
 
-def search(
-    server: Target, case: Case, generator: Generator, budget_s: float = BUDGET_S
-) -> Crossing | None:
-    """The limit from the trials of so long, as `capacity` would search for it alone."""
+def search(server: Target, case: Case, generator: Generator) -> Crossing | None:
+    """The limit from the trials of BUDGET_S, as `capacity` would search for it alone."""
     begin = BEGIN_AT * closed_rate(server, case, generator, _SEED).rate_rps
     found = Search(OBJECTIVE.share, begin, str(_SEED))
-    ends_s = time.monotonic() + budget_s
+    ends_s = time.monotonic() + BUDGET_S
     number = 0
     while time.monotonic() < ends_s and (rate := found.next_rps()) is not None:
         number += 1

@@ -98,11 +98,9 @@ def stack_of(on: str) -> Stack:
 
 
 @contextmanager
-def seeded_server(
-    on: str, cpus: frozenset[int] | None = None, log: Path | None = None
-) -> Iterator[ServerProcess]:
+def seeded_server(on: str, cpus: frozenset[int] | None = None) -> Iterator[ServerProcess]:
     """The seeded application, watched."""
-    with server_process(stack_of(on), settings=Settings(probe=True), cpus=cpus, log=log) as server:
+    with server_process(stack_of(on), settings=Settings(probe=True), cpus=cpus) as server:
         yield server
 
 

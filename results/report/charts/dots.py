@@ -72,17 +72,14 @@ class Line:
     scenario: str = ""
 
 
-def by_row(
-    title: str, lines: Sequence[Line], *, at: float | None = None, logarithmic: bool | None = None
-) -> Panel:
+def by_row(title: str, lines: Sequence[Line], *, at: float | None = None) -> Panel:
     """A row a Line: small the Rounds, strong the centre, a bar the interval.
 
-    at: a value to draw a line at, such as zero. logarithmic: left out, it is where the readings
-    are far apart.
+    at: a value to draw a line at, such as zero.
     """
     seen = [value for line in lines for dot in line.dots for value in dot.values()]
     seen += [line.bound for line in lines if line.bound is not None]
-    scale = Scale.over([*seen, *([] if at is None else [at])], logarithmic=logarithmic)
+    scale = Scale.over([*seen, *([] if at is None else [at])])
 
     def draw() -> str:
         rows, y = [], TOP

@@ -33,18 +33,18 @@ class Width:
     closed: bool = True
 
 
-def widths(path: Path, reference: str | None = None) -> tuple[Width, ...]:
+def widths(path: Path) -> tuple[Width, ...]:
     """The ratios that a bench is about, of every Cell that was measured: CPU time a request, and
     of closed loops throughput. Those of the yardstick only where there are no others: it is there
     to show what the generator can see, and how much faster it is than a server interests nobody.
     Raises ResultsError where the folder cannot be read."""
     folder = folders.load(path)
-    every = tuple(_widths(folder, reference))
+    every = tuple(_widths(folder))
     return tuple(width for width in every if width.stack != folder.yardstick) or every
 
 
-def _widths(folder: Folder, reference: str | None) -> Iterator[Width]:
-    summaries = summarise(folder, reference)
+def _widths(folder: Folder) -> Iterator[Width]:
+    summaries = summarise(folder)
     closed = {run.where for run in folder.runs if run.load_model == CLOSED}
     for cell in summaries.cells:
         stack, scenario, load = cell
