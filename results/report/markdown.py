@@ -91,20 +91,12 @@ def _table(table: Table) -> Iterator[str]:
     if table.folded and len(table.rows) > MOST_FOLDED:
         yield f"{escaped(table.title)}: {len(table.rows)} rows, in report.html."
         return
+    rule = ("---|" if place < table.names else "--:|" for place in range(len(table.header)))
+    lines = (_row(table.header), f"|{''.join(rule)}", *map(_row, table.rows))
     if table.folded:
-        yield f"<details><summary>{one_line(table.title).translate(_ENTITIES)}</summary>"
-        yield ""
+        yield from _folded(one_line(table.title).translate(_ENTITIES), lines)
     else:
-        yield f"{escaped(table.title)}:"
-        yield ""
-    yield _row(table.header)
-    yield "|" + "".join(
-        "---|" if place < table.names else "--:|" for place in range(len(table.header))
-    )
-    yield from map(_row, table.rows)
-    if table.folded:
-        yield ""
-        yield "</details>"
+        yield from (f"{escaped(table.title)}:", "", *lines)
 
 
 def _row(cells: Sequence[str]) -> str:

@@ -16,8 +16,23 @@ _ALIKE = ("settings", "executor", "loop", "gc", "in_force", "python", "cpus")
 _APART = ("framework", "server", "packages")
 """What makes a stack what it is."""
 
-_TOLD_APART = ("holes", "application")
-_OWN_PLACE = ("command", "seed", "stacks", "schema_version", "left_out", "parity", *_TOLD_APART)
+_TABLES = {
+    "left_out": ("Left out", "Planned, but not measured", ("stack", "why")),
+    "holes": (
+        "Holes",
+        "What a stack cannot do, and was therefore not asked",
+        ("stack", "scenario", "why"),
+    ),
+    "application": (
+        "A person's own application",
+        "What was measured, and what every answer was held to",
+        ("what", "value"),
+    ),
+}
+"""What has a table of its own: its heading and title, and a header for the keys that lead to each
+value and the value itself."""
+
+_OWN_PLACE = ("command", "seed", "stacks", "schema_version", "parity", *_TABLES)
 _PLACES = {"--out": 2, "--resume": 1}
 """Options that name a folder, and how many words they take."""
 
@@ -39,48 +54,12 @@ def parts(material: Material) -> Iterator[Part]:
         yield table("Plan, machine and versions", ("what", "value"), chosen + machine, names=2)
     yield from _parity(material)
     yield from _differences(environment.get("parity"))
-    left_out = environment.get("left_out")
-    if isinstance(left_out, Mapping) and left_out:
-        yield Heading("Left out")
-        yield table(
-            "Planned, but not measured",
-            ("stack", "why"),
-            [(str(stack), written(why)) for stack, why in left_out.items()],
-            names=2,
-        )
-    yield from _holes(environment.get("holes"))
-    yield from _application(environment.get("application"))
-
-
-def _holes(holes: object) -> Iterator[Part]:
-    """The scenarios that a stack cannot keep; nothing where there is none."""
-    if not isinstance(holes, Mapping) or not holes:
-        return
-    yield Heading("Holes")
-    yield table(
-        "What a stack cannot do, and was therefore not asked",
-        ("stack", "scenario", "why"),
-        [
-            (str(stack), str(scenario), written(why))
-            for stack, without in holes.items()
-            if isinstance(without, Mapping)
-            for scenario, why in without.items()
-        ],
-        names=3,
-    )
-
-
-def _application(told: object) -> Iterator[Part]:
-    """Of a person's own application, and what each answer was held to; nothing without one."""
-    if not isinstance(told, Mapping) or not told:
-        return
-    yield Heading("A person's own application")
-    yield table(
-        "What was measured, and what every answer was held to",
-        ("what", "value"),
-        list(_leaves(told)),
-        names=2,
-    )
+    for name, (heading, title, header) in _TABLES.items():
+        if isinstance(told := environment.get(name), Mapping) and told:
+            single = len(header) - 2  # keys with a column of their own
+            rows = ((*key[:single], ".".join(key[single:]), text) for key, text in leaves(told))
+            yield Heading(heading)
+            yield table(title, header, rows, names=len(header))
 
 
 def command(material: Material) -> str | None:
