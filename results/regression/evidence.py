@@ -6,13 +6,13 @@ judged, and the error names file, row and column.
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from loopbench.results import schema
 from loopbench.results.errors import ResultsError
+from loopbench.results.grouping import grouped
 from loopbench.results.regression import sides as sides_file
 from loopbench.results.regression.finding import EVERY, Finding, Verdict
 from loopbench.results.regression.sides import (
@@ -168,10 +168,7 @@ def _complete(layer: Layer, folder: Path, sides: Mapping[str, Measured]) -> None
 
 def by_subject(rows: Iterable[Row], column: str) -> dict[tuple[str, str], list[Row]]:
     """Rows of one side by stack and by what stands in a column, in the order of the first ones."""
-    found: defaultdict[tuple[str, str], list[Row]] = defaultdict(list)
-    for row in rows:
-        found[str(row["stack"]), str(row[column])].append(row)
-    return dict(found)
+    return grouped(((str(row["stack"]), str(row[column])), row) for row in rows)
 
 
 def unmeasured(evidence: Evidence, layer: Layer) -> tuple[frozenset[str], tuple[Finding, ...]]:

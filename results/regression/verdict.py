@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 
 from loopbench.results.errors import ResultsError
+from loopbench.results.grouping import grouped
 from loopbench.results.regression.evidence import Evidence
 from loopbench.results.regression.finding import (
     EVERY,
@@ -126,11 +128,8 @@ def headline(report: Report) -> str:
 def _changes(found: Iterable[Finding]) -> list[Sequence[Finding]]:
     """Findings by what changed into what: a header that is gone from all routes is one change, and
     must not hide the others."""
-    alike: defaultdict[Hashable, list[Finding]] = defaultdict(list)
-    for one in found:
-        key = one.layer, one.stack, one.metric, one.verdict, one.meaning, one.base, one.candidate
-        alike[key].append(one)
-    return list(alike.values())
+    change = attrgetter("layer", "stack", "metric", "verdict", "meaning", "base", "candidate")
+    return list(grouped((change(one), one) for one in found).values())
 
 
 def _brief_of(alike: Sequence[Finding]) -> str:

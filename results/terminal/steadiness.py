@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections import defaultdict
 from collections.abc import Iterable, Iterator
 
 from loopbench.results.folder.folder import Folder
+from loopbench.results.grouping import grouped
 from loopbench.results.schema import Row
 from loopbench.results.schema.load_kinds import LoadKind
 from loopbench.results.stats.summaries.summary import Summaries, load_models
@@ -44,10 +44,11 @@ def lines(folder: Folder, summaries: Summaries) -> Iterator[str]:
 def variation(slices: Iterable[Row]) -> float | None:
     """By how much the time of a fixed piece of work differed between the Slices of a Run: the
     standard deviation of its logarithm, in the median over Runs; None where it was not timed."""
-    by_run: defaultdict[str, list[float]] = defaultdict(list)
-    for row in slices:
-        if isinstance(work_ms := row["work_ms"], float) and work_ms > 0:
-            by_run[str(row["run_id"])].append(math.log(work_ms))
+    by_run = grouped(
+        (str(row["run_id"]), math.log(work_ms))
+        for row in slices
+        if isinstance(work_ms := row["work_ms"], float) and work_ms > 0
+    )
     of_each = [statistics.stdev(one) for one in by_run.values() if len(one) >= _FEWEST_SLICES]
     return statistics.median(of_each) if of_each else None
 

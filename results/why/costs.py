@@ -11,6 +11,7 @@ from loopbench.results import schema
 from loopbench.results.errors import ResultsError, UnknownName
 from loopbench.results.folder.folder import nearest
 from loopbench.results.folder.tables import Problem, optional_rows
+from loopbench.results.grouping import grouped
 from loopbench.results.schema import COST_SAMPLES, COST_TOTALS, COST_TREE, COSTS, CostKind, Row
 
 Where = tuple[str, str]
@@ -130,20 +131,15 @@ def read(folder: Path) -> Costs:
     """Raises ResultsError where a table cannot be opened, or where there is none to read."""
     problems: list[Problem] = []
     totals = {_where(row): _total(row) for row in optional_rows(folder, COST_TOTALS, problems)}
-    functions: dict[Where, list[Cost]] = defaultdict(list)
-    for row in optional_rows(folder, COSTS, problems):
-        functions[_where(row)].append(_cost(row))
-    branches: dict[Where, list[Row]] = defaultdict(list)
-    for row in optional_rows(folder, COST_TREE, problems):
-        branches[_where(row)].append(row)
-    samples: dict[Where, list[Sampled]] = defaultdict(list)
-    for row in optional_rows(folder, COST_SAMPLES, problems):
-        samples[_where(row)].append(_sampled(row))
+    functions, branches, samples = (
+        grouped((_where(row), row) for row in optional_rows(folder, table, problems))
+        for table in (COSTS, COST_TREE, COST_SAMPLES)
+    )
     return Costs(
         totals,
-        {where: tuple(costs) for where, costs in functions.items()},
+        {where: tuple(map(_cost, rows)) for where, rows in functions.items()},
         {where: tuple(_trees(rows)) for where, rows in branches.items()},
-        {where: tuple(rows) for where, rows in samples.items()},
+        {where: tuple(map(_sampled, rows)) for where, rows in samples.items()},
         tuple(problems),
     )
 

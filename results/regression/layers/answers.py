@@ -6,10 +6,10 @@ with its reason; on both sides it is none of the comparison.
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 
+from loopbench.results.grouping import grouped
 from loopbench.results.regression.evidence import Evidence, unmeasured
 from loopbench.results.regression.finding import Finding, Verdict
 from loopbench.results.schema import Row
@@ -28,10 +28,9 @@ def judge(evidence: Evidence) -> tuple[Finding, ...]:
 
 
 def _seen(rows: Iterable[Row]) -> _Seen:
-    found: defaultdict[tuple[str, str], list[Row]] = defaultdict(list)
-    for row in rows:
-        found[str(row["stack"]), f"{row['question']} {row['setting']}"].append(row)
-    return found
+    return grouped(
+        ((str(row["stack"]), f"{row['question']} {row['setting']}"), row) for row in rows
+    )
 
 
 def _compare(base: _Seen, candidate: _Seen, evidence: Evidence) -> Iterator[Finding]:
