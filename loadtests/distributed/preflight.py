@@ -118,7 +118,7 @@ def try_load(running: FleetGenerator, server: ServerProcess, users: int) -> Tria
         told.measured.failed,
         from_pairs(told.measured.times.service_time or ()).statistics_ms()["p50"],
         fleet.busiest_cpu or 0.0,
-        (after.cpu_ns - before.cpu_ns) / (after.monotonic_ns - before.monotonic_ns),
+        after.utilisation_since(before),
         fleet.workers,
     )
 

@@ -232,14 +232,11 @@ def timeline_rows(run_id: str, observed: Observed, report: Report, load: Load) -
         row = TIMELINE.row_of(part, run_id=run_id, load=load.name, throughput_rps=rate)
         if glance is not None:
             row |= _held(glance)
-            if number == 0:
-                row |= _since(glance, None)
-                if opened is not None:
-                    row |= _cpu_share(glance, opened.cpu_ns, opened.monotonic_ns)
-            elif earlier is not None:  # else it is not known when the stretch began
+            if number == 0 or earlier is not None:  # else it is not known when the stretch began
                 row |= _since(glance, earlier)
-                past = earlier.process
-                row |= _cpu_share(glance, past.cpu_ns, past.monotonic_ns)
+                begin = opened if earlier is None else earlier.process
+                if begin is not None:
+                    row["server_cpu_utilisation"] = glance.process.utilisation_since(begin)
         earlier = glance
         yield row
 
@@ -251,13 +248,6 @@ def _held(glance: Moment) -> Row:
         "threads": glance.process.threads,
         "executor_queue": glance.executor_queue,
     }
-
-
-def _cpu_share(glance: Moment, cpu_ns: int, monotonic_ns: int) -> Row:
-    """CPU time over wall time since an earlier reading."""
-    process = glance.process
-    wall_ns = process.monotonic_ns - monotonic_ns
-    return {"server_cpu_utilisation": (process.cpu_ns - cpu_ns) / wall_ns}
 
 
 def _since(glance: Moment, past: Moment | None) -> Row:

@@ -192,7 +192,7 @@ def _server_figures(result: RunResult, load: Load) -> Row:
     if before is not None and after is not None:
         # Each rate is taken over its own window: the server's edges are read a
         # moment after the generator's.
-        utilisation = (after.cpu_ns - before.cpu_ns) / (after.monotonic_ns - before.monotonic_ns)
+        utilisation = after.utilisation_since(before)
         completed = sum(told.completed for told in report.loads.values())
         rate = completed / report.measured_s
         row |= {

@@ -42,7 +42,7 @@ class Loaded:
     @property
     def server_cpu(self) -> float:
         """The server's CPU time over wall time in the window."""
-        return utilisation(self.opened, self.closed)
+        return self.closed.utilisation_since(self.opened)
 
     @property
     def generator_cpu(self) -> float:
@@ -52,11 +52,6 @@ class Loaded:
     def histogram(self, quantity: str) -> Histogram:
         """A quantity of the measured window, see `messages.reports.Times`."""
         return from_pairs(getattr(self.report.loads["main"].measured.times, quantity) or ())
-
-
-def utilisation(before: Reading, after: Reading) -> float:
-    """CPU time over wall time between two readings of one process."""
-    return (after.cpu_ns - before.cpu_ns) / (after.monotonic_ns - before.monotonic_ns)
 
 
 @contextmanager

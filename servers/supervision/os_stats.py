@@ -51,6 +51,10 @@ class Reading:
     voluntary_switches: Annotated[int, SUM]
     involuntary_switches: Annotated[int, SUM]
 
+    def utilisation_since(self, before: Reading) -> float:
+        """CPU time over wall time since an earlier reading of the same process."""
+        return (self.cpu_ns - before.cpu_ns) / (self.monotonic_ns - before.monotonic_ns)
+
 
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from loopbench.loadtests.errors import HarnessError
 from loopbench.loadtests.scenarios.table import Closed, Load
-from loopbench.loadtests.selfcheck.loading import Bed, Loaded, bed, offer, utilisation
+from loopbench.loadtests.selfcheck.loading import Bed, Loaded, bed, offer
 from loopbench.loadtests.selfcheck.verdict import Verdict
 from loopbench.loadtests.selfcheck.witnesses.stock_report import StockReport
 from loopbench.servers.contract.cases import CASES
@@ -99,7 +99,7 @@ def _stock(on: Bed, module: str) -> tuple[StockReport, float]:
     report = from_json(StockReport, json.loads(line))
     if report.failures:
         raise HarnessError(f"the stock Locust saw {report.failures} failures")
-    return report, utilisation(before, after)
+    return report, after.utilisation_since(before)
 
 
 def _expect_no_failures(lean: Loaded) -> None:
