@@ -17,6 +17,7 @@ from types import MappingProxyType
 
 from loopbench.loadtests.errors import HarnessError
 from loopbench.results.schema import RUNS, WARNING_SEPARATOR, Code, Row, Table, Value, parse_value
+from loopbench.results.schema.files import foreign_columns
 from loopbench.servers.supervision.messages import Json
 
 _AGAIN = frozenset(
@@ -188,16 +189,9 @@ def _records(path: Path, table: Table) -> Iterator[list[str]]:
 
 
 def _expect_header(path: Path, table: Table, header: list[str]) -> None:
-    if header == list(table.names):
-        return
-    known = set(table.names)
-    unknown = [name for name in header if name not in known]
-    missing = [name for name in table.names if name not in set(header)]
-    if unknown:
-        raise _edited(path, f"unknown column {', '.join(unknown)} (a newer version's file?)")
-    if missing:
-        raise _edited(path, f"column {', '.join(missing)} is missing (an older version's file?)")
-    raise _edited(path, "its columns are in another order, or twice there")
+    if header != list(table.names):
+        fault = foreign_columns(table, header) or "its columns are in another order, or twice there"
+        raise _edited(path, fault)
 
 
 def _expect_file(path: Path) -> None:

@@ -167,17 +167,22 @@ def shown_names(names: Iterable[str], most: int = 3) -> str:
     return first + (f" and {len(every) - most} more" if len(every) > most else "")
 
 
-def _check_header(path: Path, table: Table, header: list[str]) -> None:
-    if len(header) > MOST_COLUMNS:
-        raise SchemaError(f"{path}: has {len(header):,} columns, and is none of the suite's tables")
+def foreign_columns(table: Table, header: list[str]) -> str | None:
+    """What makes a header that of another version: a column too many, or one that is missing."""
     unknown = [name for name in header if name not in table.names]
     if unknown:
-        raise SchemaError(
-            f"{path}: unknown column {shown_names(unknown)} (a newer version's file?)"
-        )
+        return f"unknown column {shown_names(unknown)} (a newer version's file?)"
     missing = [name for name in table.names if name not in header]
     if missing:
         names = shown_names(missing, len(table.names))
-        raise SchemaError(f"{path}: column {names} is missing (an older version's file?)")
+        return f"column {names} is missing (an older version's file?)"
+    return None
+
+
+def _check_header(path: Path, table: Table, header: list[str]) -> None:
+    if len(header) > MOST_COLUMNS:
+        raise SchemaError(f"{path}: has {len(header):,} columns, and is none of the suite's tables")
+    if fault := foreign_columns(table, header):
+        raise SchemaError(f"{path}: {fault}")
     if len(set(header)) != len(header):
         raise SchemaError(f"{path}: a column appears twice")
