@@ -80,8 +80,7 @@ def why(
         click.echo(json_text(document.of(costs, folder, by, pairs or (), phase)))
         return
     if phase is not None:
-        cases = dict.fromkeys(case for _, case in costs.totals)
-        lines = [line for case in cases for line in terminal.of_phase(costs, phase, case)]
+        lines = [line for case in costs.cases() for line in terminal.of_phase(costs, phase, case)]
     elif pairs is None:
         lines = list(terminal.overview(costs, by))
     else:

@@ -60,8 +60,7 @@ def of_costs(costs: Costs, pairs: Pairs | None = None) -> tuple[Part, ...]:
         _phases(costs),
         *(_witness(costs, where) for where in costs.samples),
     ]
-    cases = dict.fromkeys(case for _, case in costs.totals)
-    for place, case in enumerate(cases):
+    for place, case in enumerate(costs.cases()):
         found += _case(costs, case, pairs, folded=place > 0)
     return tuple(found)
 

@@ -78,9 +78,8 @@ def _placed(material: Material) -> Table | None:
     totals: defaultdict[tuple[str, str], int] = defaultdict(int)
     for place, count in requests.items():
         totals[place[:2]] += count
-    order = {stack: number for number, stack in enumerate(material.stacks)}
     several = any(place[5] not in ("", "1") for place in requests)
-    places = sorted(requests, key=lambda place: (place[0], order[place[1]], place))
+    places = sorted(requests, key=lambda place: (place[0], material.place(place[1]), place))
     return table(
         "Route and stack: thread and loop",
         ("route", "stack", "ran on", "threads", "loop", "Runs", "requests", "share"),
@@ -179,8 +178,7 @@ def _threads_table(material: Material) -> Table:
         for place, value in enumerate((1.0, cpu, waited)):
             held[place] += value
     scenarios = {where[0]: place for place, where in enumerate(material.loads)}
-    stacks = {stack: place for place, stack in enumerate(material.stacks)}
-    order = sorted(sums, key=lambda key: (scenarios[key[0]], stacks[key[1]], key[2]))
+    order = sorted(sums, key=lambda key: (scenarios[key[0]], material.place(key[1]), key[2]))
     rows = []
     for key in order:
         count, cpu, waited = map(statistics.median, zip(*sums[key].values(), strict=True))
