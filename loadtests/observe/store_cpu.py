@@ -23,7 +23,9 @@ from loopbench.servers.settings import Settings
 _PROC = Path("/proc")
 _BOUND_S = 2
 _SAME_START_S = 2.0
-_DATABASE = ("/db/", "/save/both")
+DATABASE = ("/db/", "/save/both")
+"""Targets that a database is asked for begin so."""
+
 _REDIS = ("/save/both", "/ws/feed")
 _WHO = "SELECT pg_backend_pid(), extract(epoch FROM backend_start)::float8 "
 _WHO += "FROM pg_stat_activity WHERE pid = pg_backend_pid()"
@@ -45,7 +47,7 @@ class StoreCpu:
     def __init__(self, settings: Settings, loads: Iterable[Load]) -> None:
         targets = [load.case.request.target for load in loads if not load.own]
         self._redis_url: str | None = _if_used(settings.redis_url, _REDIS, targets)
-        url = _if_used(settings.database_url, _DATABASE, targets)
+        url = _if_used(settings.database_url, DATABASE, targets)
         self._postmaster = None if url is None else _postmaster(url)
         self._redis_run: str | None = None
 

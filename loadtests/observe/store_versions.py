@@ -6,12 +6,12 @@ import sqlite3
 from collections.abc import Callable, Iterable, Mapping
 from importlib.metadata import version
 
+from loopbench.loadtests.observe.store_cpu import DATABASE
 from loopbench.loadtests.scenarios.models import Load
 from loopbench.servers.store_urls import without_password
 from loopbench.servers.supervision.messages import Json
 
 _BOUND_S = 2
-_ASKING = ("/db/", "/save/both")
 
 
 def described(named: Mapping[str, str], loads: Iterable[Load], *, here: bool = True) -> Json:
@@ -22,7 +22,7 @@ def described(named: Mapping[str, str], loads: Iterable[Load], *, here: bool = T
     say, or was not asked.
     """
     targets = [load.case.request.target for load in loads if not load.own]
-    asked = any(target.startswith(_ASKING) for target in targets)
+    asked = any(target.startswith(DATABASE) for target in targets)
     found: Json = {}
     for name, setting, read, drivers in (
         ("database", "database_url", _postgres, ("asyncpg", "psycopg", "psycopg-pool")),

@@ -11,11 +11,10 @@ import psycopg
 from psycopg_pool import ConnectionPool, PoolTimeout
 
 from loopbench.servers.handlers.stores import statements
-from loopbench.servers.handlers.stores.protocol import StoreAway, Total
+from loopbench.servers.handlers.stores.protocol import DRY, StoreAway, Total
 from loopbench.servers.probe.connection_pool import PoolWatch
 from loopbench.servers.settings import Settings
 
-DRY = "no connection of the pool was free in time"
 LOST = "database: connections are lost, and no new ones could be had in time"
 
 _LOCK = 7_063_241
@@ -39,7 +38,7 @@ _row, _insert_save, _update_row, _insert_pair, _pairs, _insert_row = (
 
 
 class AsyncPostgres:
-    """See `store.AsyncStore`."""
+    """See `protocol.AsyncStore`."""
 
     def __init__(self, url: str, settings: Settings, watch: PoolWatch) -> None:
         self._url = url
@@ -129,7 +128,7 @@ _row_in_thread, _insert_row_in_thread = (
 
 
 class SyncPostgres:
-    """See `store.SyncStore`."""
+    """See `protocol.SyncStore`."""
 
     def __init__(self, url: str, settings: Settings, watch: PoolWatch) -> None:
         self._settings = settings

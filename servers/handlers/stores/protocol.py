@@ -7,6 +7,9 @@ from typing import Protocol
 Total = tuple[int, int, int]
 """How many saves there are, the sum of their amounts, and what the rows have gained by them."""
 
+DRY = "no connection of the pool was free in time"
+"""Why a store is away whose connections are all in use."""
+
 
 class StoreAway(Exception):
     """The store cannot be had now: it is gone, or no connection was free in time.

@@ -14,7 +14,7 @@ KEPT_S = 3600
 
 
 class FirstRedis:
-    """See `store.FirstStore`."""
+    """See `protocol.FirstStore`."""
 
     def __init__(self, url: str, settings: Settings) -> None:
         pool = redis.asyncio.BlockingConnectionPool.from_url(

@@ -14,11 +14,10 @@ from contextlib import asynccontextmanager, contextmanager
 import aiosqlite
 
 from loopbench.servers.handlers.stores import statements
-from loopbench.servers.handlers.stores.protocol import StoreAway, Total
+from loopbench.servers.handlers.stores.protocol import DRY, StoreAway, Total
 from loopbench.servers.probe.connection_pool import PoolWatch
 from loopbench.servers.settings import Settings
 
-DRY = "no connection of the pool was free in time"
 _SET_UP = ("PRAGMA journal_mode = WAL", "PRAGMA synchronous = NORMAL")
 
 _row, _insert_save, _update_row, _insert_pair, _pairs, _insert_row = (
@@ -27,7 +26,7 @@ _row, _insert_save, _update_row, _insert_pair, _pairs, _insert_row = (
 
 
 class AsyncSqlite:
-    """See `store.AsyncStore`."""
+    """See `protocol.AsyncStore`."""
 
     def __init__(self, path: str, settings: Settings, watch: PoolWatch) -> None:
         self._path = path
@@ -127,7 +126,7 @@ async def _fill(connection: aiosqlite.Connection) -> None:
 
 
 class FirstSqlite:
-    """See `store.FirstStore`: one connection to a database of its own."""
+    """See `protocol.FirstStore`: one connection to a database of its own."""
 
     def __init__(self, path: str, settings: Settings) -> None:
         self._path = path
@@ -156,7 +155,7 @@ class FirstSqlite:
 
 
 class SyncSqlite:
-    """See `store.SyncStore`."""
+    """See `protocol.SyncStore`."""
 
     def __init__(self, path: str, settings: Settings, watch: PoolWatch) -> None:
         self._path = path
