@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from loopbench.results.commands.run import RUN, chosen, note
+from loopbench.results.folder.writing import written_to
 from loopbench.results.schema.json_forms import AS_JSON, json_text
 from loopbench.results.terminal.console import folded
 
@@ -49,7 +50,7 @@ def behaviour(folder: Path, out: Path | None, as_json: bool) -> None:
     if out is None:
         click.echo(text, nl=False)
     else:
-        out.write_text(text, encoding="utf-8")
+        written_to(out, text)
 
 
 @click.command(short_help="What the published runs answer.")

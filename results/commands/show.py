@@ -11,6 +11,7 @@ from loopbench.results.commands.run import RUN, chosen, load, names_of_the_user,
 from loopbench.results.errors import ResultsError
 from loopbench.results.folder import folder as folders
 from loopbench.results.folder.counts import counts_of
+from loopbench.results.folder.writing import written_to
 from loopbench.results.schema.json_forms import AS_JSON, json_text
 from loopbench.results.terminal.console import show_on_console
 
@@ -135,9 +136,4 @@ def picture(run: Path | None, scenarios: tuple[str, ...], out: Path | None) -> N
     loaded = load(path)
     with names_of_the_user():
         text = drawn.render(loaded, summaries_of(loaded, None), scenarios)
-    file = out or path / "picture.svg"
-    try:
-        file.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise ResultsError(f"cannot write {file}: {error.strerror}") from error
-    click.echo(file)
+    click.echo(written_to(out or path / "picture.svg", text))

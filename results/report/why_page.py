@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from loopbench.results.folder.writing import written
 from loopbench.results.report.blocks import Made
 from loopbench.results.report.document import Document
 from loopbench.results.report.page import html
 from loopbench.results.report.sections import costs as section
-from loopbench.results.report.write import written
 from loopbench.results.why.costs import Costs
 
 

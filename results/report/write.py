@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
-from loopbench.results.errors import ResultsError
 from loopbench.results.folder.folder import Folder
+from loopbench.results.folder.writing import written
 from loopbench.results.report import markdown
 from loopbench.results.report.document import Document, document
 from loopbench.results.report.page import html
@@ -25,15 +24,3 @@ def write(
     """
     made = document(folder, summaries)
     return tuple(written(folder.path / f"report.{name}", FORMATS[name](made)) for name in formats)
-
-
-def written(path: Path, text: str) -> Path:
-    """Write one file, whole or not at all. Raises ResultsError."""
-    draft = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        draft.write_text(text, encoding="utf-8", errors="replace")
-        draft.replace(path)
-    except OSError as error:
-        draft.unlink(missing_ok=True)
-        raise ResultsError(f"cannot write {path}: {error.strerror}") from error
-    return path

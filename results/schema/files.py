@@ -53,13 +53,18 @@ def _encode(cells: Iterable[str]) -> bytes:
 
 
 def write_whole(path: Path, text: str) -> None:
-    """Write a file whole or not at all; it is on the disk on return. Raises OSError."""
-    draft = path.with_suffix(".part")
-    with draft.open("w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    draft.replace(path)
+    """Write a file whole or not at all; it is on the disk on return. What UTF-8 cannot hold is a
+    question mark in it. Raises OSError."""
+    draft = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        with draft.open("w", encoding="utf-8", errors="replace") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        draft.replace(path)
+    except OSError:
+        draft.unlink(missing_ok=True)
+        raise
 
 
 class TableWriter:

@@ -122,12 +122,16 @@ def test_a_claim_that_is_wrong_on_one_python_has_the_answer_of_that_python(tmp_p
 
 
 def test_the_command_prints_the_article(folder: Path, results: Program) -> None:
-    """Into a file where one is named; a folder without answers is one line."""
+    """Into a file where one is named; what cannot be read or written is one line."""
     told = results.run("behaviour", str(folder))
     assert told.out == article(behaviour_answers.read(folder)[0])
     told = results.run("behaviour", str(folder), "--out", str(folder / "out.md"))
     assert told.status == 0
     assert (folder / "out.md").read_text() == article(behaviour_answers.read(folder)[0])
+    nowhere = folder / "missing" / "out.md"
+    refused = results.run("behaviour", str(folder), "--out", str(nowhere))
+    assert refused.status == 1
+    assert refused.err == f"error: cannot write {nowhere}: No such file or directory\n"
     (folder / BEHAVIOUR.filename).unlink()
     refused = results.run("behaviour", str(folder))
     assert refused.status == 1
