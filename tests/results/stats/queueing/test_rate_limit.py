@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from functools import partial
+from functools import cache, partial
 
 import numpy as np
 import pytest
@@ -30,44 +30,59 @@ def trial(rate_rps: float, slow: int = 0) -> Trial:
     return Trial(rate_rps, 1000, slow, spans, WINDOW)
 
 
+@cache
+def limit(service_s: float, noise: float, queue: Queue) -> Crossing:
+    """What a sitting of 24 trials finds of a server."""
+    found = Server(service_s, noise, 11, queue).sitting(0, 24).limit()
+    assert found is not None
+    return found
+
+
 @pytest.mark.parametrize(
-    ("server", "within"),
+    ("service_s", "noise", "queue", "within"),
     [
-        (Server(2e-3, 0.0, 11), 0.03),
-        (Server(2e-3, 0.1, 11), 0.25),
-        (Server(2e-4, 0.02, 11), 0.05),
-        (Server(2e-3, 0.03, 11, Queue(1, 1.0)), 0.8),
-        (Server(1e-2, 0.03, 11, Queue(6)), 0.1),
-        (Server(9e-3, 0.03, 11, Queue(5)), 0.1),
-        (Server(2e-3, 0.03, 11, Queue(1, wait=0.5)), 0.1),
-        (Server(2e-3, 0.03, 11, Queue(1, wait=0.3)), 0.1),
+        (2e-3, 0.0, Queue(1), 0.03),
+        (2e-3, 0.1, Queue(1), 0.25),
+        (2e-4, 0.02, Queue(1), 0.05),
+        (2e-3, 0.03, Queue(1, 1.0), 0.8),
+        (1e-2, 0.03, Queue(6), 0.1),
+        (9e-3, 0.03, Queue(5), 0.1),
+        (2e-3, 0.03, Queue(1, wait=0.5), 0.1),
+        (2e-3, 0.03, Queue(1, wait=0.3), 0.1),
     ],
 )
-def test_the_interval_holds_the_limit_of_a_queue(server: Server, within: float) -> None:
+def test_the_interval_holds_the_limit_of_a_queue(
+    service_s: float, noise: float, queue: Queue, within: float
+) -> None:
     """And it is narrow; also of five threads, or a wait of 6 ms, which are none of the kinds that
     are tried.
     `selfcheck capacity` has many more sittings."""
-    found = server.sitting(0, 24).limit()
-    assert found is not None and found.interval is not None and found.half_width is not None
+    found = limit(service_s, noise, queue)
+    assert found.interval is not None and found.half_width is not None
     # The truth itself is simulated, and known to 1 %. Whether it is in the interval is decided at
     # both ends; to look for it would take five times as many simulated requests.
-    late = late_shares(server, TRUTHS)
+    late = late_shares(Server(service_s, noise, 11, queue), TRUTHS)
     assert late(found.interval.low / 1.01) <= SHARE < late(found.interval.high / 0.99)
     assert found.half_width < within
 
 
 @pytest.mark.parametrize(
-    ("queue", "service_s"),
-    [(Queue(1), 2e-3), (Queue(2), 4e-3), (Queue(6), 1e-2), (Queue(1, wait=0.5), 2e-3)],
+    ("service_s", "noise", "queue"),
+    [
+        (2e-3, 0.0, Queue(1)),
+        (4e-3, 0.005, Queue(2)),
+        (1e-2, 0.005, Queue(6)),
+        (2e-3, 0.03, Queue(1, wait=0.5)),
+    ],
 )
-def test_the_queue_is_told_from_the_trials(queue: Queue, service_s: float) -> None:
+def test_the_queue_is_told_from_the_trials(service_s: float, noise: float, queue: Queue) -> None:
     """How many threads, how long a request holds one, and how long it waits beside them."""
-    found = Server(service_s, 0.005, 5, queue).sitting(1, 24).limit()
-    assert found is not None and found.reading is not None
-    assert found.reading.queue == queue
-    assert found.reading.wait_s == queue.wait * WINDOW.limit_s
-    assert abs(found.reading.service_s / service_s - 1) < 0.03
-    assert not found.reading.drifts
+    reading = limit(service_s, noise, queue).reading
+    assert reading is not None
+    assert reading.queue == queue
+    assert reading.wait_s == queue.wait * WINDOW.limit_s
+    assert abs(reading.service_s / service_s - 1) < 0.03
+    assert not reading.drifts
 
 
 @pytest.mark.parametrize("seed", [0, 2])
