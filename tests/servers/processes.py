@@ -142,20 +142,23 @@ def children(pid: int | None = None) -> set[int]:
     return found
 
 
-def descendants() -> set[int]:
-    """The pids of this process's children, of theirs, and so on.
+def descendants(pid: int | None = None) -> set[int]:
+    """The pids of a process's children, of theirs, and so on; of this one's unless named. None of a
+    process that is gone.
 
     Asked of the kernel where it lists children: before and after each of thousands of tests, a
     look at every process of the machine would take long.
     """
     if not (PROC / "self" / "task" / str(os.getpid()) / "children").exists():
-        return {child.pid for child in psutil.Process().children(recursive=True)}
+        with suppress(psutil.NoSuchProcess):
+            return {child.pid for child in psutil.Process(pid).children(recursive=True)}
+        return set()
     found: set[int] = set()
-    left = children()
+    left = children(pid)
     while left:
-        pid = left.pop()
-        found.add(pid)
-        left |= children(pid) - found
+        child = left.pop()
+        found.add(child)
+        left |= children(child) - found
     return found
 
 

@@ -17,7 +17,7 @@ import psutil
 from loopbench.loadtests.bench.plan import plan_blocks
 from loopbench.loadtests.rows.planned_run import PlannedRun
 from loopbench.results.schema import RUNS, SchemaError, read_table
-from tests.servers.processes import PROC, ROOT, eventually, with_variable
+from tests.servers.processes import PROC, ROOT, descendants, eventually, with_variable
 
 MARK = "LOOPBENCH_TEST"
 SHORT = ("--warmup", "0.1", "--duration", "0.2", "--seed", "7")
@@ -110,9 +110,13 @@ class Bench:
         return with_variable(MARK, self.mark) if PROC.is_dir() else set()
 
     def pids(self, module: str) -> list[int]:
-        """The pids of its children that run a module."""
+        """The pids of its children, while it runs itself, that run a module.
+
+        Asked again and again until there is one: the kernel lists children at once, where each
+        process of the machine would have to be asked for the variable.
+        """
         wanted = module.encode()
-        return [pid for pid in self.left() if wanted in _command(pid)]
+        return [pid for pid in descendants(self.process.pid) if wanted in _command(pid)]
 
     def loading(self) -> bool:
         """Whether a load is under way: the generator has a connection to a server."""
