@@ -42,7 +42,8 @@ CHOICES := PYTHON STACKS SCENARIOS ROUNDS DURATION PRECISION BUDGET SEED OUT RES
 	DATABASE CASES REQUESTS SAMPLE SLO
 GIVEN := $(foreach name,$(.VARIABLES),$(if $(filter command,$(firstword $(origin $(name)))),$(name)))
 UNKNOWN := $(filter-out $(CHOICES) MAKEFLAGS MAKE% SHELL,$(GIVEN))
-$(if $(UNKNOWN),$(error $(UNKNOWN): no such choice; there are $(CHOICES)))
+NEAR := $(foreach name,$(UNKNOWN),$(filter $(name)% $(name:%S=%),$(CHOICES)))
+$(if $(UNKNOWN),$(error $(UNKNOWN): no such choice; $(if $(NEAR),did you mean $(NEAR)? )there are $(CHOICES)))
 
 # STACKS=a,b is what some write, and there are no commas in names.
 comma := ,
@@ -54,7 +55,9 @@ SET_UP := PYTHON='$(if $(filter file,$(origin PYTHON)),,$(PYTHON))' VERBOSE='$(V
 
 # Stacks beside the core ones have requirements of their own, and so has aiohttp's manager.
 CORE := aiohttp quart-hypercorn asyncio
-SET_UP_BENCH = $(SET_UP) $(if $(filter-out $(CORE),$(STACKS))$(filter own,$(MANAGER)),stacks,run)
+# `make why` counts applications beside them, which need no packages of their own.
+TABLED = $(filter-out %-documented,$(STACKS))
+SET_UP_BENCH = NAMED_STACKS='$(TABLED)' $(SET_UP) $(if $(filter-out $(CORE),$(TABLED))$(filter own,$(MANAGER)),stacks,run)
 
 BENCH_OPTIONS = \
 	$(foreach stack,$(STACKS),--stack '$(stack)') \

@@ -16,6 +16,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from loopbench.command_line import carry_out, fail, standard_streams
+from loopbench.late_commands import Suggesting
 from loopbench.results.schema.verdict import BROKEN
 
 PROGRAM = "loopbench"
@@ -85,7 +86,7 @@ WITHOUT_APP: dict[str, str] = {
 """Subcommands that take no application of a person's own, and what to do instead."""
 
 
-class Subcommands(click.Group):
+class Subcommands(Suggesting):
     """The group as help and completion see it; a subcommand is imported when it is asked for."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:

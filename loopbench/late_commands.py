@@ -8,9 +8,24 @@ from pkgutil import resolve_name
 from typing import Any
 
 import click
+from click.exceptions import NoSuchCommand
 
 
-class LateCommands(click.Group):
+class Suggesting(click.Group):
+    """A group whose commands are imported late; click looks for near names among others only."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """As click does; a usage error names the nearest command."""
+        try:
+            return super().resolve_command(ctx, args)
+        except NoSuchCommand as error:
+            known = self.list_commands(ctx)
+            raise NoSuchCommand(error.command_name, possibilities=known, ctx=ctx) from None
+
+
+class LateCommands(Suggesting):
     """Commands by where each one is, as in `package.module:name`.
 
     No command waits for what another needs. Their help imports them all. within: what a command is

@@ -172,7 +172,10 @@ def test_what_is_wrong_is_one_line(installed: Mapping[str, str], shop: Path) -> 
     assert done.stderr.startswith("error: the regression check makes its environments from the su")
     assert done.stderr.count("\n") == 1
     done = tool(installed, shop, "bnch")
-    assert (done.returncode, done.stderr) == (2, "error: No such command 'bnch'.\n")
+    assert (done.returncode, done.stderr) == (
+        2,
+        "error: No such command 'bnch'. Did you mean 'bench'?\n",
+    )
     done = tool(installed, shop, "bench", "--app", "shop:create_app", "--get", "/")
     assert done.returncode == 1
     assert done.stderr == (

@@ -209,6 +209,18 @@ def test_set_up_asks_for_an_interpreter_that_is_there(clone: Path) -> None:
     assert not (clone / ".venv").exists()
 
 
+def test_set_up_refuses_an_unknown_stack(tmp_path: Path) -> None:
+    """A misspelt stack ends in one line with the nearest name, before anything is installed."""
+    place = tmp_path / "environment"
+    done = _set_up(ROOT, "STACKS=aiohttp,aiohtp", VENV=str(place))
+    assert done.returncode != 0
+    assert done.stderr.splitlines()[0].startswith(
+        "loopbench set-up: unknown stack 'aiohtp'; did you mean 'aiohttp'? known stacks: aiohttp, "
+    )
+    assert done.stdout == ""
+    assert not place.exists()
+
+
 def test_set_up_names_the_package_that_debian_leaves_out(clone: Path) -> None:
     """A Python without ensurepip: one line with the remedy, and nothing made."""
     hidden = clone / "hidden"

@@ -25,7 +25,9 @@ def test_a_misspelt_choice_is_refused(target: str) -> None:
     """Nothing is set up or measured: the choice and those that there are, in one line."""
     done = make(target, "SCENARIO=async-32")
     assert (done.returncode, done.stdout) == (2, "")
-    assert "SCENARIO: no such choice; there are PYTHON STACKS SCENARIOS " in done.stderr
+    assert (
+        "SCENARIO: no such choice; did you mean SCENARIOS? there are PYTHON STACKS " in done.stderr
+    )
 
 
 def test_commas_between_names_are_taken() -> None:
