@@ -21,7 +21,6 @@ from loopbench.loadtests.bench.environment import shown_command
 from loopbench.loadtests.bench.plan import MOST_ROUNDS
 from loopbench.loadtests.bench.specification import SLICED_S, Bench
 from loopbench.loadtests.bench.starters import CHILDREN, OWN, WAYS
-from loopbench.loadtests.commands import PROGRAM
 from loopbench.loadtests.distributed.options import (
     elsewhere_of,
     fleet_options,
@@ -258,5 +257,5 @@ def _interrupted(*more: list[str]) -> NoReturn:
     """Say how to go on with the folder: the same options, and `more`."""
     words = [without_secrets(word) for word in sys.argv[1:]]
     bare = "" if words == sys.argv[1:] else "credentials are left out here; "
-    again = shlex.join([*own_modules.program(PROGRAM), *words, *chain.from_iterable(more)])
+    again = shlex.join([*own_modules.pasted("loadtests"), *words, *chain.from_iterable(more)])
     interrupted(f"interrupted; finished rows are kept; {bare}go on with: {again}")

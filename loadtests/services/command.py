@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import time
 
 import click
@@ -16,6 +17,7 @@ from loopbench.servers.store_urls import (
     readable,
     with_password_of,
 )
+from loopbench.servers.supervision import own_modules
 
 _POLL_S = 3600.0
 _SCHEMES = {"--redis": REDIS_SCHEMES, "--database": DATABASE_SCHEMES}
@@ -47,13 +49,14 @@ def services() -> None:
     Both are the machine's own packages. Their data is in a temporary folder
     and goes with them.
     """
+    bench, servers = (shlex.join(own_modules.pasted(name)) for name in ("loadtests", "servers"))
     with redis_server() as redis, postgres_server() as postgres:
         click.echo(f"Redis       {redis.url}")
         click.echo(f"PostgreSQL  {postgres.url}")
         click.echo(
             "Use them in another terminal:\n"
-            f"  python -m loadtests bench --redis {redis.url} --database {postgres.url}\n"
-            f"  python -m servers run aiohttp --redis-url {redis.url} "
+            f"  {bench} bench --redis {redis.url} --database {postgres.url}\n"
+            f"  {servers} run aiohttp --redis-url {redis.url} "
             f"--database-url {postgres.url}\n"
             "Ctrl-C stops both and removes their data."
         )

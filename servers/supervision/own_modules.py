@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from pathlib import Path
 
-from loopbench.results.schema import IMPORTED_FROM, INSTALLED
+from loopbench.results.schema import IMPORTED_FROM, INSTALLED, ROOT
 
 
 def command(module: str, *words: str) -> list[str]:
@@ -34,3 +35,13 @@ def program(otherwise: str) -> list[str]:
     """How the running program is called by a person: `loopbench`, or as `otherwise` says."""
     name = os.path.basename(sys.argv[0])
     return ["loopbench"] if name.startswith("loopbench") else otherwise.split()
+
+
+def pasted(module: str) -> list[str]:
+    """The words that a person pastes to call a command again: `loopbench`, or `python -m MODULE` by
+    the interpreter of this clone's environment, which need not be the one that `python` finds."""
+    words = program(f"python -m {module}")
+    own = Path(sys.executable)
+    if words[0] == "python" and own.is_relative_to(ROOT):
+        words[0] = str(own.relative_to(ROOT))
+    return words

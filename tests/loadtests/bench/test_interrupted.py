@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from loopbench.results.schema import RUNS, TABLES, Code
+from loopbench.servers.supervision import own_modules
 from tests.loadtests.bench import strange_stacks
 from tests.loadtests.bench.benches import ONE_CELL, SHORT, Bench, codes, ended, plan_runs, reach
 from tests.servers.processes import eventually, needs_proc
@@ -67,7 +68,8 @@ def test_an_interrupted_bench_keeps_its_rows_and_leaves_nothing(name: str, tmp_p
         assert eventually(lambda: bench.left() == set())
         assert "Traceback" not in bench.errors
         last = bench.errors.rstrip().rpartition("\n")[2]
-        assert last.startswith("interrupted; finished rows are kept; go on with: ")
+        again = " ".join(own_modules.pasted("loadtests"))
+        assert last.startswith(f"interrupted; finished rows are kept; go on with: {again} bench ")
         assert f"--out {tmp_path / 'run'}" in last
         assert last.endswith("--resume")
         for table in TABLES:
