@@ -1,4 +1,4 @@
-"""Whether the packages of a stack are there, and how to get them."""
+"""Whether packages and modules are there, and how to get them."""
 
 from __future__ import annotations
 
@@ -49,3 +49,23 @@ def remedy(stack: Stack) -> str:
     if INSTALLED:
         return "`pip install 'loopbench[stacks]'` does, or `pipx inject`"
     return "`make setup` does" if stack.optional is None else "`make setup STACKS=all` does"
+
+
+def missing_module(error: BaseException) -> str | None:
+    """How the module is had that an import did not find; None where the error is another.
+
+    A package that is there may lack it: then the import is wrong, or the package is of another
+    version.
+    """
+    if not isinstance(error, ModuleNotFoundError) or not error.name:
+        return None
+    top, dot, _ = error.name.partition(".")
+    if dot and _is_there(top):
+        return f"{top} is there and has no {error.name}: correct the import, or {top} itself"
+    return f"install {top!r} into this environment ({sys.executable} -m pip install …)"
+
+
+def _is_there(top: str) -> bool:
+    from importlib.util import find_spec
+
+    return top in sys.modules or find_spec(top) is not None

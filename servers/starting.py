@@ -6,11 +6,12 @@ import importlib
 from functools import partial
 from typing import Any
 
+from loopbench.results.schema import how_to
 from loopbench.servers.adapters.protocol import Serve, Serving, Start
 from loopbench.servers.contract.greeting import GREETING
 from loopbench.servers.contract.http import Expected, Request
 from loopbench.servers.errors import StartupFailed
-from loopbench.servers.installed import remedy
+from loopbench.servers.installed import available, missing_module
 from loopbench.servers.parts import READY_S
 from loopbench.servers.settings import Settings
 from loopbench.servers.stacks import Stack
@@ -68,10 +69,19 @@ def load(stack: Stack) -> Start:
         importlib.import_module(stack.application)
     except ImportError as error:
         raise StartupFailed(
-            f"stack {stack.name} cannot be imported: {error}; "
-            f"install {', '.join(stack.packages)} ({remedy(stack)})"
+            f"stack {stack.name} cannot be imported: {error}; {_brought(stack, error)}"
         ) from error
     return partial(_start, stack, serve)
+
+
+def _brought(stack: Stack, error: ImportError) -> str:
+    """What to do: the stack's packages may all be there, and what its modules import may not."""
+    clean = how_to("make clean setup", "pipx reinstall loopbench")
+    return (
+        available(stack)
+        or missing_module(error)
+        or f"correct that import, or have the versions of the lock again ({clean})"
+    )
 
 
 async def _start(stack: Stack, serve: Serve, host: str, port: int, settings: Settings) -> Serving:

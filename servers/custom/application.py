@@ -25,6 +25,7 @@ from loopbench.servers.custom.recognition import Kind
 from loopbench.servers.custom.target import Target, parse
 from loopbench.servers.custom.traceback_text import place
 from loopbench.servers.errors import StartupFailed
+from loopbench.servers.installed import missing_module
 from loopbench.servers.parts import OwnApp
 
 _BEFORE = ("concurrent.futures.thread", "logging.config")
@@ -211,10 +212,9 @@ def _import(target: Target, own: OwnApp) -> ModuleType:
                 f"no module {error.name!r} in the current folder or in --app-dir; "
                 f"{_elsewhere(target, own)}"
             ) from error
-        raise StartupFailed(
-            f"{name} needs {error.name!r}, which is not installed here; install it into this "
-            f"environment ({sys.executable} -m pip install …)"
-        ) from error
+        if (remedy := missing_module(error)) is None:  # an import hook's, or raised by hand
+            raise _at_import(name, error) from error
+        raise StartupFailed(f"{name} needs {error.name!r}; {remedy}") from error
     except SystemExit as error:
         raise StartupFailed(
             f"importing {name} ended its process ({_line(error)}); it was imported in "
@@ -223,9 +223,12 @@ def _import(target: Target, own: OwnApp) -> ModuleType:
     except Exception as error:
         if (hidden := _hidden(_blamed(error), own)) is not None:
             raise StartupFailed(f"importing {name} raised {_line(error)}: {hidden}") from error
-        raise StartupFailed(
-            f"importing {name} raised {_line(error)}{place(error, os.getcwd())}; correct that first"
-        ) from error
+        raise _at_import(name, error) from error
+
+
+def _at_import(name: str, error: Exception) -> StartupFailed:
+    where = place(error, os.getcwd())
+    return StartupFailed(f"importing {name} raised {_line(error)}{where}; correct that first")
 
 
 def _blamed(error: BaseException) -> str:
@@ -315,7 +318,10 @@ def needs_loop(error: BaseException | None) -> bool:
 
 
 def _raised(what: str, error: BaseException) -> StartupFailed:
-    failed = StartupFailed(f"{what} raised {_line(error)}{place(error, os.getcwd())}")
+    remedy = missing_module(error)
+    failed = StartupFailed(
+        f"{what} raised {_line(error)}{place(error, os.getcwd())}{f'; {remedy}' if remedy else ''}"
+    )
     failed.__cause__ = error
     return failed
 

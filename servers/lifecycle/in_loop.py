@@ -19,6 +19,7 @@ from loopbench.servers.adapters.protocol import InForce, Serving
 from loopbench.servers.contract.http import Expected, Request
 from loopbench.servers.custom.traceback_text import place
 from loopbench.servers.errors import PortInUse, ServerError, StartupFailed
+from loopbench.servers.installed import missing_module
 from loopbench.servers.settings import Settings
 from loopbench.servers.stacks import Stack
 
@@ -168,9 +169,10 @@ def os_failure(stack: Stack, host: str, port: int, error: OSError) -> ServerErro
 def _failure(stack: Stack, error: BaseException) -> StartupFailed:
     text = " ".join(str(error).split())
     where = "" if stack.own is None else place(error, stack.own.folder)
+    remedy = missing_module(error) or ("" if where else "the traceback of the cause shows where")
     return StartupFailed(
-        f"{stack.name} failed to start: {type(error).__name__}: {text}"
-        f"{where or '; the traceback of the cause shows where'}"
+        f"{stack.name} failed to start: {type(error).__name__}: {text}{where}"
+        f"{f'; {remedy}' if remedy else ''}"
     )
 
 

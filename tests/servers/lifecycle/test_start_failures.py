@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import sys
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -234,17 +236,58 @@ def test_wrong_first_answer(run: Run, private: Callable[[Start], str]) -> None:
     run(scenario())
 
 
-def test_missing_package(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A stack whose packages are not installed says which to install, and how."""
-    row = replace(STACKS["asyncio"], name="away", adapter="servers.no_such_stack")
+@pytest.mark.parametrize(
+    ("adapter", "packages", "why", "remedy"),
+    [
+        (
+            "no_such_package",
+            ("loopbench-is-not-installed", "httptools"),
+            "No module named 'no_such_package'",
+            "install loopbench-is-not-installed (`make setup` does)",
+        ),
+        (
+            "no_such_package.server",
+            ("httptools",),
+            "No module named 'no_such_package'",
+            f"install 'no_such_package' into this environment ({sys.executable} -m pip install …)",
+        ),
+        (
+            "servers.no_such_stack",
+            ("httptools",),
+            "No module named 'servers.no_such_stack'",
+            (
+                "servers is there and has no servers.no_such_stack: correct the import, or servers "
+                "itself"
+            ),
+        ),
+        (
+            "imports_wrongly",
+            ("httptools",),
+            "cannot import name 'no_such_name' from 'httptools' (FILE)",
+            "correct that import, or have the versions of the lock again (`make clean setup`)",
+        ),
+    ],
+)
+def test_missing_module(
+    run: Run,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    adapter: str,
+    packages: tuple[str, ...],
+    why: str,
+    remedy: str,
+) -> None:
+    """A stack that cannot be imported names what is missing: a package of its row, or what its
+    modules import beside these; packages that are there are not to be installed."""
+    (tmp_path / "imports_wrongly.py").write_text("from httptools import no_such_name\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    row = replace(STACKS["asyncio"], name="away", adapter=adapter, packages=packages)
     monkeypatch.setitem(STACKS, row.name, row)
 
     async def scenario() -> None:
         with pytest.raises(StartupFailed) as caught:
             await in_loop.start("away")
-        assert str(caught.value) == (
-            "stack away cannot be imported: No module named 'servers.no_such_stack'; "
-            "install httptools (`make setup` does)"
-        )
+        said = re.sub(r"\(/.*httptools.*\.py\)", "(FILE)", str(caught.value))
+        assert said == f"stack away cannot be imported: {why}; {remedy}"
 
     run(scenario())

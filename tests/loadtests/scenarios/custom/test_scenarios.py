@@ -174,12 +174,34 @@ def never():
 """
 
 
+LATE = """\
+from aiohttp import web
+
+
+def in_function():
+    import nowhere_to_be_found
+
+
+async def start(app):
+    import nowhere_to_be_found
+
+
+def at_start():
+    app = web.Application()
+    app.on_startup.append(start)
+    return app
+"""
+INSTALL_IT = "install 'nowhere_to_be_found' into this environment ("
+
+
 @pytest.fixture(scope="module")
 def odd(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with applications of which most cannot be measured."""
     folder = tmp_path_factory.mktemp("odd")
     (folder / "odd.py").write_text(ODD)
     (folder / "lost.py").write_text("import nowhere_to_be_found\n")
+    (folder / "late.py").write_text(LATE)
+    (folder / "partly.py").write_text("import late.inner\n")
     return folder
 
 
@@ -187,7 +209,28 @@ def odd(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ("target", "options", "says"),
     [
         ("od:asgi", ("--get", "/ok"), "no module 'od' in the current folder or in --app-dir"),
-        ("lost:app", ("--get", "/"), "lost needs 'nowhere_to_be_found', which is not installed"),
+        ("lost:app", ("--get", "/"), f"lost needs 'nowhere_to_be_found'; {INSTALL_IT}"),
+        (
+            "late:in_function",
+            ("--get", "/"),
+            (
+                "late:in_function() raised ModuleNotFoundError: No module named "
+                f"'nowhere_to_be_found' (late.py, line 5); {INSTALL_IT}"
+            ),
+        ),
+        (
+            "late:at_start",
+            ("--get", "/"),
+            (
+                "app-aiohttp failed to start: ModuleNotFoundError: No module named "
+                f"'nowhere_to_be_found' (late.py, line 9); {INSTALL_IT}"
+            ),
+        ),
+        (
+            "partly:app",
+            ("--get", "/"),
+            "partly needs 'late.inner'; late is there and has no late.inner: correct the import",
+        ),
         ("odd:agsi", ("--get", "/ok"), "module odd has no 'agsi'; it has "),
         ("odd", ("--get", "/ok"), "'odd' does not name an application; write module:attribute"),
         ("odd:not_one", ("--get", "/ok"), "odd:not_one is int, neither an aiohttp"),
