@@ -19,7 +19,8 @@ from pathlib import Path
 import pytest
 
 from loopbench.loadtests.scenarios.table import SCENARIOS
-from loopbench.loadtests.selfcheck.checks import twins
+from loopbench.loadtests.selfcheck.checks import stalls, twins
+from loopbench.loadtests.selfcheck.seeds.holds import HOLDS
 from loopbench.results.folder.folder import Folder, load
 from loopbench.results.regression.finding import Settings
 from loopbench.results.regression.layers import occasions
@@ -452,6 +453,34 @@ def a_million_requests() -> Iterator[str]:
         f"adds some {each[0]:.0f} to {each[1]:.0f} KB a worker and load, since it is kept by its "
         f"buckets: an hour would be {hour[0]:.0f} to {hour[1]:.0f} MB a worker"
     )
+    yield from _messages_of_workers(text, cores[most])
+    busy = [math.ceil(count / cores[most]) for count in (1000, 10_000)]
+    yield f"at 10 ms 10,000: {busy[0]} or {busy[1]} a worker"
+    (ports,) = re.findall(r"Linux has ([\d,]+) by default", text)
+    a_second = int(ports.replace(",", "")) / 60
+    yield (
+        f"rests for 60 s: {a_second:.0f} requests a second and load host. A million a second that "
+        f"way would need {1e6 / a_second:,.0f} source addresses"
+    )
+
+
+def _messages_of_workers(text: str, workers: int) -> Iterator[str]:
+    """Locust's own, of which each worker sends a heartbeat a second and a report in three."""
+    (beat,) = re.findall(r"one a second and worker \| (\d+) bytes", text)
+    (report,) = re.findall(r"one in 3 s and worker \| (\d+) bytes", text)
+    kilobytes = workers * (int(beat) + int(report) / 3) / 1000
+    yield (
+        f"During the window {workers} workers send {workers} heartbeats and {workers / 3:.0f} "
+        f"small reports a second: {kilobytes:.0f} KB/s"
+    )
+
+
+def stalls_that_are_seeded() -> Iterator[str]:
+    """How many were asked of; which of them were right has no rows."""
+    asked = len(HOLDS) * stalls.REPEATS * len(stalls.SERVERS)
+    yield f"{len(HOLDS)} kinds, {stalls.REPEATS} times each, on four servers"
+    yield f"the cause right in 872 of {asked}, the line in 718 of"
+    yield f"the cause right in 872 of {asked}, the line in 717 of"
 
 
 QUOTED: Mapping[str, tuple[Callable[[], Iterator[str]], ...]] = {
@@ -469,7 +498,7 @@ QUOTED: Mapping[str, tuple[Callable[[], Iterator[str]], ...]] = {
         memory_of_the_baseline,
     ),
     "docs/regression-tried.md": (facts_and_answers, seeded_instructions),
-    "docs/stalls.md": (a_hundredth_of_a_request, what_watching_adds),
+    "docs/stalls.md": (a_hundredth_of_a_request, what_watching_adds, stalls_that_are_seeded),
 }
 
 
@@ -491,3 +520,25 @@ def test_the_document_says_what_the_rows_say(
     assert quoted
     for words in quoted:
         assert words in text
+
+
+WITHOUT_ROWS = {
+    "docs/distributed.md": ("No rows of them are kept", r"\bwere measured on\b"),
+    "docs/regression-tried.md": ("no row holds these figures", r"\bno row\s+holds\b"),
+    "docs/stalls.md": ("is no row of the published ones", r"\bSeen on\b"),
+}
+"""Documents with readings that no committed rows hold: the words in which they say so, and those
+that a paragraph with such readings has."""
+
+
+@pytest.mark.parametrize("document", WITHOUT_ROWS)
+def test_readings_without_rows_say_so_and_when_they_were_taken(document: str) -> None:
+    """Each such paragraph names the day and the machine."""
+    text = (ROOT / document).read_text(encoding="utf-8")
+    says_so, mark = WITHOUT_ROWS[document]
+    assert says_so in words_of(document)
+    readings = [one for one in text.split("\n\n") if re.search(mark, one)]
+    assert readings
+    for reading in readings:
+        assert re.search(r"\b20\d\d-\d\d-\d\d\b", reading), reading
+        assert re.search(r"machine|CPU", reading), reading
