@@ -108,11 +108,12 @@ _LONG = 32
 
 
 def _breakable(text: str) -> Markup:
-    """A long name may go on in the next line after a dot, a slash or an underscore."""
+    """A long name may go on in the next line after a dot, a slash or an underscore; a number with
+    decimals may not."""
     safe = escape(text)
     if len(text) < _LONG:
         return safe
-    return Markup(re.sub(r"(?<=\w)([._/])(?=\w)", r"\1<wbr>", str(safe)))
+    return Markup(re.sub(r"(?<=\w)([_/]|(?<!\d)\.|\.(?!\d))(?=\w)", r"\1<wbr>", str(safe)))
 
 
 def _columns(table: Table) -> str:

@@ -209,6 +209,6 @@ QUESTIONS: tuple[Question, ...] = (
         measured.never,
         "",
         "`make regression BASE=aiohttp==3.13.2 CANDIDATE=aiohttp==3.14.5` says it of two versions; "
-        "`python -m results compare BEFORE AFTER` of two runs.",
+        "`.venv/bin/python -m results compare BEFORE AFTER` of two runs.",
     ),
 )

@@ -111,8 +111,7 @@ _CLAUSES = {
     Standing.TOLD: "{one} {verb} {factor} {noun} {other} in {where}",
     Standing.SAME: "{one} and {other} cannot be told apart by their {what} in {where} "
     "(ratio{interval})",
-    Standing.TOO_FEW: "{one} and {other} cannot be told apart by their {what} in {where} from "
-    "{rounds}",
+    Standing.TOO_FEW: "{one} {verb} {factor} {noun} {other} in {where} as far as {rounds} can tell",
     Standing.DOUBTFUL: "{one} and {other} cannot be compared by their {what} in {where} ({doubt})",
 }
 _OF_THAT = "{factor} the {what} of {other}: {one} has {values[0]} against {values[1]}"

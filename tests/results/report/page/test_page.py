@@ -5,12 +5,13 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
 
 import pytest
 
-from loopbench.results.report.blocks import Text
+from loopbench.results.report.blocks import Table, Text
 from loopbench.results.report.page import html
 from tests.conftest import ROOT
 from tests.results.examples import report_folder
@@ -92,6 +93,21 @@ def test_the_headline_is_one_clause(tmp_path: Path) -> None:
     said = "".join(map(str, first.words))
     assert not re.search(r"[;:]|, ", said)
     assert said.endswith(".")
+
+
+def test_a_long_text_breaks_in_names_and_in_no_number(tmp_path: Path) -> None:
+    """A line may end after a dot, a slash or an underscore of a name, and before no decimal."""
+    told = "it took 152.4 of 178.9 ms, or so"
+    row = ("hypercorn/asyncio/tcp_server.py:83 TCPServer.protocol_send", told)
+    table = Table("Stalls", ("place", "told by"), (row,), names=2)
+    document = made(report_folder.write(tmp_path / "known"))
+    section = replace(document.sections[0], parts=(table,))
+    page = html.render(replace(document, sections=(section,)))
+    assert (
+        "hypercorn/<wbr>asyncio/<wbr>tcp_<wbr>server.<wbr>py:83 TCPServer.<wbr>protocol_<wbr>send"
+        in page
+    )
+    assert told in page
 
 
 def test_the_largest_published_run_is_below_a_megabyte() -> None:
