@@ -94,7 +94,8 @@ def load(path: Path) -> folders.Folder:
         return loaded
     about_runs = [problem for problem in loaded.problems if problem.file == "runs.csv"]
     why = about_runs[0] if about_runs else "runs.csv holds no row: no Run had ended"
-    raise ResultsError(f"{path} has nothing to show: {why}")
+    longer = "" if loaded.plan.budget_s is None else " with a longer --budget"
+    raise ResultsError(f"{path} has nothing to show: {why}; measure again{longer}")
 
 
 def summaries_of(loaded: folders.Folder, reference: str | None) -> Summaries:
