@@ -15,7 +15,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -158,6 +158,42 @@ def calls(dump: str, function: str) -> int:
         return 0
     called = rf"^cfn=\({numbered[1]}\).*\ncalls=(\d+)"
     return sum(int(times) for times in re.findall(called, dump, re.M))
+
+
+def below(dump: str, functions: Collection[str]) -> int:
+    """Instructions of all that these functions called, but for one another. Raises HarnessError
+    where none of them ran: one that was inlined or has no symbol would else seem to call nothing.
+
+    The line after a call has its cost, with all that was called in turn; a function that was
+    entered again while it ran has a number behind its name (valgrind manual, Callgrind Format
+    Specification).
+    """
+    names: dict[str, str] = {}
+    caller = callee = ""
+    ran = cost_next = False
+    spent = 0
+    for line in dump.splitlines():
+        if cost_next:
+            cost_next = False
+            if caller in functions and callee not in functions:
+                spent += int(line.split()[1])
+        elif line.startswith("fn="):
+            caller = _named(line[3:], names)
+            ran = ran or caller in functions
+        elif line.startswith("cfn="):
+            callee = _named(line[4:], names)
+        else:
+            cost_next = line.startswith("calls=")
+    if not ran:
+        raise HarnessError(f"callgrind names none of {', '.join(sorted(functions))}")
+    return spent
+
+
+def _named(text: str, names: dict[str, str]) -> str:
+    number, _, name = text.partition(" ")
+    if name:
+        names[number] = name.partition("'")[0]
+    return names[number]
 
 
 @contextmanager

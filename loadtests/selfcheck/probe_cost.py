@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from loopbench.loadtests.observe.callgrind import Counter, counting
+from loopbench.loadtests.observe.callgrind import Counter, below, counting, total
 from loopbench.loadtests.observe.patience import Patience
 from loopbench.loadtests.observe.request_counts import SETTINGS, Sender, taken_of_all
 from loopbench.loadtests.selfcheck.verdict import Verdict
@@ -27,8 +27,15 @@ MOST_AT_REST = 0.003
 
 REQUESTS = 100
 PAIRS = 12
-"""Processes of each kind. A kind's processes differ by their hash seeds, and so in how their memory
-is laid out, which changes a request by up to 2 %; those of a pair have the same seed."""
+"""Processes of each kind. A kind's processes differ by their hash seeds, and so in how their sets
+and dicts are laid out; those of a pair have the same seed."""
+
+TYPE_LOOKUP = ("_PyType_Lookup", "_PyType_LookupRef")
+"""The C functions with which CPython finds an attribute of a class. They look into a cache, and
+call others only for what is not there. A place in that cache follows from the name's address, so
+that two names may share one and push each other out at each request, or may not, as memory happened
+to be laid out (Objects/typeobject.c, MCACHE_HASH_METHOD). A search takes 200 to 300 instructions:
+what a process spends so is no cost of the probe, and is left out of what it adds."""
 
 _T = 2.201
 """Student's t for a 95 % interval of the mean of PAIRS values."""
@@ -63,30 +70,61 @@ class Added:
 
 
 @dataclass(frozen=True, slots=True)
+class RequestCost:
+    """Instructions of one request to a process, and of them those that were spent on searching
+    classes for what is not in the interpreter's cache (TYPE_LOOKUP)."""
+
+    instructions: float
+    searching: float
+
+    @property
+    def without_searching(self) -> float:
+        """What it takes wherever the process's names lie."""
+        return self.instructions - self.searching
+
+
+@dataclass(frozen=True, slots=True)
 class Cost:
-    """Instructions of one request on `/async`, a count a pair, and of one beat of the timer."""
+    """What one request on `/async` costs, a process a pair, and instructions of one beat of the
+    timer."""
 
     stack: str
-    off: tuple[float, ...]
-    on: tuple[float, ...]
-    resting: tuple[float, ...]
+    off: tuple[RequestCost, ...]
+    on: tuple[RequestCost, ...]
+    resting: tuple[RequestCost, ...]
     beat: float
 
     @property
     def added(self) -> Added:
         """What the probe adds to a request while it watches."""
-        return Added.to(self.off, self.on)
+        return self._added(self.on)
 
     @property
     def added_at_rest(self) -> Added:
         """The same while it rests."""
-        return Added.to(self.off, self.resting)
+        return self._added(self.resting)
+
+    def _added(self, observed: tuple[RequestCost, ...]) -> Added:
+        without, with_ = (
+            [one.without_searching for one in costs] for costs in (self.off, observed)
+        )
+        return Added.to(without, with_)
 
     @property
     def spread(self) -> float:
-        """The widest of the ranges over the pairs, as a share."""
-        ranges = (self.off, self.on, self.resting)
+        """The widest of the ranges over the pairs, as a share, searching included."""
+        ranges = (_instructions(costs) for costs in (self.off, self.on, self.resting))
         return max((max(one) - min(one)) / min(one) for one in ranges)
+
+    @property
+    def searching(self) -> float:
+        """The most that a process spent on searching, as a share of its request."""
+        every = (*self.off, *self.on, *self.resting)
+        return max(one.searching / one.instructions for one in every)
+
+
+def _instructions(costs: Iterable[RequestCost]) -> list[float]:
+    return [one.instructions for one in costs]
 
 
 def measure(stack: str) -> Cost:
@@ -104,16 +142,17 @@ def measure(stack: str) -> Cost:
     return Cost(stack, found["off"], found["on"], found["resting"], _beat(stack, beating))
 
 
-def _request(stack: str, settings: Settings, seed: int, rests: bool) -> float:
-    """Instructions of a request to a fresh process."""
+def _request(stack: str, settings: Settings, seed: int, rests: bool) -> RequestCost:
+    """Of a fresh process."""
     variables = (f"PYTHONHASHSEED={seed}",)
-    with counting(stack, settings, still=True, variables=variables) as counter:
+    with counting(stack, settings, still=True, begun=False, variables=variables) as counter:
         if rests:
             counter.server.ask(Pause(), 60.0)
         cases = {"async": CASES["async"]}
-        ((_, count),) = taken_of_all(counter, cases, REQUESTS, Patience(), Sender.count)
+        ((_, path),) = taken_of_all(counter, cases, REQUESTS, Patience(), Sender.dump)
         counter.cease()
-        return count.instructions / REQUESTS
+        dump = path.read_text()
+    return RequestCost(total(dump) / REQUESTS, below(dump, TYPE_LOOKUP) / REQUESTS)
 
 
 def _beat(stack: str, settings: Settings) -> float:
@@ -138,8 +177,8 @@ def write(folder: Path, costs: Iterable[Cost]) -> None:
                 "stack": cost.stack,
                 "requests": REQUESTS,
                 "repeats": PAIRS,
-                "off_instructions": statistics.median(cost.off),
-                "on_instructions": statistics.median(cost.on),
+                "off_instructions": statistics.median(_instructions(cost.off)),
+                "on_instructions": statistics.median(_instructions(cost.on)),
                 "spread": cost.spread,
                 "share": cost.added.share,
                 "beat_instructions": cost.beat,
@@ -157,10 +196,11 @@ def check(say: Callable[[str], None], folder: Path | None) -> list[Verdict]:
         write(folder, costs.values())
     for stack, limit in LIMITS.items():
         cost = costs[stack]
-        off, on = statistics.median(cost.off), statistics.median(cost.on)
+        off, on = (statistics.median(_instructions(costs)) for costs in (cost.off, cost.on))
         say(
             f"{stack}: {off:,.0f} instructions a request without the probe, {on:,.0f} with it "
-            f"(medians of {PAIRS} processes, {REQUESTS} requests each, spread {cost.spread:.2%}); "
+            f"(medians of {PAIRS} processes, {REQUESTS} requests each, spread {cost.spread:.2%}, "
+            f"up to {cost.searching:.2%} of it spent on searching classes, which no share has); "
             f"{cost.beat:,.0f} a beat, so that 100 beats a second cost as much as "
             f"{100 * cost.beat / off:.1f} requests"
         )

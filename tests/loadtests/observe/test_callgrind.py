@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 
+from loopbench.loadtests.errors import HarnessError
 from loopbench.loadtests.observe import raw_request
-from loopbench.loadtests.observe.callgrind import counting, missing
+from loopbench.loadtests.observe.callgrind import below, counting, missing, total
 from loopbench.loadtests.observe.patience import Patience
 from loopbench.loadtests.observe.request_counts import SETTINGS, Sender
+from loopbench.loadtests.selfcheck.probe_cost import TYPE_LOOKUP, RequestCost
 from loopbench.servers.contract.cases import CASES
 from loopbench.servers.settings import Settings
 
@@ -34,3 +40,75 @@ def test_a_window_holds_nothing_of_what_was_before_it() -> None:
             sender.send(connection, 60)
             first, second = (sender.count(connection, 20).instructions for _ in range(2))
     assert first == pytest.approx(second, rel=1 / 60)
+
+
+SEARCHING = """
+import sys
+class Plain:
+    pass
+names = [f"name_{number}" for number in range(20_000)]
+wanted = names if sys.argv[1] == "many" else names[:1] * len(names)
+for name in wanted:
+    hasattr(Plain, name)
+"""
+"""Looks for as many names as CPython's cache has places for several times over, or for one."""
+
+
+@pytest.mark.skipif(missing() is not None, reason=str(missing()))
+def test_searches_of_classes_are_told_from_names_that_the_cache_holds(tmp_path: Path) -> None:
+    """Looking for many names takes at least a hundred instructions of search a name more than
+    looking for one as often, and they are most of what it takes more."""
+    many, one = (_counted_python(tmp_path, how) for how in ("many", "one"))
+    searched = many.searching - one.searching
+    assert searched > 20_000 * 100
+    assert 0.5 < searched / (many.instructions - one.instructions) < 1
+
+
+def _counted_python(folder: Path, how: str) -> RequestCost:
+    """An interpreter that runs SEARCHING, from its start to its end."""
+    out = folder / how
+    tool = ("valgrind", "--tool=callgrind", f"--callgrind-out-file={out}")
+    python = str(Path(sys.executable).resolve())
+    run = (*tool, python, "-I", "-S", "-c", SEARCHING, how)
+    subprocess.run(run, check=True, capture_output=True, timeout=600)
+    dump = out.read_text()
+    return RequestCost(total(dump), below(dump, TYPE_LOOKUP))
+
+
+def test_what_functions_call_is_counted_with_all_that_was_called_in_turn() -> None:
+    """Of one function, whichever place it has in a cycle; not its own cost, nor what it calls of
+    the others that are asked for."""
+    assert below(DUMP, ("look", "look_up")) == 70 + 5
+    assert below(DUMP, ("look",)) == 70 + 9 + 5
+
+
+def test_a_function_that_did_not_run_is_no_zero() -> None:
+    """It is an error, since it may have been inlined."""
+    with pytest.raises(HarnessError, match="callgrind names none of elsewhere"):
+        below(DUMP, ("elsewhere",))
+
+
+DUMP = """\
+fn=(1) main
+1 10
+cfn=(2) look
+calls=3 1
+* 105
+
+fn=(2)
+1 21
+cob=(4) libc
+cfn=(3) search
+calls=1 1
++3 70
+cfn=(5) look_up
+calls=2 1
+* 9
+
+fn=(6) look'2
+1 4
+cfn=(3)
+calls=1 1
+* 5
+totals: 119
+"""
