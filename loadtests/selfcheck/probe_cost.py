@@ -183,6 +183,7 @@ def write(folder: Path, costs: Iterable[Cost]) -> None:
                 "share": cost.added.share,
                 "beat_instructions": cost.beat,
                 "resting_share": cost.added_at_rest.share,
+                "searching_share": cost.searching,
             }
             for cost in costs
         )

@@ -428,6 +428,7 @@ def what_watching_adds() -> Iterator[str]:
     yield f"and {share(SLOW, 'share')} on Quart under Hypercorn (±"
     yield f"at rest {share(FAST, 'resting_share')} (±"
     yield f") and {share(SLOW, 'resting_share')} (±"
+    yield f"up to {share(FAST, 'searching_share')} of aiohttp's"
     beat = counted[FAST]["beat_instructions"]
     assert isinstance(beat, float)
     yield f"is counted on its own: {digits(beat)} instructions on aiohttp"

@@ -22,6 +22,13 @@ PROBE_COST = table(
         "what the probe adds while it rests, as in the Slices that figures are taken from",
         later=True,
     ),
+    number(
+        "searching_share",
+        "1",
+        "the most that a process spent on searching classes for what the interpreter's cache did "
+        "not hold, as a share of a request; the shares that the probe adds are without it",
+        later=True,
+    ),
 )
 
 COUNTS = table(
