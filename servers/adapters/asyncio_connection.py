@@ -145,10 +145,7 @@ class Connection(asyncio.Protocol):
     def _parse(self, data: bytes) -> None:
         self._memorable = not self._in_message and not self._queue and len(data) <= MEMO_BYTES
         try:
-            self._parser.feed_data(data)
-        except httptools.HttpParserUpgrade as upgrade:
-            self._deaf = True
-            if self._switch(data[upgrade.args[0] :]):
+            if self._becomes_a_websocket(data):
                 return
         except httptools.HttpParserCallbackError:
             raise  # a mistake of this class, not of the client
@@ -159,6 +156,20 @@ class Connection(asyncio.Protocol):
                 self._hub.memo.clear()
             self._hub.memo[data] = self._queue[0]
         self._drain()
+
+    def _becomes_a_websocket(self, data: bytes) -> bool:
+        """Parse, and say so. After any other offer to switch the connection goes on with HTTP,
+        as RFC 9110, 7.8, has it."""
+        while data and not self._deaf:
+            try:
+                self._parser.feed_data(data)
+                break
+            except httptools.HttpParserUpgrade as upgrade:
+                self._memorable = False
+                data = data[upgrade.args[0] :]
+                if self._switch(data):
+                    return True
+        return False
 
     def _switch(self, rest: bytes) -> bool:
         """Make a WebSocket of the connection, where that is what is asked for; no other protocol

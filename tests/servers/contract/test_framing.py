@@ -187,6 +187,26 @@ def test_connection_close(lab: Lab, server: Server) -> None:
     lab.run(scenario())
 
 
+def test_an_upgrade_that_is_not_taken_leaves_the_connection_as_it_was() -> None:
+    """The yardstick, offered a protocol that it does not speak: each request is answered, and so
+    is the next, whether it comes after the answer or together with the offer."""
+    plain = CASES["plain"]
+    offer = Request("GET", "/plain", (("Connection", "Upgrade"), ("Upgrade", "h2c")))
+
+    async def scenario() -> None:
+        async with in_loop.serving("asyncio") as server, wire.connection(server) as client:
+            for request in (offer, offer, Request("GET", "/query"), offer):
+                await client.ask(request)
+            together = (offer, plain.request, offer)
+            await client.send(b"".join(request.encode("localhost") for request in together))
+            for _ in together:
+                reply = await client.reply()
+                assert reply is not None
+                assert plain.expected.check(reply.status, reply.body) is None
+
+    asyncio.run(scenario())
+
+
 def test_the_yardstick_remembers_within_bounds(lab: Lab) -> None:
     """Only requests that are small and have no body are remembered, and not too many of them."""
 
@@ -259,5 +279,41 @@ def test_half_a_request_is_not_kept_for_ever(half: bytes) -> None:
                 assert await client.reply() is None
                 reply = await idle.ask(CASES["plain"].request)
                 assert reply.status == 200
+
+    asyncio.run(scenario())
+
+
+def test_half_a_request_is_waited_for_as_long_as_more_of_it_comes() -> None:
+    """The yardstick counts its patience from the last piece, and from none once the request is
+    whole: pieces over three times that long are one request, and the connection stays."""
+    patience_s = 0.4
+
+    async def in_time(server: Server) -> bool:
+        """Whether no piece was late: client and server share a loop, which may be held up."""
+        loop = asyncio.get_running_loop()
+        async with wire.connection(server) as client:
+            began_s = last_s = loop.time()
+            gaps_s = []
+            await client.send(b"GET /plain HTTP/1.1\r\nHost: localhost\r\n")
+            while last_s < began_s + 3 * patience_s:
+                await asyncio.sleep(patience_s / 8)
+                gaps_s.append(loop.time() - last_s)
+                last_s = loop.time()
+                await client.send(b"X: y\r\n")
+            await client.send(b"\r\n")
+            reply = await client.reply()
+            if reply is None:
+                assert max(*gaps_s, loop.time() - last_s) >= patience_s
+                return False
+            assert CASES["plain"].expected.check(reply.status, reply.body) is None
+            await asyncio.sleep(1.5 * patience_s)
+            assert (await client.ask(CASES["plain"].request)).status == 200
+            return True
+
+    async def scenario() -> None:
+        settings = Settings(keep_alive_s=patience_s)
+        async with in_loop.serving("asyncio", settings=settings) as server:
+            while not await in_time(server):
+                pass
 
     asyncio.run(scenario())
