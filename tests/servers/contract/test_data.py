@@ -7,11 +7,13 @@ import hashlib
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import tempfile
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import ClassVar
@@ -177,6 +179,33 @@ def test_a_dead_database_is_a_503(lab: Lab, stack_name: str) -> None:
     for reply in lab.run(ask()):
         assert reply.status == 503
         assert json.loads(reply.body)["reason"].startswith("database: ")
+
+
+@pytest.mark.parametrize("stack_name", stacks(WITH_STORES))
+def test_a_database_that_another_process_holds_is_a_503_and_serves_on(
+    lab: Lab, stack_name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SQLite lets one write at a time: a save that has waited for its turn in vain says so, keeps
+    nothing, and gives its connection back."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    save = Request("POST", "/db/save?amount=11")
+
+    async def ask() -> tuple[wire.Reply, wire.Reply, dict[str, int]]:
+        settings = Settings(pool_size=1, pool_timeout_s=0.2)
+        async with in_loop.serving(stack_name, settings=settings) as server:
+            await wire.get(server, "/db/async")
+            (path,) = tmp_path.rglob("database")
+            with closing(sqlite3.connect(path, isolation_level=None)) as other:
+                other.execute("BEGIN IMMEDIATE")
+                refused = await wire.ask(server, save)
+            taken = await wire.ask(server, save)
+            return refused, taken, json.loads((await wire.get(server, "/db/total")).body)
+
+    refused, taken, total = lab.run(ask())
+    assert refused.status == 503
+    assert json.loads(refused.body)["reason"] == "database: database is locked"
+    assert taken.status == 200
+    assert (total["saves"], total["sum"]) == (1, 11)
 
 
 @pytest.mark.parametrize("stack_name", stacks(DEFAULT))

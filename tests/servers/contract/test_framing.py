@@ -8,14 +8,16 @@ import hashlib
 import pytest
 from werkzeug.sansio.multipart import Data, Epilogue, MultipartDecoder, NeedData
 
-from loopbench.servers.adapters.asyncio_connection import MEMO_BYTES, MEMO_REQUESTS
+from loopbench.servers.adapters.asyncio_connection import MEMO_BYTES, MEMO_REQUESTS, Connection
 from loopbench.servers.adapters.asyncio_server import AsyncioServing
+from loopbench.servers.adapters.asyncio_websocket import Kept
 from loopbench.servers.contract.cases import CASES
 from loopbench.servers.contract.content import dumps
 from loopbench.servers.contract.http import (
     Case,
     Request,
 )
+from loopbench.servers.contract.large_cases import large
 from loopbench.servers.lifecycle import in_loop
 from loopbench.servers.lifecycle.in_loop import Server
 from loopbench.servers.promises import keeps
@@ -203,6 +205,34 @@ def test_an_upgrade_that_is_not_taken_leaves_the_connection_as_it_was() -> None:
                 reply = await client.reply()
                 assert reply is not None
                 assert plain.expected.check(reply.status, reply.body) is None
+
+    asyncio.run(scenario())
+
+
+def test_the_yardstick_stops_reading_while_its_answers_are_not_read() -> None:
+    """A client sends many requests for a MiB each before it reads: the yardstick takes a few of
+    them, and once it is read from again answers them all."""
+    case, asked = large()["items-1m"], 40
+
+    async def scenario() -> None:
+        async with in_loop.serving("asyncio") as server, wire.connection(server) as client:
+            serving = server._serving
+            assert isinstance(serving, AsyncioServing)
+            for _ in range(asked):
+                await client.send(case.request.encode("localhost"))
+            async with asyncio.timeout(wire.BOUND_S):
+                while not (held := [one for one in serving._hub.connections if _paused(one)]):
+                    await asyncio.sleep(0.01)
+            assert len(held) == 1
+            for _ in range(asked):
+                reply = await client.reply()
+                assert reply is not None
+                assert case.expected.check(reply.status, reply.body) is None
+            assert not _paused(*held)
+
+    def _paused(connection: Kept) -> bool:
+        assert isinstance(connection, Connection)
+        return not connection._transport.is_reading()
 
     asyncio.run(scenario())
 

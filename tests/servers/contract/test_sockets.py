@@ -8,6 +8,7 @@ import struct
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import TimeoutError as FuturesTimeout
 from contextlib import ExitStack, suppress
 from http.client import HTTPConnection
 
@@ -41,6 +42,9 @@ from tests.servers.choices import here
 BOUND_S = 60.0
 MANY_FRAMES = 800
 """Of 60 kB each: far more than the kernel keeps for both ends of a connection."""
+
+LATE_FRAMES = 200
+"""The same, of one client whose receive buffer is small."""
 
 FRAMEWORKS = CORE
 
@@ -139,6 +143,36 @@ def test_an_echo_that_is_never_read(any_server: ServerProcess) -> None:
                 sent += 1
         assert problem(any_server.host, any_server.port, EXCHANGES["ws-echo-text"]) is None
         assert (sent == MANY_FRAMES) == takes_all
+
+
+def test_who_reads_late_gets_every_echo(any_server: ServerProcess) -> None:
+    """More than the kernel keeps has been sent before the first answer is read: all of them come,
+    in their order, whether the server held its reading or its answers back meanwhile."""
+    payloads = [b"%d " % number + b"x" * 60_000 for number in range(LATE_FRAMES)]
+    with (
+        talking(any_server.host, any_server.port, "/ws/echo", receive_bytes=4096) as talk,
+        ThreadPoolExecutor(1) as sender,
+    ):
+        talk.socket.settimeout(BOUND_S)
+        sent = sender.submit(talk.send, *(Frame(Op.BINARY, payload) for payload in payloads))
+        with suppress(FuturesTimeout):
+            sent.result(0.3)
+        for payload in payloads:
+            assert talk.receive() == Frame(Op.BINARY, payload)
+        sent.result(BOUND_S)
+
+
+def test_a_pong_that_nobody_asked_for_has_no_answer(any_server: ServerProcess) -> None:
+    """RFC 6455, 5.5.3: it may come at any time, alone, within a message or before one."""
+    pong = Frame(Op.PONG, b"beat")
+    begun, ended = Frame(Op.TEXT, b"he", fin=False), Frame(Op.CONTINUATION, b"llo")
+    with talking(any_server.host, any_server.port, "/ws/echo") as talk:
+        for frames in ((pong,), (pong, begun, pong, ended), (begun, pong), (ended, pong)):
+            talk.send(*frames)
+        for _ in range(2):
+            assert talk.receive() == Frame(Op.TEXT, b"hello")
+        talk.send(pong, Frame(Op.PING, b"there?"))
+        assert talk.receive() == Frame(Op.PONG, b"there?")
 
 
 def test_a_problem_is_found(any_server: ServerProcess) -> None:
