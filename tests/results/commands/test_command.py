@@ -337,6 +337,11 @@ def test_compare_needs_something_in_common(folder: Path, other: Path, command: C
         (("show", "--nope"), 2, "No such option"),
         (("shwo",), 2, "No such command"),
         (("compare", "golden"), 2, "Missing argument 'SECOND'"),
+        (
+            ("why", "golden", "--phase", "routing", "--against", "golden"),
+            2,
+            "--between, --phase and --against are three questions; ask one",
+        ),
     ],
 )
 def test_wrong_usage_is_one_line(

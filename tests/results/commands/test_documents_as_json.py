@@ -105,6 +105,14 @@ def test_limits_have_what_was_searched(folder: Path) -> None:
     assert stack["reason"] == "too few trials"
 
 
+def test_limits_of_no_trial_are_an_error(folder: Path) -> None:
+    """A search that was stopped before its first trial had ended."""
+    put(folder, TRIALS, [])
+    done = CliRunner().invoke(cli, ["capacity", folder.name])
+    assert done.exit_code != 0
+    assert str(done.exception) == "golden: trials.csv holds no trial"
+
+
 def _trial(rate_rps: float, slow: int) -> Row:
     return {
         "stack": "aiohttp",

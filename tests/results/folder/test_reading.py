@@ -14,7 +14,7 @@ from loopbench.results.errors import ResultsError, UnknownName
 from loopbench.results.folder import folder as folders
 from loopbench.results.folder.folder import load
 from loopbench.results.folder.tables import MOST_PROBLEMS, Problem, rows
-from loopbench.results.schema import FAILURES, RUNS, Value, read_table
+from loopbench.results.schema import FAILURES, RUNS, read_table
 from tests.results.examples import golden
 from tests.results.examples.folders import put, run_row
 
@@ -268,9 +268,17 @@ def test_a_json_file_of_no_use_is_named(folder: Path, name: str, text: str, said
 
 
 @pytest.mark.parametrize(
-    ("key", "value"), [("stacks", "aiohttp"), ("rounds", "five"), ("runs", -1), ("runs", True)]
+    ("key", "value"),
+    [
+        ("stacks", "aiohttp"),
+        ("rounds", "five"),
+        ("runs", -1),
+        ("runs", True),
+        ("cells", "aiohttp"),
+        ("cells", [["aiohttp", "async-32"], ["aiohttp"]]),
+    ],
 )
-def test_nonsense_in_the_plan_is_ignored_by_name(folder: Path, key: str, value: Value) -> None:
+def test_nonsense_in_the_plan_is_ignored_by_name(folder: Path, key: str, value: object) -> None:
     """The rows do not need the plan."""
     (folder / "plan.json").write_text(json.dumps({**golden.PLAN, key: value}), encoding="utf-8")
     found = load(folder)
