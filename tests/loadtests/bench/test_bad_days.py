@@ -12,7 +12,7 @@ import pytest
 
 from loopbench.results.schema import FAILURES, TABLES, Code, read_table
 from tests.loadtests.bench import strange_stacks
-from tests.loadtests.bench.benches import ONE_CELL, SHORT, Bench, Ended, codes, ended
+from tests.loadtests.bench.benches import ONE_CELL, SHORT, Bench, Ended, codes, ended, one_error
 from tests.servers.processes import needs_proc
 
 
@@ -64,6 +64,20 @@ def test_later_runs_go_on(unlucky: Ended) -> None:
     assert "[1/3] 01.asyncio.async-1 died under load" in unlucky.errors
     assert "[2/3] 02.asyncio.async-1 lost its load generator" in unlucky.errors
     assert unlucky.last_line.startswith("error: 2 without figures: 01.asyncio.async-1 died")
+
+
+@needs_proc
+def test_a_generator_that_dies_again_and_again_ends_the_bench(tmp_path: Path) -> None:
+    """Three times in a row, before the first Slice of three Rounds: the other Rounds would fare no
+    better. The three rows are there, and the line names the log."""
+    variables = strange_stacks.environment(tmp_path, dict.fromkeys((1, 2, 3), "generator"))
+    options = (*ONE_CELL, *SHORT, "--rounds", "9")
+    with Bench(tmp_path / "run", *options, variables=variables) as bench:
+        done = ended(bench)
+    assert done.status == 1
+    assert "the load generator died 3 times in a row" in one_error(done.errors)
+    assert str(tmp_path / "run" / "log.txt") in one_error(done.errors)
+    assert [Code.GENERATOR_DIED in codes(row) for row in done.rows] == [True] * 3
 
 
 @pytest.fixture(scope="module")
