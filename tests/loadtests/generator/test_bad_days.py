@@ -16,7 +16,19 @@ import pytest
 from loopbench.loadtests.distributed import generator_process as harness_side
 from loopbench.loadtests.distributed.generator_process import Generator, generator_process
 from loopbench.loadtests.errors import GeneratorDied, HarnessError
-from loopbench.loadtests.messages.generator import COMMANDS, Finished, OfferLoad, WindowOpened
+from loopbench.loadtests.messages.generator import (
+    COMMANDS,
+    Failed,
+    Finished,
+    Gather,
+    GeneratorEvent,
+    OfferLoad,
+    Release,
+    Visit,
+    WindowClosed,
+    WindowOpened,
+)
+from loopbench.loadtests.messages.specs import Phase
 from loopbench.loadtests.scenarios.table import Load
 from tests.loadtests.generator.counting import Counting, counting_server
 from tests.loadtests.generator.loads import (
@@ -241,3 +253,29 @@ def test_an_unknown_command_is_answered(generator: Generator) -> None:
     answer = generator._child.event(10.0)
     assert answer["event"] == "failed"
     assert "unknown command" in answer["error"]
+
+
+def test_a_command_out_of_turn_is_refused(generator: Generator) -> None:
+    """A Slice without a Block, what only a master does, and a second load beside the first, which
+    goes on untouched."""
+    for command, why in (
+        (Visit("aiohttp", 0.1, Phase.MEASURED), "there is no Block under way"),
+        (Gather(1.0), "this process does not take Gather"),
+    ):
+        generator.send(command)
+        with pytest.raises(HarnessError, match=why):
+            generator.expect(Finished, 30.0)
+    with counting_server() as fresh:
+        load = OfferLoad(spec(fresh, closed("/now", 1)))
+        generator.send(load)
+        generator.send(load)
+        events: list[GeneratorEvent | None] = []
+        while not events or (events[-1] is not None and not isinstance(events[-1], Finished)):
+            events.append(generator.next_event(30.0))
+            if isinstance(events[-1], WindowClosed):
+                generator.send(Release())
+    refused = [event.error for event in events if isinstance(event, Failed)]
+    assert refused == ["a load is under way already"]
+    last = events[-1]
+    assert isinstance(last, Finished)
+    assert begun(last.report, "warmup") + begun(last.report, "measured") == fresh.total
