@@ -25,9 +25,9 @@ def _answer(_: str) -> Answer:
 
 def _hang(path: str) -> Answer:
     """With a process of its own, which must not stay behind."""
-    with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"]) as child:
+    with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"]) as child:
         Path(path).write_text(f"{os.getpid()} {child.pid}")
-        time.sleep(60)
+        time.sleep(600)
     return Answer("woke up", "")
 
 
