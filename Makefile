@@ -202,8 +202,8 @@ test-quick: setup-dev ## Run the quick tests alone, in less than a minute, for w
 .PHONY: coverage
 coverage: setup-dev ## Print the share of the code that the tests reach, and what they do not (TESTS=…)
 	@rm -rf .coverage && mkdir .coverage
-	@$(BIN)/python -m coverage run -m pytest -q --numprocesses 2 --dist worksteal \
-		-m 'not alone' $(TESTS) || echo 'Tracing slows code down: a test of times or counts may fail of it.'
+	@$(BIN)/python -m coverage run -m pytest -q -p tests.house.saved_coverage \
+		--numprocesses 2 --dist worksteal -m 'not alone' $(TESTS) || echo 'Tracing slows code down: a test of times or counts may fail of it.'
 	@$(BIN)/python -m coverage combine --quiet
 	@$(BIN)/python -m coverage report
 
