@@ -29,6 +29,14 @@ def _alive(pid: int) -> bool:
         return False
 
 
+def _hangs(pids: Path) -> tuple[int, int]:
+    """Wait until the experiment that hangs does, which is long where much else is run, since all
+    questions are imported first: its pid, and that of its child."""
+    assert eventually(lambda: pids.exists() and len(pids.read_text().split()) == 2, LONG_S)
+    hanging, its_child = map(int, pids.read_text().split())
+    return hanging, its_child
+
+
 def _parent(pid: int) -> int:
     return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
 
@@ -86,8 +94,8 @@ def test_what_is_under_way_ends_with_the_nursery(tmp_path: Path) -> None:
     pids = tmp_path / "pids"
     with Nursery(misbehave) as asker:
         asker.begin(("hang", str(pids), ""), LONG_S)
-        assert eventually(lambda: pids.exists() and len(pids.read_text().split()) == 2)
-    for pid in map(int, pids.read_text().split()):
+        both = _hangs(pids)
+    for pid in both:
         assert eventually(lambda pid=pid: not _alive(pid))  # type: ignore[misc]
 
 
@@ -112,8 +120,7 @@ def _harness_with_a_hanging_one(folder: Path) -> Iterator[tuple[subprocess.Popen
     with subprocess.Popen(
         command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True
     ) as harness:
-        assert eventually(lambda: pids.exists() and len(pids.read_text().split()) == 2)
-        hanging, its_child = map(int, pids.read_text().split())
+        hanging, its_child = _hangs(pids)
         try:
             yield harness, hanging
             assert eventually(lambda: not _alive(hanging))
@@ -150,8 +157,7 @@ def test_several_are_under_way_at_once(tmp_path: Path) -> None:
         asker.begin(short, LONG_S)
         key, outcome = asker.next()
         assert (key, outcome.problem, outcome.cut) == (short, "", False)
-        assert eventually(lambda: pids.exists() and len(pids.read_text().split()) == 2)
-        hanging, its_child = map(int, pids.read_text().split())
+        hanging, its_child = _hangs(pids)
         os.kill(hanging, signal.SIGKILL)
         key, outcome = asker.next()
         assert (key, outcome.cut) == (long, False)
