@@ -215,7 +215,7 @@ def counting(
     cleared, the time of the day does not move on, as Python's `time.time` tells it, no thread asks
     another for Python's lock, and none goes before another by chance: each would fall into one
     window or another. options: more of callgrind's. variables: more of the server's environment, as
-    `NAME=value`.
+    `NAME=value`; they replace those of the same name that are set here, such as GLIBC_TUNABLES.
     Raises HarnessError where the tools are missing.
     """
     lacking = missing()

@@ -43,6 +43,7 @@ LOADTESTS = [
     *((*WORKER, "--patience", seconds) for seconds in ("nan", "inf", "1e300", "0")),
     ("behaviour", "--out", "", "disconnect.plain-await"),
     ("instructions", "--out", ""),
+    ("instructions", "--tunables", "", "--out", "."),
 ]
 SERVERS = [
     *((*RUN, "--upstream-url", url) for url in ("", "x", "http://[::", "http://h:99999")),

@@ -32,8 +32,18 @@ DEFAULT_CASES = (
     metavar="DIR",
     help="Write counts.csv into this results folder too; its report then says it.",
 )
+@click.option(
+    "--tunables",
+    metavar="TUNABLES",
+    help="Give the C library these tunables, such as 'glibc.cpu.hwcaps=-AVX2,-ERMS', or none (''), "
+    "in place of those with which it takes every processor for the same.",
+)
 def instructions(
-    stacks: tuple[str, ...], cases: tuple[str, ...], requests: int, out: Path | None
+    stacks: tuple[str, ...],
+    cases: tuple[str, ...],
+    requests: int,
+    out: Path | None,
+    tunables: str | None,
 ) -> None:
     """Count the instructions of a request, which do not depend on the state of the machine.
 
@@ -41,9 +51,15 @@ def instructions(
     can be told apart. Each repeat is a fresh process, whose garbage collector is
     off; each request finds it asleep.
     """
+    if tunables is not None and out is not None:
+        raise click.UsageError(
+            "counts with --tunables hold for one processor, and no results folder keeps them; "
+            "leave out --out or --tunables"
+        )
+    variables = () if tunables is None else (f"GLIBC_TUNABLES={tunables}",)
     with alone_in(out):
         found = instruction_counts.count(
-            stacks or CORE, cases or DEFAULT_CASES, requests, click.echo
+            stacks or CORE, cases or DEFAULT_CASES, requests, click.echo, variables=variables
         )
         if out is not None:
             instruction_counts.write(out, found)

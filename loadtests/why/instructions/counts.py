@@ -63,11 +63,16 @@ def count(
     say: Callable[[str], None],
     *,
     repeats: int = REPEATS,
+    variables: tuple[str, ...] = (),
 ) -> list[Count]:
     """Count each Case so many times on each stack, two stacks at a time: a count does not depend
-    on what else the machine does. Raises HarnessError."""
+    on what else the machine does. variables: as for `counting`. Raises HarnessError."""
+
+    def of(stack: str) -> list[Count]:
+        return list(_of(stack, cases, requests, repeats, say, variables))
+
     with ThreadPoolExecutor(2) as pool:
-        found = pool.map(lambda stack: list(_of(stack, cases, requests, repeats, say)), stacks)
+        found = pool.map(of, stacks)
         return [one for of_stack in found for one in of_stack]
 
 
@@ -77,12 +82,13 @@ def _of(
     requests: int,
     repeats: int,
     say: Callable[[str], None],
+    variables: tuple[str, ...],
 ) -> Iterator[Count]:
     """A fresh server for each repeat counts all Cases, those that work in threads last."""
     ordered = {name: CASES[name] for name in sorted(cases, key=in_thread)}
     values: dict[str, list[float]] = {name: [] for name in cases}
     for _ in range(repeats):
-        with counting(stack, SETTINGS, still=True, begun=False) as counter:
+        with counting(stack, SETTINGS, still=True, begun=False, variables=variables) as counter:
             for name, instructions in counted(counter, ordered, requests, Patience()):
                 values[name].append(instructions)
     for name in cases:

@@ -112,3 +112,13 @@ calls=1 1
 * 5
 totals: 119
 """
+
+
+@pytest.mark.skipif(missing() is not None, reason=str(missing()))
+def test_a_variable_replaces_the_one_that_counting_sets() -> None:
+    """The C library of a server then takes the processor for what it is, and the seed stays."""
+    with counting("asyncio", SETTINGS, variables=("GLIBC_TUNABLES=",)) as counter:
+        environment = Path(f"/proc/{counter.server.pid}/environ").read_bytes().split(b"\0")
+    assert b"GLIBC_TUNABLES=" in environment
+    assert not any(one.startswith(b"GLIBC_TUNABLES=glibc") for one in environment)
+    assert b"PYTHONHASHSEED=0" in environment
