@@ -79,15 +79,15 @@ class ThreadPoolsWatch:
     def read(
         self, requests: Mapping[threading.Thread, int], since_ns: int
     ) -> tuple[ThreadPoolReading, ...]:
-        """A reading a pool. requests: of the suite's routes, by the thread that handled them; the
-        loop's own thread not among them. since_ns: how long these were counted."""
+        """A reading a pool, from any thread. requests: of the suite's routes, by the thread that
+        handled them; the loop's own thread not among them. since_ns: how long these were counted.
+        """
         # The load may be gone: a pool that was seen under it has no queue because of that.
         self.look(at=lambda name: name not in self._seen)
-        readings = [
-            _reading(name, list(looks), requests, since_ns)
-            for name, looks in self._seen.copy().items()
-        ]
-        pooled = {ident for looks in self._seen.values() for one in looks for ident in one.threads}
+        # The loop goes on looking meanwhile.
+        seen = {name: list(looks) for name, looks in self._seen.copy().items()}
+        readings = [_reading(name, looks, requests, since_ns) for name, looks in seen.items()]
+        pooled = {ident for looks in seen.values() for one in looks for ident in one.threads}
         alone = {thread: n for thread, n in requests.items() if thread.ident not in pooled}
         if alone:
             names = ", ".join(sorted({_prefix(thread.name) for thread in alone}))

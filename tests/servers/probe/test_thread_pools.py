@@ -15,9 +15,11 @@ from loopbench.servers.custom.look import Looks
 from loopbench.servers.custom.stacks import rows
 from loopbench.servers.lifecycle.process import server_process
 from loopbench.servers.parts import ASGI, OwnApp
+from loopbench.servers.probe import thread_pools
 from loopbench.servers.probe.readings import Observe
 from loopbench.servers.probe.thread_pools import (
     UNREADABLE,
+    PoolLook,
     ThreadPoolReading,
     ThreadPoolsWatch,
 )
@@ -68,6 +70,27 @@ def test_a_thread_of_no_known_pool_says_so() -> None:
     seen = of(ThreadPoolsWatch().read({stranger: 4}, 1), "cook")
     assert (seen.threads, seen.requests, seen.words) == (1, 4, UNREADABLE)
     assert (seen.limit, seen.most_queued, seen.wait_mean_ns) == (None, None, None)
+
+
+def test_the_loop_looks_while_what_it_saw_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Which it does on a busy machine: whoever asks is told what was seen until then."""
+    watch = ThreadPoolsWatch()
+
+    class Crew(frozenset[int]):
+        """Threads whose numbers are not gone through before the loop has looked once more."""
+
+        def __iter__(self) -> Iterator[int]:
+            watch.look()
+            return super().__iter__()
+
+    monkeypatch.setattr(
+        thread_pools, "pools", lambda: iter([PoolLook("kitchen", Crew({1, 2}), 2, 3)])
+    )
+    watch.look()
+    before = of(watch.read({}, 1), "kitchen")
+    after = of(watch.read({}, 1), "kitchen")
+    assert (before.threads, before.most_queued) == (after.threads, after.most_queued) == (2, 3)
+    assert watch.failure is None
 
 
 POOLED = """
