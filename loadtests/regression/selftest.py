@@ -77,6 +77,7 @@ class Met(enum.StrEnum):
 
     YES = "met"
     UNDECIDED = "cannot tell"
+    UNDONE = "not measured"
     NO = "NOT MET"
 
 
@@ -175,20 +176,29 @@ def _trial(
 
 
 def run(wish: Wish, folder: Path, say: Say) -> Iterator[Outcome]:
-    """Measure and judge every trial, each in a folder of its own. Raises HarnessError."""
+    """Measure and judge every trial, each in a folder of its own. One that cannot be measured costs
+    its own line. Raises HarnessError where what is to be seeded cannot be sized."""
     for number, trial in enumerate(trials(wish, say), start=1):
         say(f"self-test: {trial.change}")
-        place, began = folder / f"{number}", time.monotonic()
-        with ExitStack() as cleanup:
-            sides = _pair(cleanup, trial.edits, trial.wish.stacks)
-            _measure(trial.wish, sides, place, say)
-        findings = judge(place)
-        found = about(findings, trial.where) if trial.where else findings
-        took_s = time.monotonic() - began
-        said, met = _said(found), met_by(trial, findings)
-        if met is Met.NO and trial.wish.layers == (Layer.TIME,) and busy(read_table(place, SLOTS)):
-            said, met = f"{said}, on a machine busy with other work", Met.UNDECIDED
-        yield Outcome(trial.change, trial.demanded, said, met, took_s)
+        began = time.monotonic()
+        try:
+            said, met = _tell(trial, folder / f"{number}", say)
+        except HarnessError as error:
+            said, met = str(error), Met.UNDONE
+        yield Outcome(trial.change, trial.demanded, said, met, time.monotonic() - began)
+
+
+def _tell(trial: Trial, place: Path, say: Say) -> tuple[str, Met]:
+    """What the check says of a trial, and whether that is right. Raises HarnessError."""
+    with ExitStack() as cleanup:
+        sides = _pair(cleanup, trial.edits, trial.wish.stacks)
+        _measure(trial.wish, sides, place, say)
+    findings = judge(place)
+    found = about(findings, trial.where) if trial.where else findings
+    said, met = _said(found), met_by(trial, findings)
+    if met is Met.NO and trial.wish.layers == (Layer.TIME,) and busy(read_table(place, SLOTS)):
+        return f"{said}, on a machine busy with other work", Met.UNDECIDED
+    return said, met
 
 
 def met_by(trial: Trial, findings: Sequence[Row]) -> Met:

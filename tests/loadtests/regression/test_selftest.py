@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
-import pytest
+from collections.abc import Iterator
+from pathlib import Path
 
+import pytest
+from click.testing import CliRunner
+
+from loopbench.loadtests.cli import cli
 from loopbench.loadtests.errors import HarnessError
+from loopbench.loadtests.regression import selftest
 from loopbench.loadtests.regression.selftest import (
     Met,
+    Outcome,
     Trial,
     about,
     busy,
@@ -125,3 +132,52 @@ def test_added_work_that_does_not_show_sizes_nothing() -> None:
     """It would be as many steps as chance has it."""
     with pytest.raises(HarnessError, match="did not show"):
         sized(20_000.0, 17_500.0, 17_500.0)
+
+
+def test_a_trial_that_cannot_be_measured_costs_its_own_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The one after it is begun all the same, and either says why."""
+    monkeypatch.setenv("PATH", str(tmp_path))
+    wish = Wish(layers=(Layer.INSTRUCTIONS,), stacks=("aiohttp",), cells=(), seed=1)
+    both = [Trial(name, (), wish, "silence", (), silent) for name in "xy"]
+    monkeypatch.setattr(selftest, "trials", lambda *_: iter(both))
+    outcomes = list(selftest.run(wish, tmp_path / "kept", lambda line: None))
+    assert [(one.change, one.met) for one in outcomes] == [("x", Met.UNDONE), ("y", Met.UNDONE)]
+    assert all("valgrind" in one.said for one in outcomes)
+
+
+@pytest.mark.parametrize(
+    ("met", "status"),
+    [
+        ([Met.YES], 0),
+        ([Met.YES, Met.UNDECIDED], 2),
+        ([Met.UNDECIDED, Met.UNDONE], 3),
+        ([Met.UNDECIDED, Met.UNDONE, Met.NO], 1),
+    ],
+)
+def test_the_status_of_a_self_test(
+    met: list[Met], status: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was not seen outweighs what was not measured, and that a doubt."""
+    outcomes = [Outcome("a change", "silence", "nothing", one, 1.0) for one in met]
+    monkeypatch.setattr(selftest, "run", lambda *_: iter(outcomes))
+    done = CliRunner().invoke(cli, ["regression-selftest", "--out", str(tmp_path / "kept")])
+    assert done.exit_code == status, done.output
+    assert done.output.count("a change") == len(met)
+
+
+def test_what_was_told_before_an_error_is_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each line of the table has taken minutes."""
+
+    def broken(*_: object) -> Iterator[Outcome]:
+        yield Outcome("a change", "silence", "nothing", Met.YES, 1.0)
+        raise HarnessError("a step did not show")
+
+    monkeypatch.setattr(selftest, "run", broken)
+    done = CliRunner().invoke(cli, ["regression-selftest", "--out", str(tmp_path / "kept")])
+    assert done.exit_code == 3
+    assert "a change" in done.output
+    assert "a step did not show" in done.output
