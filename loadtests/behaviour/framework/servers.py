@@ -119,7 +119,7 @@ async def _aiohttp(
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)
     await site.start()
-    listening(site.port)
+    listening(runner.addresses[0][1])  # not site.port, which is new in aiohttp 3.14
     await stop.wait()
     await runner.cleanup()
 
