@@ -20,6 +20,7 @@ from loopbench.results.regression.simulate import (
     Twins,
     judged,
     judged_at,
+    measured_sides,
     measured_twins,
     rates,
 )
@@ -65,27 +66,42 @@ def _caught(tables: int, shape: Shape, noise: Noise | Twins, effect: float = 0.0
 IN_FIVE_MINUTES = 20
 """Rounds of the core stacks' eight cells, some more or fewer with the speed of the machine."""
 
+SLOWER_MACHINE = 16
+"""Rounds that five minutes hold on the Xeon whose noise was measured."""
+
 
 @pytest.mark.parametrize(
-    ("noise", "rounds"),
-    [(measured_twins(), IN_FIVE_MINUTES), (Noise(0.01), 30)],
-    ids=["measured", "simulated"],
+    ("noise", "rounds", "least"),
+    [
+        (measured_twins(), IN_FIVE_MINUTES, 0.95),
+        (measured_sides(), SLOWER_MACHINE, 0.93),
+        (Noise(0.01), 30, 0.95),
+    ],
+    ids=["epyc", "xeon", "simulated"],
 )
-def test_false_alarms_and_power(noise: Noise | Twins, rounds: int) -> None:
+def test_false_alarms_and_power(noise: Noise | Twins, rounds: int, least: float) -> None:
     """8 cells of 3 metrics, as equal servers were measured, in the Rounds of five minutes; or with
     1 % noise a slot, one slot in twenty an outlier, and drift, in 30: fewer than one table in a
-    hundred has a false alarm, and 5 % slower are caught in more than 95 of a hundred."""
+    hundred has a false alarm, and 5 % slower are caught in more than 95 of a hundred, or 93."""
     found = rates(TABLES, Shape(rounds=rounds), noise)
     assert _at_most(found.alarms, TABLES) < 0.01
-    assert _at_least(found.caught, TABLES) > 0.95
+    assert _at_least(found.caught, TABLES) > least
     assert _at_most(found.missed, TABLES) < 0.01
 
 
 def test_three_per_cent_are_caught_on_a_machine_as_measured() -> None:
     """In more than 95 of a hundred tables where 30 Rounds are asked for; in more than 85 of those
-    with the default's Rounds, and in more than 75 of those that five minutes hold."""
-    for rounds, least in ((30, 0.95), (TIME_ROUNDS, 0.85), (IN_FIVE_MINUTES, 0.75)):
-        caught = _caught(400, Shape(rounds=rounds), measured_twins(), 0.03)
+    with the default's Rounds, and in more than 75 of those that five minutes hold, or half of them
+    on a machine that is noisier and slower."""
+    twins, sides = measured_twins(), measured_sides()
+    for noise, rounds, least in (
+        (twins, 30, 0.95),
+        (twins, TIME_ROUNDS, 0.85),
+        (twins, IN_FIVE_MINUTES, 0.75),
+        (sides, TIME_ROUNDS, 0.85),
+        (sides, SLOWER_MACHINE, 0.5),
+    ):
+        caught = _caught(400, Shape(rounds=rounds), noise, 0.03)
         assert _at_least(caught, 400) > least
 
 
