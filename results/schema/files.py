@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import IO, Self
 
 from loopbench.results.schema.columns import (
+    Column,
     Row,
     SchemaError,
     Table,
@@ -126,7 +127,8 @@ def read_table(folder: Path, table: Table) -> Iterator[dict[str, Value]]:
     """Rows of one table, typed. Raises SchemaError naming file, row and column.
 
     Columns that this version does not know are an error too: their meaning is
-    not known, so nothing may be computed from them.
+    not known, so nothing may be computed from them. Those that older files lack
+    have what is true of these.
     """
     path = folder / table.filename
     try:
@@ -153,10 +155,11 @@ def _typed(
     _check_header(path, table, header)
     by_name = {column.name: column for column in table.columns}
     columns = [by_name[name] for name in header]
+    before = {column.name: column.before for column in _later(table, header)}
     for number, cells in rows:
         if len(cells) != len(columns):
             raise SchemaError(f"{path}, row {number}: {len(cells)} cells instead of {len(columns)}")
-        row: dict[str, Value] = {}
+        row: dict[str, Value] = dict(before)
         for column, cell in zip(columns, cells, strict=True):
             try:
                 row[column.name] = parse_value(column, cell)
@@ -184,10 +187,16 @@ def foreign_columns(table: Table, header: list[str]) -> str | None:
     return None
 
 
+def _later(table: Table, header: list[str]) -> list[Column]:
+    """The columns that a file from before them lacks."""
+    return [column for column in table.columns if column.later and column.name not in header]
+
+
 def _check_header(path: Path, table: Table, header: list[str]) -> None:
     if len(header) > MOST_COLUMNS:
         raise SchemaError(f"{path}: has {len(header):,} columns, and is none of the suite's tables")
-    if fault := foreign_columns(table, header):
+    later = [column.name for column in _later(table, header)]
+    if fault := foreign_columns(table, [*header, *later]):
         raise SchemaError(f"{path}: {fault}")
     if len(set(header)) != len(header):
         raise SchemaError(f"{path}: a column appears twice")

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import csv
 import math
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from loopbench.results.regression import evidence
 from loopbench.results.regression.layers.slices import (
     SHORT_WORK,
     SHOWN,
@@ -19,8 +22,9 @@ from loopbench.results.regression.layers.slices import (
     slopes,
     typical,
 )
-from loopbench.results.schema import Row
-from tests.results.regression.tables import slot_row
+from loopbench.results.schema import SLOTS, Row
+from loopbench.results.schema.regression import Layer
+from tests.results.regression.tables import Plan, slot_row, write
 
 ROUNDS, TURNS, SLOWDOWN = 5, 6, 1.03
 METRICS = (*SLOWER, SHOWN)
@@ -109,6 +113,22 @@ def test_slots_of_older_folders_are_averaged() -> None:
         assert paired(base, candidate, metric).differences == pytest.approx(
             SLOWER[metric] * np.array(wanted)
         )
+
+
+def test_folders_from_before_the_work_are_read(tmp_path: Path) -> None:
+    """Such as the committed baseline: their table lacks the column, and every slot its value."""
+    write(tmp_path, Plan(rounds=2).without("facts", "instructions"))
+    table = tmp_path / SLOTS.filename
+    with table.open(newline="", encoding="utf-8") as handle:
+        written = list(csv.DictReader(handle))
+    older = [name for name in SLOTS.names if name != SHORT_WORK]
+    with table.open("w", newline="", encoding="utf-8") as handle:
+        writer = csv.DictWriter(handle, older, extrasaction="ignore")
+        writer.writeheader()
+        writer.writerows(written)
+    base, candidate = evidence.read(tmp_path).rows(Layer.TIME)
+    assert len(base) == len(candidate) == 16
+    assert {row[SHORT_WORK] for row in (*base, *candidate)} == {None}
 
 
 def test_people_see_the_undisturbed_end() -> None:
