@@ -145,10 +145,12 @@ class Block:
         return _Edge(at_ns, answered, users, cycled_ns, cpu_ns, reading, short_ns)
 
     def _does_short_work(self, lane: Lane, phase: Phase) -> bool:
-        """In the windows of closed loops, where the servers have one CPU: in an open loop it would
-        wake a CPU that sleeps between requests, and of several it would tell one."""
-        told = self.spec.short_work and self._gauge is not None and len(self.spec.cpus) == 1
-        return told and phase is Phase.MEASURED and lane.run.model.waits_for_answers
+        """In the windows of closed loops of several users, where the servers have one CPU: in
+        others it would wake a CPU that sleeps between requests, and of several it would tell one.
+        With one user the work followed that CPU's waking as much as its speed, and ratios that were
+        freed from it differed by twice as much."""
+        told = self._gauge is not None and len(self.spec.cpus) == 1 and phase is Phase.MEASURED
+        return told and lane.run.model.waits_for_answers and lane.run.users > 1
 
     def _work_ms(self) -> float | None:
         return None if self._gauge is None else self._gauge.work_ns() / 1e6

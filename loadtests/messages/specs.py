@@ -79,8 +79,7 @@ class BlockSpec:
     their CPU time is known to a timer tick only.
 
     first_s: how long a Slice may wait for the first answers of its users, before they count as
-    failed. drain_s: the same for the answers that are under way at its end. short_work: whether the
-    servers' CPU does a short piece of fixed work every 2 ms meanwhile, to tell how fast it is.
+    failed. drain_s: the same for the answers that are under way at its end.
     """
 
     targets: tuple[Target, ...]
@@ -88,4 +87,3 @@ class BlockSpec:
     first_s: float
     drain_s: float
     seed: int
-    short_work: bool

@@ -18,6 +18,7 @@ from loopbench.results.schema.columns import (
     table,
     text,
 )
+from loopbench.results.schema.tables.slices import SHORT_WORK
 
 SIDES_FILE = "sides.json"
 """Which two sides were measured, and which layers ran."""
@@ -227,14 +228,7 @@ SLOTS = table(
         "median service time of correct answers",
     ),
     number("service_time_p99_ms", "ms", "99th percentile of the same"),
-    number(
-        "short_work_us",
-        "us",
-        "a short piece of fixed work on the servers' CPU, done every 2 ms meanwhile, by the mean "
-        "of its speeds: how fast that CPU was; blank where they have more than one, and in older "
-        "folders",
-        later=True,
-    ),
+    SHORT_WORK,
     text("warnings", "codes of loopbench.results.schema.warnings, `;` between; blank: none"),
 )
 

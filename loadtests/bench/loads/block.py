@@ -56,7 +56,7 @@ class BlockPlan:
     """What a Block is to be measured with. Times in seconds.
 
     slice_s: the counted window of a Slice. turns: how many Slices each Stack gets. watched_s: of
-    the Slice after these, in which the probe watches; 0: there is none. short_work: see BlockSpec.
+    the Slice after these, in which the probe watches; 0: there is none.
     """
 
     slice_s: float
@@ -65,7 +65,6 @@ class BlockPlan:
     seed: int
     cpus: CpuPlan
     watched_s: float = 0.0
-    short_work: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -284,7 +283,6 @@ def _spec(entrants: Sequence[Entrant], plan: BlockPlan) -> BlockSpec:
         first_s=FIRST_ANSWER_BOUND_S,
         drain_s=DRAIN_S,
         seed=arrivals_seed(plan.seed, entrants[0].planned.round),
-        short_work=plan.short_work,
     )
 
 

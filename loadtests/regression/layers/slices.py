@@ -171,7 +171,6 @@ class Slots:
             turns=TIME_TURNS,
             seed=self._plan.seed * MOST_ROUNDS + number,
             cpus=self._cpus,
-            short_work=True,
         )
         with ExitStack() as cleanup:
             live = start_all(contenders, block, cleanup)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from loopbench.loadtests.bench.loads.block import BlockPlan
 from loopbench.loadtests.distributed.generator_process import generator_process
@@ -36,7 +36,7 @@ def check(say: Callable[[str], None]) -> list[Verdict]:
 
 def _check_one(scenario: Scenario, say: Callable[[str], None]) -> Iterator[Verdict]:
     cpus = plan_cpus(allowed_cpus())
-    found: defaultdict[tuple[float, str], list[blocks.BlockEstimate]] = defaultdict(list)
+    measured: defaultdict[float, list[slices.Block]] = defaultdict(list)
     with generator_process(cpus=cpus.generator) as generator:
         for number in range(1, ROUNDS + 1):
             for slice_s in LENGTHS_S:
@@ -44,34 +44,41 @@ def _check_one(scenario: Scenario, say: Callable[[str], None]) -> Iterator[Verdi
                 plan = BlockPlan(slice_s, WARMUP_S, turns, number, cpus)
                 served = {stack: (stack, scenario) for stack in CORE}
                 rows = slices_by_name(served, generator, plan)
-                for metric in _METRICS:
-                    estimate = slices.block_estimate(rows[CORE[1]], rows[CORE[0]], metric)
-                    if estimate is None:
-                        raise HarnessError(f"a Block of {slice_s:g} s came to nothing")
-                    found[slice_s, metric].append(estimate)
+                measured[slice_s].append((rows[CORE[1]], rows[CORE[0]]))
     for metric in _METRICS:
+        found = {slice_s: _estimates(of, slice_s, metric) for slice_s, of in measured.items()}
         yield _verdict(found, scenario.name, metric, say)
 
 
+def _estimates(
+    measured: Sequence[slices.Block], slice_s: float, metric: str
+) -> tuple[blocks.BlockEstimate, ...]:
+    made = slices.block_estimates(measured, metric)
+    kept = tuple(one for one in made if one is not None)
+    if len(kept) < len(made):
+        raise HarnessError(f"a Block of {slice_s:g} s came to nothing")
+    return kept
+
+
 def _verdict(
-    found: Mapping[tuple[float, str], list[blocks.BlockEstimate]],
+    found: Mapping[float, Sequence[blocks.BlockEstimate]],
     scenario: str,
     metric: str,
     say: Callable[[str], None],
 ) -> Verdict:
     for slice_s in LENGTHS_S:
-        ratio = blocks.over_blocks(found[slice_s, metric])
+        ratio = blocks.over_blocks(found[slice_s])
         assert ratio.interval is not None
         say(
             f"{scenario}, {metric}, Slices of {slice_s:g} s: {CORE[1]} over {CORE[0]} "
             f"{ratio.centre:.3f}, 95 % {ratio.interval.low:.3f} to {ratio.interval.high:.3f}"
         )
-    longest = found[LENGTHS_S[-1], metric]
+    longest = found[LENGTHS_S[-1]]
     flat = {
         slice_s: blocks.over_blocks(
             [
                 blocks.BlockEstimate(one.value - other.value, one.error, one.n)
-                for one, other in zip(found[slice_s, metric], longest, strict=True)
+                for one, other in zip(found[slice_s], longest, strict=True)
             ]
         )
         for slice_s in LENGTHS_S[:-1]

@@ -74,12 +74,12 @@ def judge(rows: Mapping[str, Sequence[Row]], metric: str) -> list[Verdict]:
     """How often intervals cover 1, and how far the mean over all Blocks is from it."""
     covered, sets, values = 0, 0, []
     for stack in CORE:
-        estimates = [
-            estimate
-            for run_id in rows
+        measured = [
+            (rows[f"{run_id.partition('.')[0]}.{stack}{TWIN}.{SCENARIO}"], of_run)
+            for run_id, of_run in rows.items()
             if run_id.partition(".")[2] == f"{stack}.{SCENARIO}"
-            and (estimate := _estimate(rows, run_id, stack, metric)) is not None
         ]
+        estimates = [one for one in slices.block_estimates(measured, metric) if one is not None]
         values += [estimate.value for estimate in estimates]
         generator = random.Random(1)
         for _ in range(DIVISIONS):
@@ -104,11 +104,3 @@ def judge(rows: Mapping[str, Sequence[Row]], metric: str) -> list[Verdict]:
             abs(math.exp(mean) - 1) <= FURTHEST_MEAN,
         ),
     ]
-
-
-def _estimate(
-    rows: Mapping[str, Sequence[Row]], run_id: str, stack: str, metric: str
-) -> blocks.BlockEstimate | None:
-    number = run_id.partition(".")[0]
-    twin = rows[f"{number}.{stack}{TWIN}.{SCENARIO}"]
-    return slices.block_estimate(twin, rows[run_id], metric)

@@ -5,17 +5,12 @@ are not independent, so the Round is the unit: n counts Rounds. Its ratio is est
 Block of a bench (`results.stats.intervals.slices`). Older folders have one or two slots a Round,
 which were made of several Slices each; those are averaged in log space.
 
-The Slices are first freed from the speed that the CPU had meanwhile, which short pieces of fixed
-work in between tell (column short_work_us): of each logarithm the work's is taken off, times the
-slope of the differences between the sides within a Turn on those of the work, through the origin,
-over all cells of a stack. The work is timed with warm caches, so that it takes as long beside
-either side, and the expected difference of the work is zero: this is a control variate (R. Y.
-Rubinstein, R. Marcus, "Efficiency of multivariate control variates in Monte Carlo simulation",
-Operations Research 33 (1985) 661-677). Exchanging the sides of a Round leaves the slope as it is,
-so that a test by flipped signs stays exact. The slope is near 1 where the work sees what the server
-sees, and near 0 where it does not. On an Intel Xeon, equal sides, the ratio of neighbouring Slices
-had a standard deviation of 15 % on both core stacks; with the work before and after the Slice 13 to
-14 % are left, with the work within it 6 and 9 %.
+The Slices are first freed from the speed that the CPU had meanwhile
+(`results.stats.intervals.short_work`), with one slope for all cells of a stack. Exchanging the
+sides of a Round leaves the slope as it is, so that a test by flipped signs stays exact. On an Intel
+Xeon, equal sides, the ratio of neighbouring Slices had a standard deviation of 15 % on both core
+stacks; with the work before and after the Slice 13 to 14 % are left, with the work within it 6 and
+9 %.
 """
 
 from __future__ import annotations
@@ -33,6 +28,7 @@ import numpy as np
 from loopbench.results.regression.layers.trimmed_t import Array
 from loopbench.results.schema import WARNING_SEPARATOR, Row
 from loopbench.results.schema.warnings import wording
+from loopbench.results.stats.intervals import short_work
 from loopbench.results.stats.intervals.location import locate
 from loopbench.results.stats.intervals.slices import (
     LEAST_TURNS,
@@ -53,9 +49,6 @@ SLOWER: Mapping[str, int] = MappingProxyType(
 SHOWN = "service_time_p99_ms"
 """Shown and not gated: the 99th percentile of half a second is set by a few requests."""
 
-SHORT_WORK = "short_work_us"
-"""The column that tells how fast the servers' CPU was in a Slice."""
-
 
 @dataclass(frozen=True, slots=True)
 class Slot:
@@ -68,11 +61,6 @@ class Slot:
     failures: int
     codes: tuple[str, ...]
     values: Row
-
-    def number(self, metric: str) -> float | None:
-        """None where it was not measured, or is zero, of which there is no logarithm."""
-        value = self.values.get(metric)
-        return float(value) if isinstance(value, int | float) and value > 0 else None
 
 
 Rounds = Mapping[int, tuple[Slot, ...]]
@@ -138,33 +126,17 @@ def paired(base: Rounds, candidate: Rounds, metric: str, slope: float = 0.0) -> 
 def slopes(cells: Iterable[tuple[Rounds, Rounds]]) -> dict[str, float]:
     """By metric, how the sides' differences within a Turn follow those of the short work; cells:
     base and candidate of each cell of a stack. 0 where there is no such work."""
-    pairs = [
-        (before, after)
+    blocks = [
+        tuple(_by_turn(base[number], candidate[number]))
         for base, candidate in cells
         for number in base.keys() & candidate.keys()
-        for before, after in _by_turn(base[number], candidate[number])
     ]
-    return {metric: _slope(pairs, metric) for metric in (*SLOWER, SHOWN)}
+    return {metric: short_work.slope(blocks, metric) for metric in (*SLOWER, SHOWN)}
 
 
-def _by_turn(base: Sequence[Slot], candidate: Sequence[Slot]) -> Iterator[tuple[Slot, Slot]]:
-    others = {slot.slot: slot for slot in candidate}
-    return ((slot, others[slot.slot]) for slot in base if slot.slot in others)
-
-
-def _slope(pairs: Iterable[tuple[Slot, Slot]], metric: str) -> float:
-    products = squares = 0.0
-    for pair in pairs:
-        value, work = _grown(pair, metric), _grown(pair, SHORT_WORK)
-        if value is not None and work is not None:
-            products += value * work
-            squares += work * work
-    return products / squares if squares else 0.0
-
-
-def _grown(pair: tuple[Slot, Slot], column: str) -> float | None:
-    before, after = (slot.number(column) for slot in pair)
-    return None if before is None or after is None else math.log(after / before)
+def _by_turn(base: Sequence[Slot], candidate: Sequence[Slot]) -> Iterator[tuple[Row, Row]]:
+    others = {slot.slot: slot.values for slot in candidate}
+    return ((slot.values, others[slot.slot]) for slot in base if slot.slot in others)
 
 
 def _difference(base: Mapping[int, float], candidate: Mapping[int, float], metric: str) -> float:
@@ -181,12 +153,8 @@ def read_at(metric: str) -> float:
 
 def _logs(slots: Sequence[Slot], metric: str, slope: float = 0.0) -> dict[int, float]:
     """By slot; without those that lack the metric, or the work where there is a slope."""
-    found = {}
-    for slot in slots:
-        value, work = slot.number(metric), slot.number(SHORT_WORK) if slope else 1.0
-        if value is not None and work is not None:
-            found[slot.slot] = math.log(value) - slope * math.log(work)
-    return found
+    logs = {slot.slot: short_work.freed(slot.values, metric, slope) for slot in slots}
+    return {slot: log for slot, log in logs.items() if log is not None}
 
 
 def level(slots: Sequence[Slot], metric: str) -> float | None:

@@ -4,6 +4,16 @@ from __future__ import annotations
 
 from loopbench.results.schema.columns import count, flag, key, number, ordinal, table
 
+SHORT_WORK = number(
+    "short_work_us",
+    "us",
+    "a short piece of fixed work on the servers' CPU, done every 2 ms meanwhile, by the mean of "
+    "its speeds: how fast that CPU was; blank where servers have more than one, of open loops and "
+    "of one user, and in older folders",
+    later=True,
+)
+"""Of any table with a row a Slice."""
+
 SLICES = table(
     "slices",
     "A row a Slice: one visit of the load to one server while the servers of all stacks of the "
@@ -53,6 +63,7 @@ SLICES = table(
         "a fixed piece of work on the server's CPU, the mean of just before and just after: how "
         "fast that CPU was; blank where nothing could be pinned to it",
     ),
+    SHORT_WORK,
     number(
         "parked_cpu_share",
         "",

@@ -37,13 +37,14 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
-from itertools import pairwise
+from itertools import chain, pairwise
 from types import MappingProxyType
 
 from loopbench.results.grouping import grouped
 from loopbench.results.schema import Row
+from loopbench.results.stats.intervals import short_work
 from loopbench.results.stats.intervals.blocks import BlockEstimate
 from loopbench.results.stats.intervals.location import special
 
@@ -52,6 +53,9 @@ FAST = 0.25
 
 MIDDLE = 0.5
 """Where the ratios within Turns are read: either side of them may be the disturbed one."""
+
+Block = tuple[Sequence[Row], Sequence[Row]]
+"""Rows of slices.csv of a Run, and of its reference in the same Block."""
 
 METRICS: Mapping[str, str] = MappingProxyType(
     {
@@ -84,16 +88,37 @@ def _completed(row: Row) -> Row:
     return {**row, "response_time_p50_ms": row["service_time_p50_ms"]}
 
 
+def block_estimates(blocks: Sequence[Block], metric: str) -> tuple[BlockEstimate | None, ...]:
+    """Of all Blocks of a stack and its reference, in this order, freed from the speed of the
+    servers' CPU by the slope that they have in common; see `block_estimate`."""
+    follows = short_work.slope(map(_by_turn, blocks), metric)
+    return tuple(block_estimate(*block, metric, follows=follows) for block in blocks)
+
+
+def _by_turn(block: Block) -> Iterator[tuple[Row, Row]]:
+    run, reference = ({row["turn"]: row for row in rows if _counts(row)} for rows in block)
+    return ((reference[turn], run[turn]) for turn in run.keys() & reference.keys())
+
+
 def block_estimate(
-    run: Sequence[Row], reference: Sequence[Row], metric: str, share: float | None = None
+    run: Sequence[Row],
+    reference: Sequence[Row],
+    metric: str,
+    share: float | None = None,
+    *,
+    follows: float = 0.0,
 ) -> BlockEstimate | None:
     """One Run over its reference in the same Block; None where either has too few good Slices.
 
     metric: a column of slices.csv. share: below which share of its Slices a stack is read where it
-    is read apart; at the undisturbed end without one. A Slice with a failure, without a value, or
-    with the probe's cost in it is left out.
+    is read apart; at the undisturbed end without one. follows: how the logarithm of the metric
+    follows that of the short work; a Block without any is read as it is. A Slice with a failure,
+    without a value, or with the probe's cost in it is left out.
     """
-    values, others = (_logarithms(rows, metric) for rows in (run, reference))
+    told = any(row.get(short_work.COLUMN) for row in chain(run, reference))
+    values, others = (
+        _logarithms(rows, metric, follows if told else 0.0) for rows in (run, reference)
+    )
     n = min(len(values), len(others))
     if n < LEAST_TURNS:
         return None
@@ -137,16 +162,17 @@ def undisturbed(metric: str) -> float:
     return 1 - FAST if metric in RATES else FAST
 
 
-def _logarithms(rows: Sequence[Row], metric: str) -> dict[int, float]:
+def _logarithms(rows: Sequence[Row], metric: str, follows: float) -> dict[int, float]:
     """By Turn."""
     return {
-        int(str(row["turn"])): math.log(value)
+        int(str(row["turn"])): logarithm
         for row in rows
-        if isinstance(value := row[metric], int | float)
-        and value > 0
-        and not row["failures"]
-        and not row.get("watched")
+        if _counts(row) and (logarithm := short_work.freed(row, metric, follows)) is not None
     }
+
+
+def _counts(row: Row) -> bool:
+    return not row["failures"] and not row.get("watched")
 
 
 def quantile_of(values: Iterable[float], share: float) -> float:

@@ -264,18 +264,22 @@ def sliced_ratios(folder: Folder, to: str) -> dict[tuple[Cell, str], Ratio]:
     """Ratios of Runs that were measured in Slices, by their Turns; see `stats.intervals.slices`."""
     rows = slices.by_run(folder.slices)
     references = {(run.round, run.scenario): run for run in folder.runs if run.stack == to}
-    estimates: defaultdict[tuple[Cell, str], list[blocks.BlockEstimate]] = defaultdict(list)
+    measured: defaultdict[tuple[str, str], list[tuple[Cell, slices.Block]]] = defaultdict(list)
     for run in folder.runs:
         reference = references.get((run.round, run.scenario))
         if reference is None or run.stack == to or not rows.get(run.run_id):
             continue
         pair = rows[run.run_id], rows.get(reference.run_id, ())
-        for metric, column in slices.METRICS.items():
-            if run.number(metric) is None or reference.number(metric) is None:
-                continue  # what was cut short has no figures
-            estimate = slices.block_estimate(*pair, column)
+        for metric in slices.METRICS:
+            if run.number(metric) is not None and reference.number(metric) is not None:
+                measured[run.stack, metric].append((run.cell, pair))  # not what was cut short
+    estimates: defaultdict[tuple[Cell, str], list[blocks.BlockEstimate]] = defaultdict(list)
+    for (_, metric), of_stack in measured.items():
+        cells, of_blocks = zip(*of_stack, strict=True)
+        made = slices.block_estimates(of_blocks, slices.METRICS[metric])
+        for cell, estimate in zip(cells, made, strict=True):
             if estimate is not None:
-                estimates[run.cell, metric].append(estimate)
+                estimates[cell, metric].append(estimate)
     priors = _priors(estimates)
     sequential = folder.plan.sequential
     found = {

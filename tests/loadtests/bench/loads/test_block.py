@@ -92,20 +92,22 @@ def test_each_server_is_visited_once_a_turn(generator: Generator) -> None:
 
 @needs_proc
 def test_the_short_work_is_done_in_measured_windows_on_one_cpu(generator: Generator) -> None:
-    """Where it is asked for; not while the probe watches, nor in an open loop, nor where the
-    servers have no CPU of their own."""
+    """Not while the probe watches, nor in an open loop, nor for one user, nor where the servers
+    have no CPU of their own."""
     cpu = frozenset({max(os.sched_getaffinity(0))})
-    asked = replace(PLAN, short_work=True, cpus=CpuPlan(cpu, None, ()))
-    pinned = [contender("one", cpus=cpu)]
-    loads = (Load("main", CASES["async"], Open(400.0, 8)),)
-    in_open = [replace(pinned[0], scenario=replace(SCENARIO, loads=loads))]
-    for contenders, plan, done in (
-        (pinned, asked, [True] * TURNS + [False]),
-        (pinned, replace(asked, short_work=False), [False] * (TURNS + 1)),
-        (pinned, replace(asked, cpus=CpuPlan(None, None, ())), [False] * (TURNS + 1)),
-        (in_open, asked, [False] * (TURNS + 1)),
+    on_one = replace(PLAN, cpus=CpuPlan(cpu, None, ()))
+    pinned = contender("one", cpus=cpu)
+    in_open, for_one = (
+        replace(pinned, scenario=replace(SCENARIO, loads=(Load("main", CASES["async"], model),)))
+        for model in (Open(400.0, 8), Closed(1))
+    )
+    for one, plan, done in (
+        (pinned, on_one, [True] * TURNS + [False]),
+        (pinned, PLAN, [False] * (TURNS + 1)),
+        (in_open, on_one, [False] * (TURNS + 1)),
+        (for_one, on_one, [False] * (TURNS + 1)),
     ):
-        (result,) = measure_in_slices(contenders, generator, plan)
+        (result,) = measure_in_slices([one], generator, plan)
         told = [one.result.short_work_us for one in result.slices]
         assert [us is not None for us in told] == done
         assert all(us is None or 0 < us < 1e6 * SLICE_S for us in told)
@@ -153,7 +155,7 @@ def test_what_an_open_loop_could_not_send_in_time_has_failed(generator: Generato
     load = Load("main", CASES["async"], Open(400.0, 4))
     with server_process("asyncio") as server:
         target = Target("one", server.host, server.port, (server.pid,), load)
-        generator.open_block(BlockSpec((target,), (), 5.0, 0.3, seed=1, short_work=False), 5.0)
+        generator.open_block(BlockSpec((target,), (), 5.0, 0.3, seed=1), 5.0)
         os.kill(server.pid, signal.SIGSTOP)
         try:
             stopped = generator.slice("one", SLICE_S, Phase.MEASURED, bound_s=10.0)

@@ -12,7 +12,6 @@ import pytest
 
 from loopbench.results.regression import evidence
 from loopbench.results.regression.layers.slices import (
-    SHORT_WORK,
     SHOWN,
     SLOWER,
     Rounds,
@@ -24,6 +23,7 @@ from loopbench.results.regression.layers.slices import (
 )
 from loopbench.results.schema import SLOTS, Row
 from loopbench.results.schema.regression import Layer
+from loopbench.results.stats.intervals.short_work import COLUMN
 from tests.results.regression.tables import Plan, slot_row, write
 
 ROUNDS, TURNS, SLOWDOWN = 5, 6, 1.03
@@ -45,7 +45,7 @@ def _rows(side: str, follows: float, *, told: bool = True, turns: int = TURNS) -
             slow = math.exp(rng.normal(0, 0.3))
             for metric in METRICS:
                 made[metric] = float(str(made[metric])) * (slower * slow**follows) ** POWER[metric]
-            yield {**made, SHORT_WORK: 20.0 * slow if told else None}
+            yield {**made, COLUMN: 20.0 * slow if told else None}
 
 
 def _sides(follows: float, **how: object) -> tuple[Rounds, Rounds]:
@@ -121,14 +121,14 @@ def test_folders_from_before_the_work_are_read(tmp_path: Path) -> None:
     table = tmp_path / SLOTS.filename
     with table.open(newline="", encoding="utf-8") as handle:
         written = list(csv.DictReader(handle))
-    older = [name for name in SLOTS.names if name != SHORT_WORK]
+    older = [name for name in SLOTS.names if name != COLUMN]
     with table.open("w", newline="", encoding="utf-8") as handle:
         writer = csv.DictWriter(handle, older, extrasaction="ignore")
         writer.writeheader()
         writer.writerows(written)
     base, candidate = evidence.read(tmp_path).rows(Layer.TIME)
     assert len(base) == len(candidate) == 16
-    assert {row[SHORT_WORK] for row in (*base, *candidate)} == {None}
+    assert {row[COLUMN] for row in (*base, *candidate)} == {None}
 
 
 def test_people_see_the_undisturbed_end() -> None:

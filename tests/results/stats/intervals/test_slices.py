@@ -124,3 +124,58 @@ def test_what_failed_or_is_missing_is_left_out() -> None:
     assert found.n == 4
     assert math.exp(found.value) == pytest.approx(2.0)
     assert slices.block_estimate(run, rows([1, 1, 1, None]), "throughput_rps") is None
+
+
+def on_changing_cpu(slow: Sequence[float], took: float, *, told: bool = True) -> tuple[Row, ...]:
+    """Slices of a stack whose requests take as long, on a CPU that is so many times as slow as
+    told by the work."""
+    return tuple(
+        {
+            "turn": turn,
+            "throughput_rps": 1 / (took * times),
+            "cpu_us_per_request": took * times,
+            "failures": 0,
+            "short_work_us": 20 * times if told else None,
+        }
+        for turn, times in enumerate(slow, start=1)
+    )
+
+
+CHANGING = [1.0, 1.5, 1.1, 0.9, 1.3, 1.0], [1.4, 0.9, 1.0, 1.2, 1.0, 1.1]
+
+
+@pytest.mark.parametrize(("metric", "ratio"), [("throughput_rps", 0.5), ("cpu_us_per_request", 2)])
+def test_the_speed_of_the_cpu_drops_out_where_the_short_work_tells_it(
+    metric: str, ratio: float
+) -> None:
+    """Exactly, where the figure follows the work; a Block of the same stack without such work is
+    read as it is."""
+    told, untold = (
+        (
+            on_changing_cpu(CHANGING[0], 2.0, told=told),
+            on_changing_cpu(CHANGING[1], 1.0, told=told),
+        )
+        for told in (True, False)
+    )
+    one, other = slices.block_estimates([told, untold], metric)
+    assert one is not None
+    assert math.exp(one.value) == pytest.approx(ratio)
+    assert one.error == pytest.approx(0.0, abs=1e-9)
+    assert other == slices.block_estimate(*untold, metric)
+    assert other is not None
+    assert other.error > 0.05
+
+
+def test_a_slice_that_does_not_count_says_nothing_of_the_slope() -> None:
+    """One that failed, and one in which the probe watched, whose figures follow nothing."""
+    run, reference = (on_changing_cpu(of, took) for of, took in zip(CHANGING, (2, 1), strict=True))
+    wild = {"throughput_rps": 1e-3, "cpu_us_per_request": 1e6, "short_work_us": 40.0}
+    failed = {**run[0], **wild, "turn": 7, "failures": 1}
+    watched = {**run[0], **wild, "turn": 8, "watched": True}
+    there = tuple({**reference[0], "turn": turn} for turn in (7, 8))
+    (found,) = slices.block_estimates(
+        [((*run, failed, watched), (*reference, *there))], "cpu_us_per_request"
+    )
+    assert found is not None
+    # The reference has two Slices more, which are as the work says, too.
+    assert math.exp(found.value) == pytest.approx(2.0)
