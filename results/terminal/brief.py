@@ -1,7 +1,7 @@
 """The short table: a line a scenario and contender, which one reads in half a minute.
 
-Each line has the one figure that answers the scenario, of the reference and of the contender,
-their ratio with its 95 % interval, the ratio of CPU time a request, and a verdict in words.
+Each line has a figure that answers the scenario, of the reference and of the contender, their ratio
+with its 95 % interval, the ratio of CPU time a request, and a verdict in words.
 Everything else that was measured is in the long table (`show --wide`).
 """
 
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from loopbench.results.folder.folder import Folder, planned
 from loopbench.results.schema import Row
@@ -47,14 +47,15 @@ _NOTHING = "–"
 WIDTH = 100
 """A note takes no more columns."""
 
-ANSWERS: Mapping[str, str] = {
-    LoadKind.OPEN: "response_time_p99_ms",
-    LoadKind.PUSHED: "service_time_p99_ms",
-    LoadKind.BROADCAST: "service_time_p99_ms",
-    LoadKind.IDLE: "rss_peak_bytes",
-    LoadKind.SLOW: "rss_peak_bytes",
+ANSWERS: Mapping[str, tuple[str, ...]] = {
+    LoadKind.OPEN: ("response_time_p50_ms", "response_time_p99_ms"),
+    LoadKind.PUSHED: ("service_time_p99_ms",),
+    LoadKind.BROADCAST: ("service_time_p99_ms",),
+    LoadKind.IDLE: ("rss_peak_bytes",),
+    LoadKind.SLOW: ("rss_peak_bytes",),
 }
-"""The figure that a load of a kind is asked for; of all others it is the throughput."""
+"""The figures that a load of a kind is asked for; of all others it is the throughput. In an open
+loop the median is known several times as well as the 99th percentile, after as many Rounds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,24 +122,18 @@ def _measured(folder: Folder, summaries: Summaries, found: tuple[Note, ...]) -> 
     for where, models in load_models(folder).items():
         if not summaries.facts[where].measured:
             continue
-        metric = ANSWERS.get(models[-1], "throughput_rps")
-        of_kind = (one for one in formatting.SHOWN if models[-1] in one.models)
-        shown = next((one for one in of_kind if one.metric == metric), None)
-        measure = formatting.label(metric, shown.label if shown else None)
+        first, *others = ANSWERS.get(models[-1], ("throughput_rps",))
         title = summaries.names[where]
         for stack in contenders:
             cells = [(one, *where) for one in (summaries.reference or stack, stack)]
-            line = _line(
-                metric,
-                measure,
-                title,
-                cells,
-                summaries,
-                found,
-                expected=planned(folder.plan, stack, where[0]),
-            )
-            if line is not None:
-                lines.append(line)
+            expected = planned(folder.plan, stack, where[0])
+            line = _line(first, models[-1], title, cells, summaries, found, expected=expected)
+            if line is None:
+                continue
+            lines.append(line)
+            for metric in others:
+                more = _line(metric, models[-1], title, cells, summaries, found, expected=False)
+                lines += [] if more is None else [replace(more, cpu="")]
     order = {line.measure: None for line in lines}
     for measure in order:
         yield from (line for line in lines if line.measure == measure)
@@ -146,7 +141,7 @@ def _measured(folder: Folder, summaries: Summaries, found: tuple[Note, ...]) -> 
 
 def _line(
     metric: str,
-    measure: str,
+    kind: str,
     title: str,
     cells: list[Cell],
     summaries: Summaries,
@@ -154,6 +149,9 @@ def _line(
     *,
     expected: bool,
 ) -> Line | None:
+    of_kind = (one for one in formatting.SHOWN if kind in one.models)
+    shown = next((one for one in of_kind if one.metric == metric), None)
+    measure = formatting.label(metric, shown.label if shown else None)
     base, one = (summaries.get(cell, metric) for cell in cells)
     if one is None and (base is None or cells[0] == cells[1] or not expected):
         return None
