@@ -18,6 +18,8 @@ heaps differ. What would make equal processes differ is kept out:
 - the clock of the day stands still (`callgrind.counting`): with each second a server would write
   its Date header anew, which is worth some 14,000 instructions on aiohttp, and lies in one window
   or another;
+- CPython's cache of attributes finds a name or searches classes for it, as names happen to lie in
+  memory. What is spent on searching is told apart (`callgrind.TYPE_LOOKUP`);
 - a server may work without being asked: uvicorn wakes ten times a second, at 62,000 instructions a
   time, so that a window would count the more the longer it lasts. It is counted while nobody asks
   it, and as many of its timers as a window had are taken off (`Idle`).
@@ -40,7 +42,7 @@ from typing import TypeVar
 
 from loopbench.loadtests.errors import HarnessError
 from loopbench.loadtests.observe import raw_request
-from loopbench.loadtests.observe.callgrind import Counter, calls, total
+from loopbench.loadtests.observe.callgrind import Counter, calls, searching, total
 from loopbench.loadtests.observe.patience import Patience
 from loopbench.servers.contract.http import Case
 from loopbench.servers.settings import Settings
@@ -94,26 +96,43 @@ _IDLE = 5_000
 
 
 @dataclass(frozen=True, slots=True)
+class RequestCount:
+    """Instructions of a request. searching: those that CPython spent on searching classes for what
+    was not in its cache, which `instructions` leaves out; None where the interpreter does not name
+    the function that does it, so that they are among `instructions`."""
+
+    instructions: float
+    searching: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class Count:
-    """A window: how many requests it had, what they took in all, how many timers asyncio set, and
-    how long it lasted."""
+    """A window: how many requests it had, what they took in all, what of that was searching
+    (None: not known), how many timers asyncio set, and how long it lasted."""
 
     requests: int
     instructions: int
+    searching: int | None
     timers: int
     lasted_s: float
 
-    def per_request(self, idle: Idle) -> float:
+    def per_request(self, idle: Idle) -> RequestCount:
         """Without what the server does besides answering."""
-        return (self.instructions - idle.share_of(self)) / self.requests
+        seconds = idle.seconds_in(self)
+        instructions = (self.instructions - seconds * idle.instructions) / self.requests
+        if self.searching is None:
+            return RequestCount(instructions, None)
+        searched = (self.searching - seconds * idle.searching) / self.requests
+        return RequestCount(instructions - searched, searched)
 
 
 @dataclass(frozen=True, slots=True)
 class Idle:
-    """What a server does while nobody asks it: instructions of a second, and how many timers
-    asyncio sets in it, of which none may be known."""
+    """What a server does while nobody asks it: instructions of a second, what of them was
+    searching, and how many timers asyncio sets in it, of which none may be known."""
 
     instructions: int
+    searching: int
     timers: int
 
     @property
@@ -121,8 +140,8 @@ class Idle:
         """Whether that is something."""
         return self.instructions > _IDLE
 
-    def share_of(self, count: Count) -> float:
-        """Instructions of such work within a window.
+    def seconds_in(self, count: Count) -> float:
+        """How many such seconds' work a window has.
 
         By the timers that were set beside those of the requests, of which each sets as many; on a
         busy machine they come later than by the clock. By the clock where they are not known.
@@ -131,13 +150,13 @@ class Idle:
             return 0.0
         seconds = count.lasted_s / _IDLE_S
         if not self.timers:
-            return self.instructions * seconds
+            return seconds
         of_each = round((count.timers - self.timers * seconds) / count.requests)
         own = max(0, count.timers - max(0, of_each) * count.requests)
-        return self.instructions / self.timers * own
+        return own / self.timers
 
 
-NOT_ASKED = Idle(0, 0)
+NOT_ASKED = Idle(0, 0, 0)
 """Of a server that ended before it could be asked: its counts stand as they were taken."""
 
 
@@ -147,7 +166,7 @@ class WrongAnswer(HarnessError):
 
 def counted(
     counter: Counter, cases: Mapping[str, Case], requests: int, patience: Patience
-) -> Iterator[tuple[str, float]]:
+) -> Iterator[tuple[str, RequestCount]]:
     """Instructions of a request of every case, each counted once, one after another.
 
     Raises HarnessError.
@@ -169,7 +188,8 @@ def idle_work(counter: Counter) -> Idle:
 
 def _idle_second(counter: Counter) -> Idle:
     dump = counter.dump(lambda: time.sleep(_IDLE_S)).read_text()
-    return Idle(total(dump), calls(dump, _SET_A_TIMER))
+    # Whether the interpreter names what searches, its windows say; a second may be without any.
+    return Idle(total(dump), searching(dump) or 0, calls(dump, _SET_A_TIMER))
 
 
 def taken_of_all(
@@ -265,7 +285,8 @@ class Sender:
             lasted_s = self.send(connection, requests)
 
         dump = self._counter.dump(work).read_text()
-        return Count(requests, total(dump), calls(dump, _SET_A_TIMER), lasted_s)
+        timers = calls(dump, _SET_A_TIMER)
+        return Count(requests, total(dump), searching(dump), timers, lasted_s)
 
     def dump(self, connection: socket, requests: int) -> Path:
         """What callgrind writes down of so many; see Counter.dump."""

@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from loopbench.loadtests.observe.callgrind import Counter, below, counting, total
+from loopbench.loadtests.observe.callgrind import TYPE_LOOKUP, Counter, below, counting, total
 from loopbench.loadtests.observe.patience import Patience
 from loopbench.loadtests.observe.request_counts import SETTINGS, Sender, taken_of_all
 from loopbench.loadtests.selfcheck.verdict import Verdict
@@ -29,13 +29,6 @@ REQUESTS = 100
 PAIRS = 12
 """Processes of each kind. A kind's processes differ by their hash seeds, and so in how their sets
 and dicts are laid out; those of a pair have the same seed."""
-
-TYPE_LOOKUP = ("_PyType_Lookup", "_PyType_LookupRef")
-"""The C functions with which CPython finds an attribute of a class. They look into a cache, and
-call others only for what is not there. A place in that cache follows from the name's address, so
-that two names may share one and push each other out at each request, or may not, as memory happened
-to be laid out (Objects/typeobject.c, MCACHE_HASH_METHOD). A search takes 200 to 300 instructions:
-what a process spends so is no cost of the probe, and is left out of what it adds."""
 
 _T = 2.201
 """Student's t for a 95 % interval of the mean of PAIRS values."""

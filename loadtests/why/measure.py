@@ -33,6 +33,7 @@ from loopbench.loadtests.observe.patience import Patience
 from loopbench.loadtests.observe.request_counts import (
     REQUESTS,
     SETTINGS,
+    RequestCount,
     counted,
     taken_of_all,
 )
@@ -148,7 +149,7 @@ class Measured:
     subject: Subject
     versions: Mapping[str, str]
     profiles: Mapping[str, Profiled]
-    plain: Mapping[str, tuple[float, ...]]
+    plain: Mapping[str, tuple[RequestCount, ...]]
 
 
 def measure(
@@ -166,7 +167,7 @@ def measure(
             say(f"{subject.stack.name}: counted by function")
             return repeat
 
-        def plain(subject: Subject) -> dict[str, float]:
+        def plain(subject: Subject) -> dict[str, RequestCount]:
             counts = _plain(subject, plan, patience)
             say(f"{subject.stack.name}: counted plainly")
             return counts
@@ -277,7 +278,7 @@ def _symbols(counter: Counter, plan: Plan) -> AbstractContextManager[Path | None
     return perf_map.of_process(counter.server.pid, plan.python) if plan.named else nullcontext()
 
 
-def _plain(subject: Subject, plan: Plan, patience: Patience) -> dict[str, float]:
+def _plain(subject: Subject, plan: Plan, patience: Patience) -> dict[str, RequestCount]:
     with counting(
         subject.stack, SETTINGS, python=plan.python, root=plan.root, still=True
     ) as counter:
@@ -308,7 +309,7 @@ def _parsers() -> Iterator[ProcessPoolExecutor]:
 def _gathered(
     subject: Subject,
     repeats: Sequence[_Repeat],
-    plain: Sequence[Mapping[str, float]],
+    plain: Sequence[Mapping[str, RequestCount]],
 ) -> Measured:
     profiles = {}
     for name in subject.cases:

@@ -56,7 +56,8 @@ def write(
 def _totals(measured: Measured, plan: Plan, python: Interpreter) -> Iterator[Row]:
     versions = ", ".join(f"{name} {version}" for name, version in measured.versions.items())
     for case, profiled in measured.profiles.items():
-        plain = measured.plain[case]
+        plain = [count.instructions for count in measured.plain[case]]
+        searching = [count.searching for count in measured.plain[case]]
         yield {
             **_where(measured, case),
             "python": python.version,
@@ -68,9 +69,16 @@ def _totals(measured: Measured, plan: Plan, python: Interpreter) -> Iterator[Row
             "plain_instructions": statistics.mean(plain) if plain else None,
             "plain_spread": spread(plain),
             "plain_repeats": len(plain),
+            "plain_searching": _mean(searching),
             "counterpart": measured.subject.counterpart,
             "versions": versions,
         }
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    """None where there are none, or one is not known."""
+    known = [value for value in values if value is not None]
+    return statistics.mean(known) if known and len(known) == len(values) else None
 
 
 def _costs(measured: Measured) -> Iterator[Row]:

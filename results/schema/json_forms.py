@@ -225,7 +225,7 @@ WHY = form(
         count("repeats", "counts, each in a fresh process", required=True),
         number("instructions", "1", "a request, trampolines included", required=True),
         number("spread", "1", "range of the counts, as a share of the least"),
-        number("plain_instructions", "1", "the same without trampolines"),
+        number("plain_instructions", "1", "as in cost_totals.csv"),
         key("versions", "the stack's packages; blank: not known"),
     ),
     objects(

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from loopbench.results.schema.columns import (
+    Row,
     Table,
     count,
     flag,
@@ -138,7 +139,20 @@ INSTRUCTIONS = table(
     key("route", "name of the contract's case that was asked"),
     ordinal("repeat", "which count, from 1"),
     count("requests", "requests in this count", required=True),
-    number("instructions", "1", "instructions a request", required=True),
+    number(
+        "instructions",
+        "1",
+        "instructions a request, without `searching`; where that is blank, with it",
+        required=True,
+    ),
+    number(
+        "searching",
+        "1",
+        "instructions a request that CPython spent on searching classes for names that were not in "
+        "its cache, which follows from where the names lie in memory; blank: counted before this "
+        "was told apart, or by an interpreter that does not name the function",
+        later=True,
+    ),
 )
 
 UNCOUNTED = table(
@@ -296,6 +310,28 @@ def spread(counts: Sequence[float]) -> float:
     ordered = sorted(counts)
     ranges = [last - first for first, last in zip(ordered, ordered[kept - 1 :], strict=False)]
     return min(ranges) / median(counts)
+
+
+def by_searching(
+    base: Sequence[Row], candidate: Sequence[Row]
+) -> tuple[list[float], list[float]] | None:
+    """The counts of a route on both sides as they were if these differed in searching classes
+    alone: what each spent so, on top of the base's median instructions. What has grown then is
+    searching, as a share of the request. None where it is not known of every count.
+
+    A growth of this kind may come from where names lie in memory, in all counts of a side alike.
+    """
+    from statistics import median
+
+    known = [
+        [float(n) for row in rows if isinstance(n := row["searching"], int | float)]
+        for rows in (base, candidate)
+    ]
+    if not base or len(known[0]) < len(base) or len(known[1]) < len(candidate):
+        return None
+    common = median(float(n) for row in base if isinstance(n := row["instructions"], int | float))
+    before, after = ([common + one for one in values] for values in known)
+    return before, after
 
 
 def overlapping(base: Sequence[float], candidate: Sequence[float]) -> bool:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import statistics
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from loopbench.loadtests.errors import HarnessError
@@ -32,6 +32,7 @@ from loopbench.results.schema import Row
 from loopbench.results.schema.regression import (
     GROWTH,
     SPREADS,
+    by_searching,
     overlapping,
     settled,
     spread,
@@ -125,13 +126,15 @@ class _Taken:
     count: Count
 
     def row(self, side: Side, idle: Idle) -> Row:
+        count = self.count.per_request(idle)
         return {
             "side": str(side.role),
             "stack": self.stack,
             "route": self.route,
             "repeat": self.repeat,
             "requests": self.count.requests,
-            "instructions": self.count.per_request(idle),
+            "instructions": count.instructions,
+            "searching": count.searching,
         }
 
 
@@ -155,18 +158,38 @@ def _processes(
 
 def in_doubt(base: Iterable[Row], candidate: Iterable[Row]) -> tuple[Route, ...]:
     """The routes of which the repeats do not say whether they grew."""
-    before, after = repeats(base), repeats(candidate)
-    return tuple(key for key in before if key in after and _doubtful(before[key], after[key]))
+    before, after = _by_route(base), _by_route(candidate)
+    return tuple(
+        key
+        for key in before
+        if key in after and any(_doubtful(*pair) for pair in _figures(before[key], after[key]))
+    )
+
+
+def _figures(
+    base: Sequence[Row], candidate: Sequence[Row]
+) -> Iterator[tuple[list[float], list[float]]]:
+    """What may have grown of a route: instructions, and searches of classes where known."""
+    yield _counts(base), _counts(candidate)
+    searching = by_searching(base, candidate)
+    if searching is not None:
+        yield searching
 
 
 def repeats(rows: Iterable[Row]) -> dict[Route, list[float]]:
     """The counts of one side, by route."""
-    found: defaultdict[Route, list[float]] = defaultdict(list)
+    return {route: _counts(each) for route, each in _by_route(rows).items()}
+
+
+def _by_route(rows: Iterable[Row]) -> dict[Route, list[Row]]:
+    found: defaultdict[Route, list[Row]] = defaultdict(list)
     for row in rows:
-        value = row["instructions"]
-        assert isinstance(value, int | float)  # required, so there
-        found[str(row["stack"]), str(row["route"])].append(float(value))
+        found[str(row["stack"]), str(row["route"])].append(row)
     return dict(found)
+
+
+def _counts(rows: Iterable[Row]) -> list[float]:
+    return [float(value) for row in rows if isinstance(value := row["instructions"], int | float)]
 
 
 def _doubtful(before: list[float], after: list[float]) -> bool:

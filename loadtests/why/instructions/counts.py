@@ -14,7 +14,12 @@ from pathlib import Path
 
 from loopbench.loadtests.observe.callgrind import counting
 from loopbench.loadtests.observe.patience import Patience
-from loopbench.loadtests.observe.request_counts import REPEATS, SETTINGS, counted
+from loopbench.loadtests.observe.request_counts import (
+    REPEATS,
+    SETTINGS,
+    RequestCount,
+    counted,
+)
 from loopbench.results.schema import COUNTS, Dispatch, Row, TableWriter
 from loopbench.servers.contract.cases import CASES
 from loopbench.servers.contract.routes import LAYERS, route_of
@@ -29,12 +34,23 @@ class Count:
     stack: str
     case: str
     requests: int
-    values: tuple[float, ...]
+    counts: tuple[RequestCount, ...]
+
+    @property
+    def values(self) -> tuple[float, ...]:
+        """Without searches of classes, where these are known."""
+        return tuple(count.instructions for count in self.counts)
 
     @property
     def median(self) -> float:
         """Over the repeats."""
         return statistics.median(self.values)
+
+    @property
+    def searching(self) -> float | None:
+        """Spent on searching classes: the median over the repeats; None where it is not known."""
+        known = [count.searching for count in self.counts if count.searching is not None]
+        return statistics.median(known) if len(known) == len(self.counts) else None
 
     @property
     def spread(self) -> float | None:
@@ -53,6 +69,7 @@ class Count:
             "repeats": len(self.values),
             "instructions": self.median,
             "spread": self.spread,
+            "searching": self.searching,
         }
 
 
@@ -86,19 +103,27 @@ def _of(
 ) -> Iterator[Count]:
     """A fresh server for each repeat counts all Cases, those that work in threads last."""
     ordered = {name: CASES[name] for name in sorted(cases, key=in_thread)}
-    values: dict[str, list[float]] = {name: [] for name in cases}
+    taken: dict[str, list[RequestCount]] = {name: [] for name in cases}
     for _ in range(repeats):
         with counting(stack, SETTINGS, still=True, begun=False, variables=variables) as counter:
-            for name, instructions in counted(counter, ordered, requests, Patience()):
-                values[name].append(instructions)
+            for name, one in counted(counter, ordered, requests, Patience()):
+                taken[name].append(one)
     for name in cases:
-        one = Count(stack, name, requests, tuple(values[name]))
-        spread = "" if one.spread is None else f", spread {one.spread:.2%}"
-        say(
-            f"{stack} {name}: {one.median:,.0f} instructions a request "
-            f"(median of {repeats} x {requests} requests{spread})"
-        )
-        yield one
+        found = Count(stack, name, requests, tuple(taken[name]))
+        say(_line(found))
+        yield found
+
+
+def _line(count: Count) -> str:
+    """For a person."""
+    spread = "" if count.spread is None else f", spread {count.spread:.2%}"
+    searching = count.searching
+    beside = "those included" if searching is None else f"and {searching:,.0f}"
+    return (
+        f"{count.stack} {count.case}: {count.median:,.0f} instructions a request "
+        f"(median of {len(count.counts)} x {count.requests} requests{spread}), "
+        f"{beside} for searching classes"
+    )
 
 
 def in_thread(case: str) -> bool:

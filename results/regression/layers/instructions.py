@@ -6,6 +6,10 @@ by. A change is called at the setting (1 %), and never on less than ten times th
 only where the counts of the sides do not overlap. Where that decides, the measuring half has
 counted the stack again, up to six times in all.
 
+Instructions are without those that CPython spent on searching classes, which follow from where
+names lie in memory. They are held to the same rules by themselves, as a share of the request: a
+finding of its own is made where they have grown by that much, more than chance was seen to do.
+
 Against a baseline from another occasion instructions say something only where interpreter, C
 library, CPU features and packages are the same; otherwise nothing is compared, and that is said.
 """
@@ -14,7 +18,8 @@ from __future__ import annotations
 
 import statistics
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 
 from loopbench.results.regression.evidence import Evidence, by_subject, unmeasured
 from loopbench.results.regression.finding import EVERY, Finding, Settings, Verdict, percent, signed
@@ -22,6 +27,7 @@ from loopbench.results.schema import Row
 from loopbench.results.schema.regression import (
     SPREADS,
     Layer,
+    by_searching,
     overlapping,
     settled,
     spread,
@@ -30,11 +36,12 @@ from loopbench.results.schema.regression import (
 )
 
 METRIC = "instructions"
+SEARCHING = "searching"
 MIN_REPEATS = 2
 """A single count has no spread to hold a change against, and decides only where the sides are far
 from a growth (`results.schema.regression.settled`)."""
 
-_Counts = dict[tuple[str, str], list[float]]
+_Rows = dict[tuple[str, str], list[Row]]
 
 
 def judge(evidence: Evidence, settings: Settings) -> tuple[Finding, ...]:
@@ -45,19 +52,20 @@ def judge(evidence: Evidence, settings: Settings) -> tuple[Finding, ...]:
         if differ:
             meaning = f"not compared: the baseline {differ.why}; {differ.remedy}"
             return (Finding(Layer.INSTRUCTIONS, EVERY, EVERY, METRIC, Verdict.NOT_RUN, meaning),)
-    before, after = (_counts(rows) for rows in evidence.rows(Layer.INSTRUCTIONS))
+    before, after = (by_subject(rows, "route") for rows in evidence.rows(Layer.INSTRUCTIONS))
     return tuple(_compare(before, after, evidence, settings))
 
 
-def _counts(rows: Iterable[Row]) -> _Counts:
-    return {
-        key: [float(n) for row in each if isinstance(n := row[METRIC], int | float)]
-        for key, each in by_subject(rows, "route").items()
-    }
+def _counts(rows: Iterable[Row] | None) -> list[float]:
+    return _numbers(rows or (), METRIC)
+
+
+def _numbers(rows: Iterable[Row], column: str) -> list[float]:
+    return [float(n) for row in rows if isinstance(n := row[column], int | float)]
 
 
 def _compare(
-    base: _Counts, candidate: _Counts, evidence: Evidence, settings: Settings
+    base: _Rows, candidate: _Rows, evidence: Evidence, settings: Settings
 ) -> Iterator[Finding]:
     skipped, said = unmeasured(evidence, Layer.INSTRUCTIONS)
     yield from said
@@ -65,12 +73,40 @@ def _compare(
     for key in dict.fromkeys((*base, *candidate, *lacking)):
         if key[0] in skipped:
             continue
+        before, after = base.get(key), candidate.get(key)
         if key in lacking:
-            shown = _median(base.get(key)), _median(candidate.get(key))
+            shown = _median(_counts(before)), _median(_counts(after))
             why = Verdict.CANNOT_TELL, lacking[key]
             yield Finding(Layer.INSTRUCTIONS, *key, METRIC, *why, *shown)
+        elif before is not None and after is not None:
+            yield from _both(key, before, after, settings)
         else:
-            yield _route(key, base.get(key), candidate.get(key), settings)
+            shown = _median(_counts(before)), _median(_counts(after))
+            yield Finding.one_sided(Layer.INSTRUCTIONS, key, METRIC, *shown)
+
+
+def _both(
+    key: tuple[str, str], base: Sequence[Row], candidate: Sequence[Row], settings: Settings
+) -> Iterator[Finding]:
+    """That of instructions; and that of searching where it grew, or may have."""
+    found = _route(key, METRIC, _counts(base), _counts(candidate), settings)
+    if len({row[SEARCHING] is None for row in (*base, *candidate)}) > 1:
+        meaning = "searches of classes are told apart in some counts and not in others"
+        yield Finding(
+            *(Layer.INSTRUCTIONS, *key, METRIC, Verdict.CANNOT_TELL, meaning),
+            *(found.base, found.candidate),
+            n=found.n,
+        )
+        return
+    yield found
+    searching = by_searching(base, candidate)
+    if searching is None:
+        return
+    alone = _route(key, SEARCHING, *searching, settings)
+    if alone.verdict in (Verdict.REGRESSED, Verdict.CANNOT_TELL):
+        meaning = f"{alone.meaning}; by searches of classes alone, as a share of the request"
+        before, after = (_median(_numbers(rows, SEARCHING)) for rows in (base, candidate))
+        yield replace(alone, meaning=meaning, base=before, candidate=after)
 
 
 def _uncounted(evidence: Evidence) -> dict[tuple[str, str], str]:
@@ -84,13 +120,12 @@ def _uncounted(evidence: Evidence) -> dict[tuple[str, str], str]:
 
 def _route(
     key: tuple[str, str],
-    before: list[float] | None,
-    after: list[float] | None,
+    metric: str,
+    before: list[float],
+    after: list[float],
     settings: Settings,
 ) -> Finding:
     shown = _median(before), _median(after)
-    if before is None or after is None:
-        return Finding.one_sided(Layer.INSTRUCTIONS, key, METRIC, *shown)
     one, other = statistics.median(before), statistics.median(after)
     n = min(len(before), len(after))
     if (
@@ -99,7 +134,7 @@ def _route(
         or (n < MIN_REPEATS and not settled(before, after, settings.instructions))
     ):
         meaning = "a count of zero" if n >= MIN_REPEATS else "counted once: no spread is known"
-        return Finding(Layer.INSTRUCTIONS, *key, METRIC, Verdict.CANNOT_TELL, meaning, *shown, n=n)
+        return Finding(Layer.INSTRUCTIONS, *key, metric, Verdict.CANNOT_TELL, meaning, *shown, n=n)
     wider = max(spread(before), spread(after))
     ratio = other / one
     if n < MIN_REPEATS:
@@ -111,7 +146,7 @@ def _route(
     return Finding(
         Layer.INSTRUCTIONS,
         *key,
-        METRIC,
+        metric,
         verdict,
         meaning,
         *shown,
@@ -123,8 +158,8 @@ def _route(
     )
 
 
-def _median(counts: list[float] | None) -> str | None:
-    return None if counts is None else f"{statistics.median(counts):,.0f}"
+def _median(counts: Sequence[float]) -> str | None:
+    return None if not counts else f"{statistics.median(counts):,.0f}"
 
 
 def _verdict(change: float, wider: float, threshold: float) -> tuple[Verdict, str]:

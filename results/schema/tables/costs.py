@@ -43,10 +43,18 @@ COST_TOTALS = table(
     number(
         "plain_instructions",
         "1",
-        "the same without trampolines, counted in processes of their own: what gates stay on",
+        "the same without trampolines, counted in processes of their own, and without "
+        "`plain_searching`, unless that is blank: what gates stay on",
     ),
     number("plain_spread", "1", "their range, likewise"),
     count("plain_repeats", "how often that was counted"),
+    number(
+        "plain_searching",
+        "1",
+        "what CPython spent meanwhile on searching classes for names that were not in its cache, "
+        "mean; blank: not told apart",
+        later=True,
+    ),
     text(
         "counterpart",
         "the stack that answers as all do, where this one's application is as its framework's "

@@ -11,10 +11,10 @@ import pytest
 
 from loopbench.loadtests.errors import HarnessError
 from loopbench.loadtests.observe import raw_request
-from loopbench.loadtests.observe.callgrind import below, counting, missing, total
+from loopbench.loadtests.observe.callgrind import TYPE_LOOKUP, below, counting, missing, total
 from loopbench.loadtests.observe.patience import Patience
 from loopbench.loadtests.observe.request_counts import SETTINGS, Sender
-from loopbench.loadtests.selfcheck.probe_cost import TYPE_LOOKUP, RequestCost
+from loopbench.loadtests.selfcheck.probe_cost import RequestCost
 from loopbench.servers.contract.cases import CASES
 from loopbench.servers.settings import Settings
 

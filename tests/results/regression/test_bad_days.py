@@ -120,7 +120,7 @@ def _folder_in_place(path: Path) -> None:
         (_line("slots.csv", 3, "base,1,2", "base,1,1"), "slots.csv, row 3: the same as row 2"),
         (_line("slots.csv", 2, "0.5", "half"), "slots.csv, row 2, column measured_s"),
         (_line("instructions.csv", 2, "247000.0", "nan"), "row 2, column instructions"),
-        (_line("instructions.csv", 2, ",247000.0", ""), "row 2: 5 cells instead of 6"),
+        (_line("instructions.csv", 2, ",247000.0", ""), "row 2: 6 cells instead of 7"),
     ],
 )
 def test_a_folder_that_cannot_be_judged_is_one_line(

@@ -18,6 +18,7 @@ from loopbench.loadtests.observe.request_counts import (
     SETTINGS,
     Count,
     Idle,
+    RequestCount,
     Sender,
     idle_work,
 )
@@ -58,6 +59,7 @@ def test_work_that_is_added_is_counted() -> None:
         "requests": 10,
     }
     assert candidate["side"] == "candidate"
+    assert base["searching"] is not None and candidate["searching"] is not None
     first, second = base["instructions"], candidate["instructions"]
     assert isinstance(first, float) and isinstance(second, float)
     assert 5 * STEPS < second - first < 1000 * STEPS
@@ -115,7 +117,8 @@ def test_what_a_server_does_unasked_is_taken_off() -> None:
     assert idle.works and 5 <= idle.timers <= 11
     assert long.timers >= short.timers + 5
     assert long.instructions > 1.05 * short.instructions
-    assert long.per_request(idle) == pytest.approx(short.per_request(idle), rel=0.03)
+    long_, short_ = (count.per_request(idle).instructions for count in (long, short))
+    assert long_ == pytest.approx(short_, rel=0.03)
 
 
 @pytest.mark.parametrize(
@@ -126,10 +129,21 @@ def test_timers_of_requests_are_told_from_the_server_s_own(
     timers: int, lasted_s: float, own: int
 ) -> None:
     """Twenty requests set as many timers each, and the time says about how many remain."""
-    count = Count(20, 12_000_000, timers, lasted_s)
-    assert Idle(600_000, 10).share_of(count) == 60_000 * own
-    assert Idle(600_000, 0).share_of(count) == 600_000 * lasted_s
-    assert Idle(700, 0).share_of(count) == 0
+    count = Count(20, 12_000_000, 20_000, timers, lasted_s)
+    assert Idle(600_000, 100, 10).seconds_in(count) == own / 10
+    assert Idle(600_000, 100, 0).seconds_in(count) == lasted_s
+    assert Idle(700, 0, 0).seconds_in(count) == 0
+
+
+def test_searches_of_classes_are_no_instructions_of_a_request() -> None:
+    """Those of the windows and of what a server does unasked; where they are not known, nothing is
+    taken off, and they are no zero."""
+    idle = Idle(600_000, 2_000, 10)
+    counts = [Count(20, 12_000_000, searched, 28, 0.8) for searched in (21_600, None)]
+    assert [count.per_request(idle) for count in counts] == [
+        RequestCount((12_000_000 - 480_000) / 20 - 1_000, 1_000.0),
+        RequestCount((12_000_000 - 480_000) / 20, None),
+    ]
 
 
 def test_a_server_that_crashes_while_it_is_counted(tmp_path: Path) -> None:

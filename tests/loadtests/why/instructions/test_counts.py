@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from loopbench.loadtests.observe.callgrind import missing
-from loopbench.loadtests.observe.request_counts import REPEATS
+from loopbench.loadtests.observe.request_counts import REPEATS, RequestCount
 from loopbench.loadtests.why.instructions.counts import Count, count, write
 from loopbench.results.report.blocks import Table
 from loopbench.results.schema import COUNTS, read_table
@@ -28,6 +28,7 @@ def test_more_work_is_more_instructions() -> None:
     assert len(none.values) == len(thirty.values) == REPEATS
     assert sync.median > thirty.median > none.median > 10_000
     assert all(one.spread is not None and one.spread < 0.01 for one in (none, thirty))
+    assert all(count.searching is not None for count in none.counts)
     assert [line.partition(":")[0] for line in said] == [
         "asyncio sync",
         "asyncio middleware-0",
@@ -67,11 +68,15 @@ def test_a_bench_without_valgrind_says_what_is_missing(
     assert not (tmp_path / "run" / COUNTS.filename).exists()
 
 
+def _three(*values: float) -> tuple[RequestCount, ...]:
+    return tuple(RequestCount(value, 300.0 * place) for place, value in enumerate(values))
+
+
 COUNTED = (
-    Count("aiohttp", "middleware-0", 500, (200_000.0, 201_000.0, 200_000.0)),
-    Count("aiohttp", "middleware-30", 500, (350_000.0, 350_000.0, 350_000.0)),
-    Count("quart-hypercorn", "middleware-0", 500, (1_000_000.0,) * 3),
-    Count("quart-hypercorn", "middleware-30", 500, (1_900_000.0,) * 3),
+    Count("aiohttp", "middleware-0", 500, _three(200_000.0, 201_000.0, 200_000.0)),
+    Count("aiohttp", "middleware-30", 500, _three(350_000.0, 350_000.0, 350_000.0)),
+    Count("quart-hypercorn", "middleware-0", 500, _three(*(1_000_000.0,) * 3)),
+    Count("quart-hypercorn", "middleware-30", 500, (RequestCount(1_900_000.0, None),) * 3),
 )
 
 
@@ -83,6 +88,7 @@ def test_the_rows_are_medians_with_their_spread(tmp_path: Path) -> None:
     assert len(rows) == 4
     assert rows[0]["instructions"] == 200_000.0
     assert rows[0]["spread"] == 0.005
+    assert [row["searching"] for row in rows] == [300.0, 300.0, 300.0, None]
 
 
 def test_the_report_tells_what_a_layer_costs(tmp_path: Path) -> None:

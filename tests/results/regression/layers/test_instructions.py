@@ -34,6 +34,51 @@ def _counts(base: Sequence[float], candidate: Sequence[float]) -> list[Row]:
     ]
 
 
+def _searching(base: float | None, candidate: float | None, repeats: int = 3) -> list[Row]:
+    """Counts of 1,000 instructions on both sides, and what each spent on searching."""
+    rows = _counts((1000,) * repeats, (1000,) * repeats)
+    spent = {"base": base, "candidate": candidate}
+    return [{**row, "searching": spent[str(row["side"])]} for row in rows]
+
+
+@pytest.mark.parametrize(
+    ("base", "candidate", "verdicts"),
+    [
+        (5, 5, {"instructions": Verdict.SAME}),
+        (0, 9, {"instructions": Verdict.SAME}),
+        (9, 0, {"instructions": Verdict.SAME}),
+        (5, 16, {"instructions": Verdict.SAME, "searching": Verdict.REGRESSED}),
+        # Counted before searches were told apart: as they stand, and never against others.
+        (None, None, {"instructions": Verdict.SAME}),
+        (None, 5, {"instructions": Verdict.CANNOT_TELL}),
+        (5, None, {"instructions": Verdict.CANNOT_TELL}),
+    ],
+)
+def test_searches_of_classes_are_judged_by_themselves(
+    folder: Folder, base: float | None, candidate: float | None, verdicts: Mapping[str, Verdict]
+) -> None:
+    """From 1 % of the request on; less may be where names lie."""
+    path = folder()
+    put(path, INSTRUCTIONS, _searching(base, candidate))
+    found = instructions.judge(evidence.read(path), Settings())
+    assert {one.metric: one.verdict for one in found} == verdicts
+
+
+def test_a_growth_of_searching_says_what_it_is(folder: Folder) -> None:
+    """In its own figures and as a share of the request; a single count leaves it in doubt."""
+    path = folder()
+    put(path, INSTRUCTIONS, _searching(20, 41))
+    _, found = instructions.judge(evidence.read(path), Settings())
+    assert (found.base, found.candidate) == ("20", "41")
+    assert found.meaning == (
+        "+2.1 %, where equal code differs by 0 %; "
+        "by searches of classes alone, as a share of the request"
+    )
+    put(path, INSTRUCTIONS, _searching(20, 41, repeats=1))
+    _, found = instructions.judge(evidence.read(path), Settings())
+    assert found.verdict is Verdict.CANNOT_TELL
+
+
 def _route(path: Path, base: Sequence[float], candidate: Sequence[float]) -> Finding:
     put(path, INSTRUCTIONS, _counts(base, candidate))
     (found,) = instructions.judge(evidence.read(path), Settings())
