@@ -20,7 +20,7 @@ from loopbench.cli_types import Folder as FolderName
 from loopbench.loadtests.bench.environment import shown_command
 from loopbench.loadtests.errors import HarnessError
 from loopbench.loadtests.observe.request_counts import REPEATS
-from loopbench.loadtests.regression import selftest
+from loopbench.loadtests.regression import kept_layers, selftest
 from loopbench.loadtests.regression.check import IN_TURN, measure
 from loopbench.loadtests.regression.folder import Folder, new_folder
 from loopbench.loadtests.regression.layers import instructions
@@ -170,26 +170,39 @@ def _chosen_base(candidate: str | None, wish: Wish) -> str:
 
 
 @click.command(cls=Checked, short_help="Write results/baseline anew.")
+@click.option(
+    "--layer",
+    "layers",
+    multiple=True,
+    type=click.Choice([str(layer) for layer in Layer if layer not in IN_TURN]),
+    help="Measure only this layer anew (repeatable), and let the others stay.",
+)
 @_stacks
 @_rounds
 @_behaviour
 @_seed
 def baseline(
-    stacks: tuple[tuple[str, ...], ...], rounds: int | None, behaviour: bool, seed: int | None
+    layers: tuple[str, ...],
+    stacks: tuple[tuple[str, ...], ...],
+    rounds: int | None,
+    behaviour: bool,
+    seed: int | None,
 ) -> None:
     """Write results/baseline anew, and show what changes against the one that is there.
 
     It stays as it is where not everything could be measured.
     """
-    renew(_wish((), stacks, rounds or TIME_ROUNDS, behaviour, seed), new_folder(), BASELINE_FOLDER)
+    wish = _wish(layers, stacks, rounds or TIME_ROUNDS, behaviour, seed)
+    renew(wish, new_folder(), BASELINE_FOLDER, others_stay=bool(layers))
     _say(f"{BASELINE_FOLDER.parent.name}/{BASELINE_FOLDER.name} holds the new baseline")
 
 
-def renew(wish: Wish, folder: Path, kept: Path) -> None:
+def renew(wish: Wish, folder: Path, kept: Path, *, others_stay: bool = False) -> None:
     """Measure into `folder`, compare with the baseline in `kept`, and replace that.
 
-    What else is in `kept` stays. Raises HarnessError where a layer was not measured. Layers that
-    need two sides in the same minutes are no part of a baseline.
+    What else is in `kept` stays; with `others_stay` also its layers that were not wished for.
+    Layers that need two sides in the same minutes are no part of a baseline. Raises HarnessError
+    where a layer was not measured.
     """
     layers = tuple(one for one in wish.layers if one not in IN_TURN)
     wish = replace(wish, layers=layers, counts=instructions.Plan(repeats=REPEATS))
@@ -198,6 +211,8 @@ def renew(wish: Wish, folder: Path, kept: Path) -> None:
             undone = _write(wish, (side,), folder)
         if undone:
             raise HarnessError(f"the baseline stays as it is: {undone[0]}")
+        if others_stay:
+            kept_layers.keep(kept, folder, layers)
         if (kept / SIDES_FILE).is_file() and _judge(folder, kept) == BROKEN:
             _say("the baseline that is there cannot be compared with; it is replaced")
         try:

@@ -13,7 +13,7 @@ import pytest
 from click.testing import CliRunner
 
 from loopbench.loadtests.errors import HarnessError
-from loopbench.loadtests.regression import command
+from loopbench.loadtests.regression import command, kept_layers
 from loopbench.loadtests.regression.sides.sides import Say, Wanted, look
 from loopbench.loadtests.regression.wish import Wish
 from loopbench.results.schema import FACTS
@@ -165,6 +165,27 @@ def test_a_baseline_is_replaced_and_what_else_is_there_stays(renewed: Renewed) -
     assert (renewed.kept / "occasions.csv").read_text() == "kept\n"
     for name in (FACTS.filename, SIDES_FILE):
         assert (renewed.kept / name).read_bytes() == (renewed.folder / name).read_bytes()
+
+
+def test_layers_of_a_baseline_stay_while_others_are_measured(
+    renewed: Renewed, tmp_path: Path
+) -> None:
+    """With the commit that they were measured of; not beside a layer of another interpreter."""
+    old, new = tmp_path / "old", tmp_path / "new"
+    for folder in (old, new):
+        shutil.copytree(renewed.kept, folder)
+    (new / FACTS.filename).unlink()
+    sides = json.loads((old / SIDES_FILE).read_text())
+    sides["sides"]["base"] |= {"commit": "before"}
+    sides["sides"]["base"]["fingerprint"]["method"] = "another"
+    (old / SIDES_FILE).write_text(json.dumps(sides))
+    with pytest.raises(HarnessError, match=r"with another method, .*; renew all layers"):
+        kept_layers.keep(old, new, (Layer.MEMORY,))
+    kept_layers.keep(old, new, (Layer.INSTRUCTIONS,))
+    assert (new / FACTS.filename).read_bytes() == (old / FACTS.filename).read_bytes()
+    told = json.loads((new / SIDES_FILE).read_text())
+    assert told["layers"]["facts"]["bound"]["measured"]["commit"] == "before"
+    assert told["sides"]["base"]["commit"] != "before"
 
 
 def test_a_baseline_that_could_not_be_measured_replaces_nothing(
