@@ -215,9 +215,9 @@ def busy(slots: Iterable[Row]) -> bool:
     return 2 * sum(met) > len(met)
 
 
-def wish_of(rounds: int, seed: int, stacks: tuple[str, ...] = CORE) -> Wish:
+def wish_of(rounds: int, seed: int) -> Wish:
     """All layers that a copy of what the servers need can be asked for."""
-    return Wish(layers=LAYERS, stacks=stacks, cells=(), seed=seed, rounds=rounds)
+    return Wish(layers=LAYERS, stacks=CORE, cells=(), seed=seed, rounds=rounds)
 
 
 def _pair(cleanup: ExitStack, edits: Sequence[Edit], stacks: Sequence[str]) -> tuple[Side, Side]:

@@ -84,11 +84,9 @@ def are_packages(wish: str) -> bool:
 
 
 @contextmanager
-def this_tree(
-    role: Role, stacks: Sequence[str], *, root: Path = ROOT, name: str = THIS_TREE
-) -> Iterator[Side]:
+def this_tree(role: Role, stacks: Sequence[str], *, name: str = THIS_TREE) -> Iterator[Side]:
     """The working tree as it is, with the interpreter that runs this. Raises HarnessError."""
-    yield look(role, name, root, Path(sys.executable), stacks)
+    yield look(role, name, ROOT, Path(sys.executable), stacks)
 
 
 @dataclass(frozen=True, slots=True)
