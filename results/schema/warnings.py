@@ -313,8 +313,8 @@ _WORDS: dict[str, Wording] = {
         f"the server used so little CPU time that more than {PROBE_SHARE_LIMIT:.0%} of it may be "
         "the probe's",
         "CPU time a request is too high, the same for each stack, and its ratio too near to 1",
-        "measure with --rounds and without a budget, so that it is read while the probe rests; or "
-        "with --no-probe",
+        "measure with --no-probe; for stacks of the suite that one generator loads, --rounds and "
+        "without a budget help, too: it is then read while the probe rests",
         ("cpu_us_per_request", "server_cpu_utilisation"),
         short="CPU time a request holds the probe's, and its ratio is too near to 1",
     ),

@@ -1,0 +1,43 @@
+"""What a bench does by its plan."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from loopbench.loadtests.bench.specification import Bench
+from loopbench.loadtests.distributed.fleet import Fleet
+from loopbench.loadtests.scenarios.custom.scenarios import Own
+from loopbench.results.schema.warnings import Code, wording
+
+PLAN = Bench(
+    stacks=("aiohttp",),
+    scenarios=("cliff-4",),
+    rounds=1,
+    warmup_s=1.0,
+    measured_s=1.0,
+    seed=1,
+    folder=Path("run"),
+    resume=False,
+    probe=True,
+    command=(),
+)
+
+
+@pytest.mark.parametrize(
+    ("plan", "words"),
+    [
+        (replace(PLAN, own=Own({}, {}, {})), "for stacks of the suite"),
+        (replace(PLAN, fleet=Fleet(2)), "that one generator loads"),
+        (replace(PLAN, budget_s=60.0), "--rounds and without a budget"),
+    ],
+)
+def test_the_remedy_of_probe_share_helps_wherever_it_is_told(plan: Bench, words: str) -> None:
+    """Without the probe, always; while it rests, only where a bench lets it rest, which the words
+    say of each kind that does not."""
+    remedy = wording(Code.PROBE_SHARE).do
+    assert remedy.startswith("measure with --no-probe; ")
+    assert words in remedy
+    assert PLAN.rests and not plan.rests
