@@ -175,3 +175,6 @@ SELDOM_SLOW = seldom_slow(0.005)
 
 ANOTHER_HOP = before(CASE, "await asyncio.to_thread(int)")
 """A hop through a worker thread."""
+
+CHANGED_CLASS = before(CASE, "web.Response.seen = None")
+"""A class that is changed, so that CPython forgets where it found its attributes, and searches."""

@@ -139,6 +139,8 @@ def trials(wish: Wish, say: Say) -> Iterator[Trial]:
     yield _trial(slow, (mutants.SELDOM_SLOW,), on_one, "regressed", Layer.TAILS, CASE)
     hop = "a hop through a worker thread"
     yield _trial(hop, (mutants.ANOTHER_HOP,), kept, "regressed", Layer.INSTRUCTIONS, CASE)
+    changed, place = "a class that is changed with each request", (CASE, "searching")
+    yield _trial(changed, (mutants.CHANGED_CLASS,), kept, "regressed", Layer.INSTRUCTIONS, *place)
     for stack in wish.stacks:
         yield _dearer(replace(wish, stacks=(stack,), cells=((stack, CASE),)), say)
     timed = replace(on_one, layers=(Layer.TIME,))

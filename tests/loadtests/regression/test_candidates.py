@@ -16,7 +16,7 @@ EDITS = [
     *(edit for edit, _, _ in {**mutants.FACTS, **mutants.FACTS_OF_HEADERS}.values()),
     *(more_work(7, case, stack) for case in MORE_INSTRUCTIONS for stack in CORE),
     *(mutants.LEAK_OF_BYTES, mutants.LEAK_OF_AN_OBJECT),
-    *(mutants.SELDOM_SLOW, mutants.ANOTHER_HOP),
+    *(mutants.SELDOM_SLOW, mutants.ANOTHER_HOP, mutants.CHANGED_CLASS),
 ]
 
 

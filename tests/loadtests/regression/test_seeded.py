@@ -152,15 +152,27 @@ def test_a_count_that_cannot_be_had_costs_its_own_route(tmp_path: Path) -> None:
     assert "204" in found.reasons["aiohttp", "json"]
 
 
+@counts
+def test_a_class_that_is_changed_is_searched_anew(unchanged: Side) -> None:
+    """With each request, and by more than 1 % of it, which is told apart from its instructions."""
+    with _side(mutants.CHANGED_CLASS) as changed:
+        before, after = (
+            instructions.measure(side, {"aiohttp": {CASE: CASES[CASE]}}, PLAN, Patience()).rows[0]
+            for side in (unchanged, changed)
+        )
+    assert isinstance(before["searching"], float) and isinstance(after["searching"], float)
+    assert isinstance(before["instructions"], float)
+    assert after["searching"] - before["searching"] > 0.01 * before["instructions"]
+
+
 def test_routes_in_doubt_are_counted_again() -> None:
     """Where the repeats of one side lie so far apart that 1 % could not be told; not where one
-    disturbed repeat stands beside three that agree, nor where nothing grew."""
+    disturbed repeat stands beside three that agree, nor where nothing grew. Searches of classes may
+    be in doubt, too."""
 
-    def rows(side: str, counts: Sequence[float]) -> list[Row]:
-        return [
-            {"side": side, "stack": "aiohttp", "route": "r", "instructions": count}
-            for count in counts
-        ]
+    def rows(side: str, counts: Sequence[float], searching: float | None = None) -> list[Row]:
+        where = {"side": side, "stack": "aiohttp", "route": "r", "searching": searching}
+        return [{**where, "instructions": count} for count in counts]
 
     base = rows("base", [100_000, 100_002, 100_004])
     assert instructions.in_doubt(base, rows("candidate", [100_000, 100_300, 102_000])) == (
@@ -170,6 +182,9 @@ def test_routes_in_doubt_are_counted_again() -> None:
     assert not instructions.in_doubt(base, rows("candidate", [100_000, 100_300, 100_100]))
     assert not instructions.in_doubt(base, rows("candidate", [105_000, 105_001, 105_002]))
     assert not instructions.in_doubt(base[:2], rows("candidate", [100_000, 100_100]))
+    once, more, less = (rows("base", [100_000], searching) for searching in (0, 600, 400))
+    assert instructions.in_doubt(once, more) == (("aiohttp", "r"),)
+    assert not instructions.in_doubt(once, less)
 
 
 def test_routes_in_threads_are_counted_apart() -> None:
