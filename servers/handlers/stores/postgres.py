@@ -11,7 +11,7 @@ import psycopg
 from psycopg_pool import ConnectionPool, PoolTimeout
 
 from loopbench.servers.handlers.stores import statements
-from loopbench.servers.handlers.stores.protocol import DRY, StoreAway, Total
+from loopbench.servers.handlers.stores.protocol import DRY, LACKING, StoreAway, Total
 from loopbench.servers.probe.connection_pool import PoolWatch
 from loopbench.servers.settings import Settings
 
@@ -31,6 +31,8 @@ AWAY = (
 the server's last word comes while a connection lies idle, asyncpg 0.32 takes the next request for
 a second one at a time."""
 
+UNANSWERED = (*AWAY, asyncpg.PostgresError)
+"""The same once tables were set up: what is wrong with them by then, somebody else has changed."""
 
 _row, _insert_save, _update_row, _insert_pair, _pairs, _insert_row = (
     statement.format("$1", "$2") for statement in statements.STATEMENTS
@@ -82,7 +84,7 @@ class AsyncPostgres:
             self._watch.end(began)
         try:
             yield connection
-        except AWAY as error:
+        except UNANSWERED as error:
             raise _away(error) from error
         finally:
             # One that cannot be reset is dropped by the pool; what was asked of it is done.
@@ -92,6 +94,8 @@ class AsyncPostgres:
     async def row(self, number: int) -> tuple[int, str]:
         async with self._acquired() as connection:
             row = await connection.fetchrow(_row, number)
+        if row is None:
+            raise StoreAway(LACKING)
         return row[0], row[1]
 
     async def save(self, amount: int, number: int) -> None:
@@ -173,7 +177,7 @@ class SyncPostgres:
         self._count(1)
         try:
             yield connection
-        except psycopg.OperationalError as error:
+        except psycopg.DatabaseError as error:
             raise _away(error) from error
         finally:
             self._count(-1)
@@ -186,7 +190,8 @@ class SyncPostgres:
     def row(self, number: int) -> tuple[int, str]:
         with self._acquired() as connection:
             row = connection.execute(_row_in_thread, (number,)).fetchone()
-        assert row is not None
+        if row is None:
+            raise StoreAway(LACKING)
         return row[0], row[1]
 
     def close(self) -> None:

@@ -10,9 +10,13 @@ Total = tuple[int, int, int]
 DRY = "no connection of the pool was free in time"
 """Why a store is away whose connections are all in use."""
 
+LACKING = "database: a row is missing that it was set up with"
+"""Why a store is away whose rows somebody else has deleted."""
+
 
 class StoreAway(Exception):
-    """The store cannot be had now: it is gone, or no connection was free in time.
+    """The store cannot be had now: it is gone, no connection was free in time, or somebody else has
+    changed or broken what is in it.
 
     The message is a few words that do not vary from request to request.
     """

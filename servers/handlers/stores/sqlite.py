@@ -14,7 +14,7 @@ from contextlib import asynccontextmanager, contextmanager
 import aiosqlite
 
 from loopbench.servers.handlers.stores import statements
-from loopbench.servers.handlers.stores.protocol import DRY, StoreAway, Total
+from loopbench.servers.handlers.stores.protocol import DRY, LACKING, StoreAway, Total
 from loopbench.servers.probe.connection_pool import PoolWatch
 from loopbench.servers.settings import Settings
 
@@ -23,6 +23,11 @@ _SET_UP = ("PRAGMA journal_mode = WAL", "PRAGMA synchronous = NORMAL")
 _row, _insert_save, _update_row, _insert_pair, _pairs, _insert_row = (
     statement.format("?", "?") for statement in statements.STATEMENTS
 )
+
+
+def _away(error: sqlite3.DatabaseError) -> StoreAway:
+    """Of a database that is locked, broken, or not as it was set up."""
+    return StoreAway(f"database: {error}")
 
 
 class AsyncSqlite:
@@ -45,6 +50,9 @@ class AsyncSqlite:
                 for statement in _SET_UP:
                     await connection.execute(statement)
             await self._transaction(self._all[0], _fill)
+        except sqlite3.DatabaseError as error:
+            await self.close()
+            raise _away(error) from error
         except BaseException:
             await self.close()
             raise
@@ -64,8 +72,8 @@ class AsyncSqlite:
             self._watch.end(began)
         try:
             yield connection
-        except sqlite3.OperationalError as error:
-            raise StoreAway(f"database: {error}") from error
+        except sqlite3.DatabaseError as error:
+            raise _away(error) from error
         finally:
             self._free.put_nowait(connection)
 
@@ -86,7 +94,8 @@ class AsyncSqlite:
         async with self._acquired() as connection:
             async with connection.execute(_row, (number,)) as cursor:
                 row = await cursor.fetchone()
-        assert row is not None
+        if row is None:
+            raise StoreAway(LACKING)
         return row[0], row[1]
 
     async def save(self, amount: int, number: int) -> None:
@@ -134,20 +143,33 @@ class FirstSqlite:
         self._connection: aiosqlite.Connection | None = None
 
     async def open(self) -> None:
-        self._connection = await aiosqlite.connect(
-            self._path, isolation_level=None, timeout=self._timeout_s
-        )
-        for statement in (*_SET_UP, *statements.TABLES):
-            await self._connection.execute(statement)
+        try:
+            self._connection = await aiosqlite.connect(
+                self._path, isolation_level=None, timeout=self._timeout_s
+            )
+            for statement in (*_SET_UP, *statements.TABLES):
+                await self._connection.execute(statement)
+        except sqlite3.DatabaseError as error:
+            await self.close()
+            raise _away(error) from error
+        except BaseException:
+            await self.close()
+            raise
 
     async def add(self, pair: str) -> None:
         assert self._connection is not None
-        await self._connection.execute(_insert_pair, (pair,))
+        try:
+            await self._connection.execute(_insert_pair, (pair,))
+        except sqlite3.DatabaseError as error:
+            raise _away(error) from error
 
     async def pairs(self, start: str) -> set[str]:
         assert self._connection is not None
-        async with self._connection.execute(_pairs, (f"{start}%",)) as cursor:
-            return {pair async for (pair,) in cursor}
+        try:
+            async with self._connection.execute(_pairs, (f"{start}%",)) as cursor:
+                return {pair async for (pair,) in cursor}
+        except sqlite3.DatabaseError as error:
+            raise _away(error) from error
 
     async def close(self) -> None:
         if self._connection is not None:
@@ -177,6 +199,9 @@ class SyncSqlite:
                 for statement in _SET_UP:
                     connection.execute(statement)
             self._fill(self._all[0])
+        except sqlite3.DatabaseError as error:
+            self.close()
+            raise _away(error) from error
         except BaseException:
             self.close()
             raise
@@ -203,14 +228,16 @@ class SyncSqlite:
             self._watch.end(began)
         try:
             yield connection
-        except sqlite3.OperationalError as error:
-            raise StoreAway(f"database: {error}") from error
+        except sqlite3.DatabaseError as error:
+            raise _away(error) from error
         finally:
             self._free.put(connection)
 
     def row(self, number: int) -> tuple[int, str]:
         with self._acquired() as connection:
             row = connection.execute(_row, (number,)).fetchone()
+        if row is None:
+            raise StoreAway(LACKING)
         return row[0], row[1]
 
     def close(self) -> None:

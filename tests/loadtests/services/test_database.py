@@ -12,9 +12,16 @@ from urllib.parse import urlsplit
 import psycopg
 import pytest
 
+from loopbench.loadtests.bench.checks.verify import problems
 from loopbench.loadtests.bench.environment import shown_command
 from loopbench.loadtests.observe import store_versions
 from loopbench.loadtests.services.services import Service, postgres_server
+from loopbench.servers.contract.cases import CASES
+from loopbench.servers.errors import StartupFailed
+from loopbench.servers.handlers.stores.protocol import LACKING
+from loopbench.servers.lifecycle.process import server_process
+from loopbench.servers.settings import Settings
+from loopbench.servers.stacks import CORE
 from loopbench.servers.store_urls import without_password
 from tests.loadtests.bench.benches import SHORT, Bench, Ended, ended
 from tests.servers.processes import ROOT
@@ -109,6 +116,36 @@ def test_no_password_is_written_down(finished: Ended) -> None:
         for secret in (SECRET, SECRET.replace("%40", "@"), SECOND):
             assert secret not in text, where
     assert "postgresql://" in files["plan.json"]
+
+
+CHANGES = {
+    "DELETE FROM loopbench_rows": {LACKING},
+    "DROP TABLE loopbench_rows": {"database: UndefinedTableError", "database: UndefinedTable"},
+}
+"""By what somebody else does to the tables: the reasons that asyncpg and psycopg lead to."""
+
+
+@pytest.mark.parametrize("stack", CORE)
+def test_tables_that_somebody_else_changes_are_a_503(postgres: Service, stack: str) -> None:
+    """With the reason, on the loop and in threads."""
+    cases = [CASES["db-async"], CASES["db-sync"]]
+    settings = Settings(database_url=postgres.url)
+    with server_process(stack, settings=settings) as server:
+        assert problems(server.host, server.port, cases) == []
+        for change, reasons in CHANGES.items():
+            with psycopg.connect(postgres.url, autocommit=True) as connection:
+                connection.execute(change)
+            found = problems(server.host, server.port, cases)
+            assert len(found) == len(cases)
+            assert {line.partition(" 503 instead of 200: ")[2] for line in found} == reasons
+
+
+def test_a_database_that_does_not_exist_is_named(postgres: Service) -> None:
+    """Its server is there: whoever named it is told, before any request."""
+    settings = Settings(database_url=postgres.url + "-not")
+    with pytest.raises(StartupFailed, match='database "postgres-not" does not exist'):
+        with server_process("aiohttp", settings=settings):
+            pass
 
 
 @pytest.mark.parametrize(

@@ -24,6 +24,7 @@ import pytest
 from loopbench.servers.contract.http import Request, filling
 from loopbench.servers.contract.large_cases import DIGESTS, large
 from loopbench.servers.handlers.fetch import Fetcher
+from loopbench.servers.handlers.stores.protocol import LACKING
 from loopbench.servers.lifecycle import in_loop
 from loopbench.servers.lifecycle.in_loop import Server
 from loopbench.servers.lifecycle.process import server_process
@@ -206,6 +207,98 @@ def test_a_database_that_another_process_holds_is_a_503_and_serves_on(
     assert json.loads(refused.body)["reason"] == "database: database is locked"
     assert taken.status == 200
     assert (total["saves"], total["sum"]) == (1, 11)
+
+
+UNOPENED = {
+    "loop": ("/db/sync", "database", Request("GET", "/db/async")),
+    "threads": ("/db/async", "database", Request("GET", "/db/sync")),
+    "first": ("/db/async", "first", Request("GET", "/save/both")),
+}
+"""By store: what opens another one and so makes the folder, the file's name, and what opens it."""
+
+
+@pytest.mark.parametrize("store", UNOPENED)
+@pytest.mark.parametrize("stack_name", stacks(WITH_STORES))
+def test_a_database_that_cannot_be_opened_is_a_503_until_it_can(
+    lab: Lab, stack_name: str, store: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While another process holds it the reason is given; the next request tries again."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    before, name, request = UNOPENED[store]
+
+    async def ask() -> tuple[wire.Reply, wire.Reply]:
+        settings = Settings(pool_size=2, pool_timeout_s=0.2)
+        async with in_loop.serving(stack_name, settings=settings) as server:
+            assert (await wire.get(server, before)).status == 200
+            (folder,) = tmp_path.iterdir()
+            with closing(sqlite3.connect(folder / name, isolation_level=None)) as other:
+                other.execute("BEGIN EXCLUSIVE")
+                locked = await wire.ask(server, request)
+            return locked, await wire.ask(server, request)
+
+    locked, answered = lab.run(ask())
+    assert locked.status == 503
+    assert json.loads(locked.body)["reason"] == "database: database is locked"
+    assert answered.status == 200, answered.body
+
+
+@pytest.mark.parametrize("stack_name", stacks(WITH_STORES))
+def test_a_file_that_is_no_database_is_a_503(
+    lab: Lab, stack_name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Until it is gone; nothing of the vain attempt is left open."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+
+    async def ask() -> list[wire.Reply]:
+        async with in_loop.serving(stack_name, settings=Settings(pool_size=1)) as server:
+            assert (await wire.get(server, "/db/async")).status == 200
+            (folder,) = tmp_path.iterdir()
+            path = folder / "first"
+            path.write_bytes(b"no database " * 1000)
+            threads = threading.active_count()
+            broken = await wire.get(server, "/save/both")
+            assert threading.active_count() == threads
+            path.unlink()
+            return [broken, await wire.get(server, "/save/both")]
+
+    broken, answered = lab.run(ask())
+    assert broken.status == 503
+    assert json.loads(broken.body)["reason"] == "database: file is not a database"
+    assert answered.status == 200, answered.body
+
+
+LOST = {
+    "rows": ("database", "DELETE FROM loopbench_rows", LACKING, ("/db/async", "/db/sync")),
+    "table": (
+        "first",
+        "DROP TABLE loopbench_pairs",
+        "database: no such table: loopbench_pairs",
+        ("/save/both",),
+    ),
+}
+"""Whose loss it is, how it comes about, the reason that is given, and the requests that need it."""
+
+
+@pytest.mark.parametrize("lost", LOST)
+@pytest.mark.parametrize("stack_name", stacks(WITH_STORES))
+def test_a_database_that_another_process_empties_is_a_503(
+    lab: Lab, stack_name: str, lost: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is not there any more is named."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    name, statement, reason, paths = LOST[lost]
+
+    async def ask() -> list[wire.Reply]:
+        async with in_loop.serving(stack_name, settings=Settings(pool_size=1)) as server:
+            for path in paths:
+                assert (await wire.get(server, path)).status == 200
+            (path_of_store,) = tmp_path.rglob(name)
+            with closing(sqlite3.connect(path_of_store, isolation_level=None)) as other:
+                other.execute(statement)
+            return [await wire.get(server, path) for path in paths]
+
+    for reply in lab.run(ask()):
+        assert (reply.status, json.loads(reply.body)["reason"]) == (503, reason)
 
 
 @pytest.mark.parametrize("stack_name", stacks(DEFAULT))
