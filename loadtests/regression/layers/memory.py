@@ -15,6 +15,7 @@ import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from loopbench.loadtests.observe import raw_request
@@ -98,26 +99,28 @@ def _subjects(
     server: ServerProcess, cases: Mapping[str, Case], patience: Patience
 ) -> Iterator[tuple[str, Send]]:
     for name, case in cases.items():
-
-        def on_one_connection(count: int, case: Case = case) -> None:
-            with raw_request.connect(server.host, server.port) as connection:
-                for _ in range(count):
-                    patience.check()
-                    _exchange(server, connection, case)
-
-        yield name, on_one_connection
+        yield name, partial(_on_one_connection, server, patience, case)
     first = next(iter(cases.values()))
     for name, hard in ENDINGS.items():
+        yield name, partial(_on_new_connections, server, patience, first, hard)
 
-        def on_new_connections(count: int, hard: bool = hard) -> None:
-            for _ in range(count):
-                patience.check()
-                with raw_request.connect(server.host, server.port) as connection:
-                    _exchange(server, connection, first)
-                    if hard:
-                        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, LINGER_NOT)
 
-        yield name, on_new_connections
+def _on_one_connection(server: ServerProcess, patience: Patience, case: Case, count: int) -> None:
+    with raw_request.connect(server.host, server.port) as connection:
+        for _ in range(count):
+            patience.check()
+            _exchange(server, connection, case)
+
+
+def _on_new_connections(
+    server: ServerProcess, patience: Patience, case: Case, hard: bool, count: int
+) -> None:
+    for _ in range(count):
+        patience.check()
+        with raw_request.connect(server.host, server.port) as connection:
+            _exchange(server, connection, case)
+            if hard:
+                connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, LINGER_NOT)
 
 
 def _exchange(server: ServerProcess, connection: socket.socket, case: Case) -> None:

@@ -12,11 +12,11 @@ _STEAL = 8
 """The place of the stolen time in a CPU's line (proc(5), stat), in clock ticks."""
 
 
-def stolen_ns(stat: Path = _STAT) -> int | None:
+def stolen_ns() -> int | None:
     """What the hypervisor has taken since the start from the CPUs that this process may use; None
     where the system does not say. Its ticks are mostly 10 ms."""
     try:
-        lines = stat.read_text().splitlines()
+        lines = _STAT.read_text().splitlines()
     except OSError:
         return None
     ours = {f"cpu{number}" for number in os.sched_getaffinity(0)}
