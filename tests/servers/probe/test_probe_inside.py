@@ -21,6 +21,7 @@ from loopbench.servers.probe import active, probe
 from loopbench.servers.probe import tally as tallies
 from loopbench.servers.probe.durations import ThreadCounts
 from loopbench.servers.probe.probe import Probe
+from loopbench.servers.probe.tally import MOST_TALLIES
 from loopbench.servers.settings import Settings
 from tests.servers.choices import KINDS, ON_A_LOOP, stacks
 from tests.servers.contract.wire import get
@@ -177,6 +178,30 @@ def test_no_request_of_any_thread_is_lost(live: Probe) -> None:
     for watch in live._routes.values():
         for tally in watch.tallies.values():
             assert list(tally.kept) == sorted(tally.kept)
+
+
+@pytest.mark.parametrize("loop_class", [None, "asyncio.unix_events._UnixSelectorEventLoop"])
+def test_requests_of_ever_new_threads_are_counted_together(
+    live: Probe, loop_class: str | None
+) -> None:
+    """As those of coroutines under Flask, each with a thread and a loop of its own: 64 threads are
+    told apart, and the others are one, by whether a loop ran there."""
+    if loop_class is None:
+        ask = live.watch("many", nothing)
+    else:
+        handler = live.watch("many", nothing_async)
+
+        def ask() -> None:
+            asyncio.run(handler())
+
+    for _ in range(MOST_TALLIES + 6):
+        in_threads(1, ask)
+    told = live.observe().routes["many"]
+    others = [tally for tally in told if tally.thread == "others"]
+    assert [(tally.requests, tally.alive) for tally in others] == [(6, None)]
+    assert len(told) == MOST_TALLIES + 1
+    assert {tally.loop_class for tally in told} == {loop_class}
+    assert live.instants("many", 0, 1_000).handled == MOST_TALLIES + 6
 
 
 @pytest.mark.usefixtures("restless")

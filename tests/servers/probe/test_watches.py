@@ -23,6 +23,7 @@ from loopbench.servers.probe.executor import ExecutorReading, ExecutorWatch
 from loopbench.servers.probe.garbage_collector import CollectorWatch
 from loopbench.servers.probe.probe import Probe
 from loopbench.servers.probe.selector import watched_selector
+from loopbench.servers.probe.stalls import watcher
 from loopbench.servers.probe.stalls.loop_clock import LibuvClock
 from loopbench.servers.probe.stalls.stall import Stall
 from loopbench.servers.probe.stalls.watcher import StallWatcher
@@ -127,6 +128,28 @@ def test_the_watcher_of_a_loop_that_rests_sleeps() -> None:
         told.clear()
         assert runner.run(until_told())
     assert at_rest
+
+
+@needs_proc
+def test_stalls_beyond_those_that_are_kept_are_told_and_counted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """So that a server which stalls all day keeps no list of it."""
+    monkeypatch.setattr(watcher, "MOST_STALLS", 2)
+    told: list[Stall] = []
+    live = Probe(beat_s=0.01, stall_s=0.005, on_stall=told.append)
+
+    async def stall_until(count: int) -> None:
+        while len(told) < count:
+            time.sleep(0.03)
+            await asyncio.sleep(0.02)
+        live.pause()  # what the end of the loop takes is no stall
+
+    with watched_loop(live) as runner:
+        runner.run(stall_until(5))
+        reading = live.observe().stalls
+    assert len(reading.stalls) == 2
+    assert len(reading.stalls) + reading.beyond == len(told)
 
 
 def asleep(thread: threading.Thread) -> bool:
