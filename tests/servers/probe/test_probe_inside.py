@@ -21,12 +21,13 @@ from loopbench.servers.probe import active, probe
 from loopbench.servers.probe import tally as tallies
 from loopbench.servers.probe.durations import ThreadCounts
 from loopbench.servers.probe.probe import Probe
-from loopbench.servers.probe.tally import MOST_TALLIES
+from loopbench.servers.probe.stalls.record import System
+from loopbench.servers.probe.tally import MOST_TALLIES, Tally
 from loopbench.servers.settings import Settings
 from tests.servers.choices import KINDS, ON_A_LOOP, stacks
 from tests.servers.contract.wire import get
 from tests.servers.probe.probes import known, nothing, nothing_async, requests, watched_loop
-from tests.servers.processes import ROOT, settle
+from tests.servers.processes import BOUND_S, ROOT, needs_proc, settle
 
 
 @pytest.fixture
@@ -362,6 +363,17 @@ def break_append(live: Probe, patch: pytest.MonkeyPatch) -> None:
         patch.setattr(route, "tallies", Broken())
 
 
+def break_fresh(live: Probe, patch: pytest.MonkeyPatch) -> None:
+    made = live._new_tally
+
+    def new_tally(*key: Any) -> Tally:
+        tally = made(*key)
+        tally.fresh = BrokenList()
+        return tally
+
+    patch.setattr(live, "_new_tally", new_tally)
+
+
 def break_waits(live: Probe, patch: pytest.MonkeyPatch) -> None:
     patch.setattr(live.executor, "_waits", None)
 
@@ -378,10 +390,23 @@ def break_pauses(live: Probe, patch: pytest.MonkeyPatch) -> None:
     patch.setattr(live._collector, "_sums", None)
 
 
+def break_pools(live: Probe, patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(live._thread_pools, "_seen", Broken())
+
+
 @pytest.mark.parametrize("name", stacks(name for name in KINDS if name in ON_A_LOOP))
 @pytest.mark.parametrize(
     "damage",
-    [break_new_tally, break_append, break_waits, break_queue, break_delays, break_pauses],
+    [
+        break_new_tally,
+        break_append,
+        break_fresh,
+        break_waits,
+        break_queue,
+        break_delays,
+        break_pauses,
+        break_pools,
+    ],
     ids=lambda damage: damage.__name__.removeprefix("break_"),
 )
 def test_a_probe_that_fails_leaves_the_server_serving(
@@ -395,7 +420,7 @@ def test_a_probe_that_fails_leaves_the_server_serving(
     async def main() -> None:
         server = await in_loop.start(name)
         try:
-            if damage is not break_new_tally:
+            if damage not in (break_new_tally, break_fresh):
                 await asyncio.gather(get(server, "/async"), get(server, "/sync"))
             damage(live, monkeypatch)
             for target in ("/async", "/sync", "/blocking", "/sleep/async?ms=30") * 2:
@@ -412,6 +437,29 @@ def test_a_probe_that_fails_leaves_the_server_serving(
     failure = live.observe().failure
     assert failure is not None
     assert "broken" in failure or "NoneType" in failure
+
+
+@needs_proc
+def test_a_watcher_of_stalls_that_fails_says_so_and_watches_no_more(
+    live: Probe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Requests are counted as before."""
+
+    async def until_it_has_failed() -> bool:
+        deadline = time.monotonic() + BOUND_S
+        while live.observe().failure is None and time.monotonic() < deadline:
+            await asyncio.sleep(0.01)
+        return live.observe().failure is not None
+
+    with watched_loop(live) as runner:
+        monkeypatch.setattr(System, "read", broken)
+        monkeypatch.setattr(System, "again", broken)
+        assert runner.run(until_it_has_failed())
+        live.watch("plain", nothing)()
+        told = live.observe()
+    assert told.failure == "RuntimeError: broken"
+    assert told.stalls.unwatched == "the watcher has failed"
+    assert requests(live, "plain") == 1
 
 
 # Bounds.
