@@ -18,6 +18,7 @@ import sys
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from threading import Lock
 
@@ -48,6 +49,10 @@ not there. A place in that cache follows from the name's address, so that two na
 and push each other out at each request, or may not, as memory happened to be laid out
 (Objects/typeobject.c, MCACHE_HASH_METHOD). A search takes 200 to 300 instructions; what is spent so
 says where a process's names lie, and is no cost of the code that is counted."""
+
+_SEARCH = b"find_name_in_mro"
+"""The function that they call to search. A distribution's Python may have it inlined, so that its
+instructions are its caller's own; then no symbol of that name is in the executable."""
 
 WARM_REQUESTS = 50
 """Requests before counting, and again while counting is on, but before the window: the
@@ -130,6 +135,17 @@ class Counter:
             raise HarnessError("callgrind wrote no count; its log has the reason")
         return written[0]
 
+    def searching(self, dump: str) -> int | None:
+        """Instructions of a dump that CPython spent on searching classes for what was not in its
+        cache. None where its interpreter has not the functions for that as functions of their own:
+        no zero, since what they do is then done by others."""
+        if not any(map(has_search, _interpreters(self.server.pid))):
+            return None
+        try:
+            return below(dump, TYPE_LOOKUP)
+        except NotNamed:
+            return None
+
     def begin(self) -> None:
         """Count from now on, where `counting` did not; valgrind is several times as fast before."""
         self._control("instrumentation on")
@@ -163,14 +179,17 @@ class NotNamed(HarnessError):
     """A dump names none of the functions that were asked for."""
 
 
-def searching(dump: str) -> int | None:
-    """Instructions of a dump that CPython spent on searching classes for what was not in its cache.
-    None where the interpreter does not name the functions of TYPE_LOOKUP: no zero, since they may
-    be inlined."""
-    try:
-        return below(dump, TYPE_LOOKUP)
-    except NotNamed:
-        return None
+def _interpreters(pid: int) -> set[Path]:
+    """The executables and libraries of Python in a process (proc(5), maps)."""
+    maps = (line.split(maxsplit=5) for line in Path(f"/proc/{pid}/maps").read_text().splitlines())
+    files = {Path(fields[5]) for fields in maps if len(fields) == 6}
+    return {file for file in files if file.name.startswith(("python", "libpython"))}
+
+
+@cache
+def has_search(interpreter: Path) -> bool:
+    """Whether an executable or library has the function that searches classes as one of its own."""
+    return _SEARCH in interpreter.read_bytes()
 
 
 def calls(dump: str, function: str) -> int:

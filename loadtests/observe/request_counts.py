@@ -42,7 +42,7 @@ from typing import TypeVar
 
 from loopbench.loadtests.errors import HarnessError
 from loopbench.loadtests.observe import raw_request
-from loopbench.loadtests.observe.callgrind import Counter, calls, searching, total
+from loopbench.loadtests.observe.callgrind import Counter, calls, total
 from loopbench.loadtests.observe.patience import Patience
 from loopbench.servers.contract.http import Case
 from loopbench.servers.settings import Settings
@@ -189,7 +189,7 @@ def idle_work(counter: Counter) -> Idle:
 def _idle_second(counter: Counter) -> Idle:
     dump = counter.dump(lambda: time.sleep(_IDLE_S)).read_text()
     # Whether the interpreter names what searches, its windows say; a second may be without any.
-    return Idle(total(dump), searching(dump) or 0, calls(dump, _SET_A_TIMER))
+    return Idle(total(dump), counter.searching(dump) or 0, calls(dump, _SET_A_TIMER))
 
 
 def taken_of_all(
@@ -286,7 +286,8 @@ class Sender:
 
         dump = self._counter.dump(work).read_text()
         timers = calls(dump, _SET_A_TIMER)
-        return Count(requests, total(dump), searching(dump), timers, lasted_s)
+        searching = self._counter.searching(dump)
+        return Count(requests, total(dump), searching, timers, lasted_s)
 
     def dump(self, connection: socket, requests: int) -> Path:
         """What callgrind writes down of so many; see Counter.dump."""

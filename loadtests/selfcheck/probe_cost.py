@@ -10,7 +10,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from loopbench.loadtests.observe.callgrind import TYPE_LOOKUP, Counter, below, counting, total
+from loopbench.loadtests.errors import HarnessError
+from loopbench.loadtests.observe.callgrind import Counter, counting, total
 from loopbench.loadtests.observe.patience import Patience
 from loopbench.loadtests.observe.request_counts import SETTINGS, Sender, taken_of_all
 from loopbench.loadtests.selfcheck.verdict import Verdict
@@ -145,7 +146,13 @@ def _request(stack: str, settings: Settings, seed: int, rests: bool) -> RequestC
         ((_, path),) = taken_of_all(counter, cases, REQUESTS, Patience(), Sender.dump)
         counter.cease()
         dump = path.read_text()
-    return RequestCost(total(dump) / REQUESTS, below(dump, TYPE_LOOKUP) / REQUESTS)
+        searching = counter.searching(dump)
+    if searching is None:
+        raise HarnessError(
+            "what the probe costs cannot be told from searches of classes: this Python has them "
+            "inlined; use one with symbols, such as one that was built from its source"
+        )
+    return RequestCost(total(dump) / REQUESTS, searching / REQUESTS)
 
 
 def _beat(stack: str, settings: Settings) -> float:

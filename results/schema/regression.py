@@ -150,7 +150,7 @@ INSTRUCTIONS = table(
         "1",
         "instructions a request that CPython spent on searching classes for names that were not in "
         "its cache, which follows from where the names lie in memory; blank: counted before this "
-        "was told apart, or by an interpreter that does not name the function",
+        "was told apart, or by an interpreter that has the search inlined",
         later=True,
     ),
 )

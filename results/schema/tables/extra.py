@@ -57,7 +57,7 @@ COUNTS = table(
         "1",
         "instructions a request that CPython spent on searching classes for names that were not in "
         "its cache, median; blank: counted before this was told apart, or by an interpreter that "
-        "does not name the function",
+        "has the search inlined",
         later=True,
     ),
 )

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from loopbench.loadtests.errors import HarnessError
-from loopbench.loadtests.observe import raw_request
+from loopbench.loadtests.observe import callgrind, raw_request
 from loopbench.loadtests.observe.callgrind import TYPE_LOOKUP, below, counting, missing, total
 from loopbench.loadtests.observe.patience import Patience
 from loopbench.loadtests.observe.request_counts import SETTINGS, Sender
@@ -63,6 +63,29 @@ def test_searches_of_classes_are_told_from_names_that_the_cache_holds(tmp_path: 
     searched = many.searching - one.searching
     assert searched > 20_000 * 100
     assert many.instructions - one.instructions == pytest.approx(searched, rel=0.5)
+
+
+@pytest.mark.skipif(missing() is not None, reason=str(missing()))
+def test_searches_that_are_inlined_are_not_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of the interpreter that serves they are told apart; of one without the function, they are
+    left among the instructions, and are no zero."""
+    with counting("asyncio", SETTINGS, still=True) as counter:
+        sender = Sender(counter, CASES["plain"], Patience())
+        with raw_request.connect(counter.server.host, counter.server.port) as connection:
+            sender.send(connection, 2)
+            known = sender.count(connection, 2)
+            monkeypatch.setattr(callgrind, "has_search", lambda interpreter: False)
+            unknown = sender.count(connection, 2)
+    assert known.searching is not None
+    assert unknown.searching is None
+
+
+def test_an_interpreter_has_the_function_that_searches_or_not(tmp_path: Path) -> None:
+    """By its symbols: that of the tests has it, in its executable or its library."""
+    for symbols, found in ((b"\0find_name_in_mro\0", True), (b"\0_PyType_Lookup\0", False)):
+        file = tmp_path / str(found)
+        file.write_bytes(symbols)
+        assert callgrind.has_search(file) is found
 
 
 def _counted_python(folder: Path, how: str) -> RequestCost:
