@@ -92,11 +92,14 @@ def _upgraded(connection: socket.socket) -> bytes:
 
 
 def problem(host: str, port: int, exchange: Exchange) -> str | None:
-    """What is wrong with the server's side of an exchange; None where it is kept."""
+    """What is wrong with the server's side of an exchange; None where it is kept.
+
+    Raises OSError as `talking` does: it may be this side's own.
+    """
     try:
         with talking(host, port, exchange.target) as talk:
             return _wrong(talk, exchange)
-    except (OSError, NotUpgraded, BrokenFrame) as error:
+    except (NotUpgraded, BrokenFrame) as error:
         return f"{type(error).__name__}: {error}"
 
 

@@ -36,8 +36,16 @@ def problems(host: str, port: int, cases: Iterable[Case]) -> list[str]:
 
 def socket_problems(host: str, port: int, exchanges: Iterable[Exchange]) -> list[str]:
     """The same of WebSocket exchanges."""
-    found = ((one, websocket_client.problem(host, port, one)) for one in exchanges)
-    return [f"{one.name} ({one.target}): {problem}" for one, problem in found if problem]
+    found = []
+    for one in exchanges:
+        try:
+            problem = websocket_client.problem(host, port, one)
+        except OSError as error:
+            expect_servers_fault(error)
+            problem = f"{type(error).__name__}: {error}"
+        if problem is not None:
+            found.append(f"{one.name} ({one.target}): {problem}")
+    return found
 
 
 def _ask(host: str, port: int, case: Case) -> str | None:

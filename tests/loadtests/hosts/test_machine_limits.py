@@ -6,19 +6,25 @@ import json
 import os
 import platform
 import resource
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from loopbench.loadtests.bench.checks.own_failures import expect_own_resources
+from loopbench.loadtests.bench.checks.verify import problems, socket_problems
 from loopbench.loadtests.errors import GeneratorDied, HarnessError
 from loopbench.loadtests.hosts.open_files import A_USER, BESIDE_USERS, expect_enough
 from loopbench.loadtests.messages.reports import Failure
 from loopbench.loadtests.scenarios.table import SCENARIOS
 from loopbench.results.schema import RUNS, Code, read_table
+from loopbench.servers.contract.cases import CASES
+from loopbench.servers.contract.websockets import EXCHANGES
 from loopbench.servers.supervision.cpu_quota import cpu_quotas, strictest
 from tests.conftest import ROOT
 from tests.loadtests.bench.benches import ONE_CELL, SHORT, Bench, codes, ended, one_error, reach
@@ -212,6 +218,32 @@ def test_ports_that_the_contract_needs_are_no_fault_of_the_stack(tmp_path: Path)
     assert done.returncode == 1, done.stderr
     assert one_error(done.stderr).startswith("error: cannot ask the server (EADDRNOTAVAIL): ")
     assert "left out" not in done.stderr
+
+
+CHECKS = {
+    "requests": partial(problems, cases=[CASES["plain"]]),
+    "sockets": partial(socket_problems, exchanges=[EXCHANGES["ws-echo-text"]]),
+}
+
+
+@pytest.mark.parametrize("check", CHECKS)
+def test_what_the_asking_side_lacks_is_no_fault_of_the_stack(check: str) -> None:
+    """Requests and WebSockets alike: here no file may be opened. A server that refuses a connection
+    is at fault, as ever."""
+    with closing(socket.socket()) as nobody:
+        nobody.bind(("127.0.0.1", 0))
+        at = nobody.getsockname()
+        (refused,) = CHECKS[check](*at)
+        assert "ConnectionRefusedError" in refused
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        lowest = os.dup(0)
+        os.close(lowest)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (lowest, hard))
+        try:
+            with pytest.raises(HarnessError, match=r"^cannot ask the server \(EMFILE\): "):
+                CHECKS[check](*at)
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 @needs_proc
