@@ -226,14 +226,20 @@ def test_stores_that_are_killed_and_come_back(survived: dict[str, RunRows], stac
 @pytest.mark.parametrize("stack", stacks(WITH_STORES))
 def test_a_pool_that_runs_dry(stack: str, generator: Generator) -> None:
     """One connection for 64 users who each wait for it no longer than 20 ms: some are refused with
-    that reason, the wait shows, and the saves add up all the same."""
+    that reason, the wait shows, and the saves add up all the same. How long it takes until a save
+    comes through among so many refusals is the machine's affair: the window is as long as that."""
     crowd = replace(SAVES, model=Closed(64))
-    rows = run(stack, generator, Settings(pool_size=1, pool_timeout_s=0.02), crowd)
-    (row,) = rows.runs
-    assert reasons(rows) == {
-        "status 503 instead of 200: no connection of the pool was free in time": row["failures"]
-    }
-    assert float(str(row["throughput_rps"])) > 0
+    settings = Settings(pool_size=1, pool_timeout_s=0.02)
+    for measured_s in (0.5, 2.0, 8.0):
+        rows = run(stack, generator, settings, crowd, measured_s=measured_s)
+        (row,) = rows.runs
+        assert reasons(rows) == {
+            "status 503 instead of 200: no connection of the pool was free in time": row["failures"]
+        }
+        if float(str(row["throughput_rps"])) > 0:
+            break
+    else:
+        pytest.fail("no save came through")
     assert row["pool_size"] == 1
     assert row.get("database_cpu_s") is None, "an embedded database has no process of its own"
     assert 8 <= int(str(row["pool_most_waiting"])) <= 64

@@ -135,14 +135,22 @@ def test_a_loop_with_little_to_do_has_no_stall_that_the_kernel_does_not_confirm(
 
 
 def reset_instant(server: ServerProcess) -> float:
-    """When the server began to count, within some milliseconds: from an answer that came soon."""
-    for _ in range(MOST):
+    """When the server began to count, within some milliseconds: not before an answer's asking less
+    its age, nor after its coming less that. On a busy machine some answers are late, and others
+    were asked for too early; together they say it."""
+    bounds: list[tuple[float, float]] = []
+
+    def known() -> bool:
         asked_at = time.perf_counter()
         seconds = server.ask(Observe(), 10.0).seconds
-        answered_at = time.perf_counter()
-        if answered_at - asked_at < BUSY_MS / 1e3:
-            return answered_at - seconds
-    raise AssertionError("a busy machine: no answer came soon")
+        bounds.append((asked_at - seconds, time.perf_counter() - seconds))
+        return latest() - max(early for early, _ in bounds) < BUSY_MS / 1e3
+
+    def latest() -> float:
+        return min(late for _, late in bounds)
+
+    assert eventually(known), bounds
+    return latest()
 
 
 def test_a_parked_server_has_no_stalls(server: ServerProcess) -> None:
