@@ -10,7 +10,7 @@ from loopbench.results.commands.run import RUN, RunOrToolFile, chosen, load, not
 from loopbench.results.errors import ResultsError
 from loopbench.results.folder import other_tools, tables
 from loopbench.results.folder.tool_figures import ToolFile, pairs
-from loopbench.results.schema import how_to
+from loopbench.results.schema import how_to_bench
 from loopbench.results.schema.json_forms import AS_JSON, json_text
 from loopbench.results.terminal.console import show_on_console
 
@@ -86,10 +86,7 @@ def split(run: Path | None) -> None:
     if not splits and not counts:
         raise ResultsError(
             "no two stacks of this run differ in their framework, loop or parser alone; "
-            + how_to(
-                'make bench STACKS="asgi-hypercorn quart-hypercorn"',
-                "loopbench bench --stack asgi-hypercorn --stack quart-hypercorn",
-            )
+            + how_to_bench(stacks="asgi-hypercorn quart-hypercorn")
             + " measures two that do"
         )
     for line in framework_split_text.lines(splits, counts):

@@ -27,6 +27,7 @@ from loopbench.results.report.sections import (
     warnings,
     websockets,
 )
+from loopbench.results.schema import how_to, how_to_bench
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,86 +46,94 @@ SECTIONS: tuple[Section, ...] = (
         "stalls",
         "Who held the loop",
         stalls.parts,
-        "stalls, in `stalls.csv`: `make bench`, where a loop was held for more than 5 ms",
+        f"stalls, in `stalls.csv`: {how_to_bench()}, where a loop was held for more than 5 ms",
     ),
     Section(
         "speed",
         "Throughput and CPU per request",
         throughput.parts,
-        "throughput or CPU of a closed or an open loop: `make bench`",
+        f"throughput or CPU of a closed or an open loop: {how_to_bench()}",
     ),
     Section(
         "split",
         "Is it the framework or the server?",
         framework_split.parts,
         "two stacks that differ in their framework, loop or parser alone: "
-        '`make bench STACKS="asgi-hypercorn quart-hypercorn"`',
+        + how_to_bench(stacks="asgi-hypercorn quart-hypercorn"),
     ),
     Section(
         "why",
         "Why a request costs what it costs",
         costs.parts,
-        "instructions by function, in `costs.csv`: `python -m loadtests why --out …`",
+        "instructions by function, in `costs.csv`: "
+        + how_to("make why OUT=…", "loopbench why --out …"),
     ),
     Section(
         "times",
         "Response time by percentile",
         response_times.parts,
-        "response times, in `histograms.csv` or `runs.csv`: `make bench`",
+        f"response times, in `histograms.csv` or `runs.csv`: {how_to_bench()}",
     ),
     Section(
         "places",
         "Where it ran",
         placement.parts,
-        "what the probe saw, in `observations.csv` and `runs.csv`: `make bench`, which has the "
-        "probe on unless told otherwise",
+        f"what the probe saw, in `observations.csv` and `runs.csv`: {how_to_bench()}, which has "
+        "the probe on unless told otherwise",
     ),
     Section(
         "pressure",
         "Neighbours, the executor's cliff, connections",
         pressure.parts,
-        'such scenarios: `make bench SCENARIOS="neighbour-none neighbour-sleep-blocking cliff-4 '
-        'cliff-16 churn idle-1000"`',
+        "such scenarios: "
+        + how_to_bench(
+            scenarios="neighbour-none neighbour-sleep-blocking cliff-4 cliff-16 churn idle-1000"
+        ),
     ),
     Section(
         "moving",
         "Streams, uploads, large answers",
         data.parts,
-        'such scenarios: `make bench SCENARIOS="stream-100k stream-8m stream-slow stream-stuck '
-        'upload-1m upload-64m json-1k json-1m"`',
+        "such scenarios: "
+        + how_to_bench(
+            scenarios="stream-100k stream-8m stream-slow stream-stuck upload-1m upload-64m json-1k "
+            "json-1m"
+        ),
     ),
     Section(
         "fetching",
         "Handlers that fetch",
         fetching.parts,
-        'such scenarios: `make bench SCENARIOS="fetch-gather-1 fetch-gather-50 fetch-sequence-1 '
-        'fetch-sequence-50"`',
+        "such scenarios: "
+        + how_to_bench(
+            scenarios="fetch-gather-1 fetch-gather-50 fetch-sequence-1 fetch-sequence-50"
+        ),
     ),
     Section(
         "limits",
         "What was the limit",
         bottleneck.parts,
         "scenarios that ask a database: "
-        '`make bench SCENARIOS="db-async-1 db-async-32 db-async-256 db-sync-32"`',
+        + how_to_bench(scenarios="db-async-1 db-async-32 db-async-256 db-sync-32"),
     ),
     Section(
         "websockets",
         "WebSockets",
         websockets.parts,
-        'such scenarios: `make bench SCENARIOS="ws-echo-32 ws-connect feed-100"`',
+        "such scenarios: " + how_to_bench(scenarios="ws-echo-32 ws-connect feed-100"),
     ),
     Section(
         "inside",
         "Where a request's time went",
         request_breakdown.parts,
-        "requests taken apart by the probe: `make bench`",
+        f"requests taken apart by the probe: {how_to_bench()}",
     ),
     Section(
         "timeline",
         "Timeline of each Run",
         timeline.parts,
         f"Runs of {timeline.LEAST_SECONDS} seconds or more, of scenarios that are not measured in "
-        "Slices: `make bench SCENARIOS=waiting-1000 DURATION=20`",
+        "Slices: " + how_to_bench(scenarios="waiting-1000", duration="20"),
     ),
     Section(
         "lifetime",
@@ -136,7 +145,8 @@ SECTIONS: tuple[Section, ...] = (
         "behaviour",
         "What the stacks were seen to do",
         behaviour.parts,
-        "answers, in `behaviour.csv`: `make behaviour OUT=…`",
+        "answers, in `behaviour.csv`: "
+        + how_to("make behaviour OUT=…", "loopbench behaviour --out …"),
     ),
     Section("warnings", "Warnings in words", warnings.parts, "nothing"),
     Section("environment", "Environment", environment.parts, "`environment.json` or `plan.json`"),
@@ -151,5 +161,5 @@ def make(material: Material) -> tuple[tuple[Made, ...], tuple[Words, ...]]:
         if parts:
             made.append(Made(section.anchor, section.title, parts))
         else:
-            missing.append(words(f"{section.title}: this section needs {section.needs}."))
+            missing.append(words(f"“{section.title}” needs {section.needs}."))
     return tuple(made), tuple(missing)

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
         ROOT,
         RUNS_FOLDER,
         how_to,
+        how_to_bench,
     )
     from loopbench.results.schema.regression import (
         FACTS,
@@ -86,7 +87,7 @@ _MODULES = {
     "dispatch": "Dispatch",
     "files": "TableWriter read_table",
     "folder_lock": "FolderInUse locked",
-    "paths": "IMPORTED_FROM INSTALLED REGRESSIONS_FOLDER ROOT RUNS_FOLDER how_to",
+    "paths": "IMPORTED_FROM INSTALLED REGRESSIONS_FOLDER ROOT RUNS_FOLDER how_to how_to_bench",
     "regression": "FACTS FINDINGS FUNCTIONS INSTRUCTIONS MEMORY SIDE_ANSWERS SLOTS TAILS UNCOUNTED",
     "table_groups": "DERIVED EXTRA REGRESSION TABLES",
     "tables.capacity": "TRIAL_SERVICES TRIALS",

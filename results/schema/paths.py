@@ -16,6 +16,20 @@ def how_to(made: str, installed: str) -> str:
     return f"`{installed if INSTALLED else made}`"
 
 
+def how_to_bench(*, stacks: str = "", scenarios: str = "", duration: str = "") -> str:
+    """The command that measures these, as `how_to` has it. Names stand with blanks between them;
+    without any, the default ones are measured. duration: of a window, in seconds."""
+    chosen = {"STACKS": stacks, "SCENARIOS": scenarios, "DURATION": duration}
+    made = (
+        f'{name}="{value}"' if " " in value else f"{name}={value}"
+        for name, value in chosen.items()
+        if value
+    )
+    options = {"--stack": stacks, "--scenario": scenarios, "--duration": duration}
+    installed = (f"{name} {value}" for name, values in options.items() for value in values.split())
+    return how_to(" ".join(("make bench", *made)), " ".join(("loopbench bench", *installed)))
+
+
 IMPORTED_FROM = ROOT.parent if INSTALLED else ROOT
 """The folder on the path that `loopbench` is imported from."""
 

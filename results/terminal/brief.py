@@ -185,6 +185,8 @@ def _verdict(metric: str, summary: Summary | None) -> str:
     if summary is None:
         return "not measured"
     ratio = summary.ratio
+    if ratio is not None and ratio.overloaded:
+        return ""  # the ratio's own cell says so
     return formatting.precision(summary) if ratio is None else verdict(metric, ratio)
 
 

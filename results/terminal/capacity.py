@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from loopbench.results.schema import how_to
+from loopbench.results.schema import how_to_bench
 from loopbench.results.stats import formatting
 from loopbench.results.stats.capacity import ASSUMPTIONS, Capacity, Point, checks
 
@@ -49,8 +49,7 @@ def _basis(one: Capacity) -> Iterator[str]:
         each = formatting.digits(one.connection_bytes * 1e-3)
         yield f"memory: {process} MB a process, {each} kB an idle connection"
     else:
-        how = how_to("make bench SCENARIOS=idle-1000", "loopbench bench --scenario idle-1000")
-        yield f"memory: not measured; {how} does"
+        yield f"memory: not measured; {how_to_bench(scenarios='idle-1000')} does"
 
 
 def _point(point: Point) -> str:

@@ -117,13 +117,15 @@ def find(name: Path | None) -> Path:
             if (folder / COSTS.filename).is_file():
                 return folder
         raise UnknownName(
-            f"{name} holds no {COSTS.filename}; `python -m loadtests why --out {name}` writes it"
+            f"{name} holds no {COSTS.filename}; "
+            f"{schema.how_to(f'make why OUT={name}', f'loopbench why --out {name}')} writes it"
         )
     found = sorted(
         schema.RUNS_FOLDER.glob(f"*/{COSTS.filename}"), key=lambda path: path.stat().st_mtime
     )
     if not found:
-        raise UnknownName("no cost has been counted by function yet; `make why` does it")
+        how = schema.how_to("make why", "loopbench why")
+        raise UnknownName(f"no cost has been counted by function yet; {how} does it")
     return found[-1].parent
 
 

@@ -21,6 +21,7 @@ from loopbench.loadtests.bench_command import bench as bench_command
 from loopbench.loadtests.configuration import Configuration, read
 from loopbench.results.schema import RUNS, read_table
 from tests.conftest import ROOT
+from tests.results.examples import golden
 
 SHOP = """
 from aiohttp import web
@@ -130,6 +131,25 @@ def test_the_wheel_holds_every_module_under_one_name(wheel: Path) -> None:
     assert zipfile.ZipFile(wheel).read(points).decode().split() == [
         *("[console_scripts]", "loopbench", "=", "loopbench.__main__:main"),
     ]
+
+
+def test_its_reports_name_its_own_commands(installed: Mapping[str, str], tmp_path: Path) -> None:
+    """What was not measured is measured by `loopbench`, for there is neither make nor a clone."""
+    folder = golden.write(tmp_path / "run")
+    done = tool(installed, tmp_path, "report", str(folder))
+    assert done.returncode == 0, done.stderr
+    text = (folder / "report.md").read_text(encoding="utf-8")
+    missing = text.partition("## Not in this run")[2]
+    assert "`loopbench why --out …`" in missing
+    assert "`loopbench bench --stack asgi-hypercorn --stack quart-hypercorn`" in missing
+    assert not re.findall(r"`(?:make|python|\.venv)\b.*?`", missing)
+    _, _, asked = text.partition("## Fifteen questions")
+    questions = asked.partition("\n## ")[0]
+    assert (
+        "`loopbench bench --stack aiohttp --stack aiohttp-uvloop --scenario async-32`" in questions
+    )
+    assert "`loopbench behaviour --out FOLDER`" in questions
+    assert not re.findall(r"`(?:make|python|\.venv)\b.*?`", questions)
 
 
 def test_it_measures_an_application_from_its_own_folder(

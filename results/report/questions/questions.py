@@ -8,7 +8,7 @@ from pathlib import Path
 
 from loopbench.results.report.blocks import Table, Words, words
 from loopbench.results.report.data import Material
-from loopbench.results.report.questions import measured, peers
+from loopbench.results.report.questions import measured, peers, versions
 from loopbench.results.report.questions.behaviour import (
     Asks,
     cancelled,
@@ -17,18 +17,20 @@ from loopbench.results.report.questions.behaviour import (
     protected,
 )
 from loopbench.results.report.questions.reply import Reply
-from loopbench.results.schema import ROOT
+from loopbench.results.schema import ROOT, how_to, how_to_bench
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
     """answer: from the rows; None where they do not hold it. anchor: the section that holds more.
-    measured_by: what to do where rows are missing, our own wording."""
+    measured_by: what to do where rows are missing, our own wording. without: what is said there
+    before it."""
 
     text: str
     answer: Callable[[Material], Reply | None]
     anchor: str
     measured_by: str
+    without: Callable[[Material], str] = lambda _: "Not measured here."
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +74,7 @@ def _answered(
     command = question.measured_by.format(folder=_place(material.folder.path))
     elsewhere = published.get(question.text)
     if elsewhere is None:
-        return Answered(question.text, words(f"Not measured here. {command}"), None)
+        return Answered(question.text, (f"{question.without(material)} ", *words(command)), None)
     source = f"The published run says so ({elsewhere.source}), not this one. {command}"
     return _written(question, elsewhere.reply, None, words(source))
 
@@ -90,46 +92,54 @@ def _place(folder: Path) -> str:
         return "FOLDER"
 
 
-_BEHAVIOUR = "`make behaviour OUT={folder}`, with the folder of this run, asks it."
+_BEHAVIOUR = (
+    how_to("make behaviour OUT={folder}", "loopbench behaviour --out {folder}")
+    + ", with the folder of this run, asks it."
+)
 
 AT_ONCE = "stops at once"
+
+
+def _measured_by(*, stacks: str = "", scenarios: str) -> str:
+    return f"{how_to_bench(stacks=stacks, scenarios=scenarios)} measures it."
+
 
 QUESTIONS: tuple[Question, ...] = (
     Question(
         "How much faster is one than the other, and at what?",
         measured.faster,
         "answer",
-        "`make bench` measures two stacks side by side.",
+        f"{how_to_bench()} measures two stacks side by side.",
     ),
     Question(
         "Does that hold when the handler waits for something?",
         measured.waiting,
         "speed",
-        "`make bench SCENARIOS=waiting-1000` measures it.",
+        _measured_by(scenarios="waiting-1000"),
     ),
     Question(
         "Why is a sync route slower when it does nothing?",
         measured.sync,
         "inside",
-        '`make bench SCENARIOS="async-32 sync-32"` measures it.',
+        _measured_by(scenarios="async-32 sync-32"),
     ),
     Question(
         "What is the default thread-pool size, and what happens past it?",
         measured.pool,
         "pressure",
-        '`make bench SCENARIOS="cliff-4 cliff-16"` measures it.',
+        _measured_by(scenarios="cliff-4 cliff-16"),
     ),
     Question(
         "Does one blocking call stall everyone, for how long?",
         measured.stall,
         "pressure",
-        '`make bench SCENARIOS="neighbour-none neighbour-sleep-blocking"` measures it.',
+        _measured_by(scenarios="neighbour-none neighbour-sleep-blocking"),
     ),
     Question(
         "Do health checks survive a busy handler?",
         measured.health,
         "pressure",
-        '`make bench SCENARIOS="neighbour-burn-async neighbour-burn-sync"` measures it.',
+        _measured_by(scenarios="neighbour-burn-async neighbour-burn-sync"),
     ),
     Question(
         "Is my handler cancelled when the client leaves?",
@@ -183,32 +193,35 @@ QUESTIONS: tuple[Question, ...] = (
         "How much memory a connection, and is it given back?",
         measured.memory,
         "pressure",
-        "`make bench SCENARIOS=idle-1000` measures it.",
+        _measured_by(scenarios="idle-1000"),
     ),
     Question(
         "What does uvloop gain?",
         peers.uvloop,
         "speed",
-        '`make bench STACKS="aiohttp aiohttp-uvloop" SCENARIOS=async-32` measures it.',
+        _measured_by(stacks="aiohttp aiohttp-uvloop", scenarios="async-32"),
     ),
     Question(
         "Is it the framework or the server that is slow?",
         peers.layers,
         "speed",
-        '`make bench STACKS="asgi-hypercorn quart-hypercorn quart-uvicorn" SCENARIOS=async-32` '
-        "measures it.",
+        _measured_by(stacks="asgi-hypercorn quart-hypercorn quart-uvicorn", scenarios="async-32"),
     ),
     Question(
         "How many cores for N requests a second?",
         measured.cores,
         "speed",
-        "`make bench SCENARIOS=async-32` measures it.",
+        _measured_by(scenarios="async-32"),
     ),
     Question(
         "What does a version bump change?",
         measured.never,
         "",
-        "`make regression BASE=aiohttp==3.13.2 CANDIDATE=aiohttp==3.14.5` says it of two versions; "
-        "`.venv/bin/python -m results compare BEFORE AFTER` of two runs.",
+        how_to(
+            "make regression BASE=aiohttp==3.13.2 CANDIDATE=aiohttp==3.14.5",
+            "loopbench compare BEFORE AFTER",
+        )
+        + " compares two versions.",
+        versions.unchanged,
     ),
 )

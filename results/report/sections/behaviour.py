@@ -15,6 +15,7 @@ from loopbench.results.report.blocks import (
     Words,
     paragraph,
     table,
+    words,
 )
 from loopbench.results.report.data import Material
 
@@ -67,7 +68,15 @@ def _claims(asked: list[Asked]) -> Iterator[Words]:
         told = "; ".join(
             f"{stack}{_named(settings)}: {answer}" for (stack, answer), settings in seen.items()
         )
-        yield (f"“{claim}” {_HOLDS[mine[0][0]]}: {told}.",)
+        *begin, end = _quoted(claim, _HOLDS[mine[0][0]])
+        yield (*begin, f"{end}: {told}.")
+
+
+def _quoted(claim: str, holds: str) -> Words:
+    """The claim between quotation marks, and whether it holds, which is text. What stands between
+    backticks in the claim is Code, where these pair."""
+    text = f"“{claim}” {holds}"
+    return words(text) if claim.count("`") % 2 == 0 else (text,)
 
 
 def _named(settings: list[str]) -> str:

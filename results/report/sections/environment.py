@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Iterator, Mapping
 
 from loopbench.results.folder.folder import leaves, written
+from loopbench.results.grouping import grouped
 from loopbench.results.report.blocks import Code, Heading, Part, Text, table
 from loopbench.results.report.data import Material
 from loopbench.results.report.sections.placement import loop_classes
@@ -31,6 +32,9 @@ _TABLES = {
 }
 """What has a table of its own: its heading and title, and a header for the keys that lead to each
 value and the value itself."""
+
+_NOTHING = "–"
+"""In place of what a stack does not say of itself, or does not have."""
 
 _OWN_PLACE = ("command", "seed", "stacks", "schema_version", "parity", *_TABLES)
 _PLACES = {"--out": 2, "--resume": 1}
@@ -96,18 +100,15 @@ def _parity(material: Material) -> Iterator[Part]:
     yield Heading("Parity, as the servers said it of themselves")
     yield table(
         "Settings that should be equal",
-        ("setting", "", *facts),
-        [
-            (key, "" if len(set(values)) == 1 else "differs", *values)
-            for key, values in _aligned(alike)
-        ],
-        names=2 + len(facts),
+        ("setting", "value", "stacks"),
+        _by_value(alike),
+        names=3,
     )
     yield table(
         "What the stacks consist of",
-        ("what", *facts),
-        [(key, *values) for key, values in _aligned(own)],
-        names=1 + len(facts),
+        ("what", "value", "stacks"),
+        (row for row in _by_value(own) if row[1] != _NOTHING),
+        names=3,
     )
 
 
@@ -142,10 +143,14 @@ def _why(one: Mapping[str, object]) -> str:
     return "nothing explains it" if why is None else written(why)
 
 
-def _aligned(by: Mapping[str, Mapping[str, str]]) -> Iterator[tuple[str, tuple[str, ...]]]:
+def _by_value(by: Mapping[str, Mapping[str, str]]) -> Iterator[tuple[str, str, str]]:
+    """A row for each value that a key has, with the stacks that have it: as wide for two stacks as
+    for a dozen."""
     keys = dict.fromkeys(key for told in by.values() for key in told)
     for key in keys:
-        yield key, tuple(told.get(key, "–") for told in by.values())
+        stacks = grouped((told.get(key, _NOTHING), stack) for stack, told in by.items())
+        for value, some in stacks.items():
+            yield key, value, "all" if len(some) == len(by) > 1 else ", ".join(some)
 
 
 def _leaves(value: object) -> Iterator[tuple[str, str]]:

@@ -121,6 +121,27 @@ def test_a_claim_that_is_wrong_on_one_python_has_the_answer_of_that_python(tmp_p
         assert bullets.items == ((f"“So.” not so: aiohttp ({setting}): {answer}.",),)
 
 
+def test_what_a_claim_has_between_backticks_is_code(tmp_path: Path) -> None:
+    """In the report, where these pair; a single one stays what it is."""
+    claims = {"Use `a`, not `b`.": ("a", "b"), "One ` alone.": ()}
+    rows = (
+        _row("aiohttp", setting, "lost", commonly_said=said, agrees="no")
+        for said, setting in zip(claims, ("FIN", "RST"), strict=True)
+    )
+    put(report_folder.write(tmp_path / "run"), BEHAVIOUR, rows)
+    (section,) = (one for one in made(tmp_path / "run").sections if one.anchor == "behaviour")
+    (bullets,) = (part for part in section.parts if isinstance(part, Bullets))
+    code = tuple(
+        tuple(span.text for span in line if isinstance(span, Code)) for line in bullets.items
+    )
+    assert code == tuple(claims.values())
+    texts = ["".join(str(getattr(span, "text", span)) for span in line) for line in bullets.items]
+    assert texts == [
+        "“Use a, not b.” not so: aiohttp (FIN): lost.",
+        "“One ` alone.” not so: aiohttp (RST): lost.",
+    ]
+
+
 def test_the_command_prints_the_article(folder: Path, results: Program) -> None:
     """Into a file where one is named; what cannot be read or written is one line."""
     told = results.run("behaviour", str(folder))

@@ -43,7 +43,7 @@ def test_a_report_says_which_answers_are_not_its_own(tmp_path: Path) -> None:
     last = "".join(map(str, uvloop.source))
     assert f"The published run says so ({row['measured_on']}, {row['machine']}" in last
     assert 'make bench STACKS="aiohttp aiohttp-uvloop" SCENARIOS=async-32' in last
-    assert "".join(map(str, told[NEVER].line)).startswith("Not measured here. ")
+    assert "".join(map(str, told[NEVER].line)).startswith("No version changes within one run. ")
 
 
 def test_a_person_s_own_application_is_not_answered_for(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ import pytest
 from loopbench.results.folder.folder import load
 from loopbench.results.report import write
 from loopbench.results.stats.summaries.summary import summarise
-from tests.conftest import none_left
+from tests.conftest import ROOT, none_left
 from tests.results.examples import report_folder
 from tests.results.report.page import chromium
 from tests.results.report.page.chromium import Page
@@ -130,6 +130,16 @@ def test_on_a_laptop_nothing_is_cut_off(page: Page, file: Path) -> None:
     assert page.value("document.documentElement.scrollWidth") <= LAPTOP
 
 
+@pytest.mark.published
+@pytest.mark.parametrize("run", ["", "bench", "data", "stacks"])
+def test_in_a_published_report_nothing_is_cut_off(page: Page, run: str) -> None:
+    """1,100 px: not even where a dozen stacks, or some forty scenarios, were measured."""
+    page.open(ROOT / "results" / "reference" / run / "report.html", LAPTOP)
+    page.value("document.querySelectorAll('details').forEach(one => { one.open = true; })")
+    assert page.value(TOO_WIDE) == []
+    assert page.value(OUTSIDE) == []
+
+
 @pytest.mark.parametrize("dark", [False, True])
 def test_text_in_plots_can_be_read_in_light_and_dark(page: Page, file: Path, dark: bool) -> None:
     """It has the colour of the page's text, whose contrast is more than 7 to 1."""
@@ -155,6 +165,19 @@ def test_in_print_the_folded_tables_are_open_and_nothing_is_lost(page: Page, fil
     # The names of columns on each sheet of a table: a button with a box of its own keeps Chromium
     # from that.
     assert page.value("getComputedStyle(document.querySelector('th button')).display") == "contents"
+
+
+def test_in_print_no_note_is_larger_than_the_text(page: Page, file: Path) -> None:
+    """What is said in units of the page's root shrinks with the text."""
+    page.open(file, PAPER)
+    page.order("Emulation.setEmulatedMedia", media="print")
+    sizes: list[list[float]] = page.value(_NOTES_AND_TEXT)
+    notes, (text,) = sizes
+    assert notes and max(notes) <= text
+
+
+_NOTES_AND_TEXT = """['.questions details li, figcaption, .keys, summary, .caption', 'body'].map(
+  one => [...document.querySelectorAll(one)].map(e => parseFloat(getComputedStyle(e).fontSize)))"""
 
 
 def test_in_print_a_tall_picture_is_on_one_sheet_with_its_caption(page: Page, file: Path) -> None:

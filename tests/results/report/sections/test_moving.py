@@ -41,8 +41,8 @@ def test_a_folder_without_such_scenarios_has_no_such_section(tmp_path: Path) -> 
     report = made(report_folder.write(tmp_path / "other"))
     assert not {one.anchor for one in report.sections} & set(SECTIONS)
     said = markdown.render(report)
-    assert "Streams, uploads, large answers: this section needs such scenarios" in said
-    assert "Handlers that fetch: this section needs such scenarios" in said
+    assert "“Streams, uploads, large answers” needs such scenarios" in said
+    assert "“Handlers that fetch” needs such scenarios" in said
 
 
 def test_a_further_page_costs_the_difference(folder: Path) -> None:
