@@ -32,6 +32,8 @@ _CHUNKED = b"Transfer-Encoding: chunked\r\n"
 _URLENCODED = b"Content-Type: application/x-www-form-urlencoded\r\n"
 _GZIP = b"Content-Encoding: gzip\r\n"
 _MULTIPART = b"Content-Type: multipart/form-data; boundary=edge\r\n"
+_UPGRADE_TO_FOO = (b"Connection: Upgrade\r\n", b"Upgrade: foo\r\n")
+"""Leave to go on in a protocol that no server speaks, which RFC 9110 (7.8) lets it ignore."""
 
 
 def _request(line: bytes, *headers: bytes, body: bytes = b"", host: bytes = _HOST) -> bytes:
@@ -252,6 +254,15 @@ ODD_REQUESTS: tuple[OddRequest, ...] = (
             b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n",
             b"Sec-WebSocket-Version: 13\r\n",
         ),
+    ),
+    OddRequest(
+        _CONNECTION,
+        "`Upgrade: foo`, and the next request in the same segment",
+        _get(b"/plain", *_UPGRADE_TO_FOO) + _get(b"/plain"),
+    ),
+    OddRequest(ALIKE, "`Upgrade: foo`", _get(b"/plain", *_UPGRADE_TO_FOO)),
+    OddRequest(
+        ALIKE, "`POST /json` with `Upgrade: foo`", _post(b"/json", b"[1]", *_UPGRADE_TO_FOO)
     ),
     OddRequest(ALIKE, "HTTP/1.0", _get(b"/plain", version=b"1.0")),
     OddRequest(ALIKE, "`GET` and nothing more in the line", b"GET\r\n\r\n"),
