@@ -15,6 +15,8 @@ heaps differ. What would make equal processes differ is kept out:
   less than that, but not under callgrind;
 - asyncio's loop keeps its cancelled timers; it would drop them a hundred at a time, which a window
   of Quart on Hypercorn meets or does not, by a timer more or less that was set before it;
+- asyncio's timers are made by code of their own. CPython 3.11 specialises that of all handles for
+  one class, and gives that up once in some fifty timers, in one window or another;
 - the clock of the day stands still (`callgrind.counting`): with each second a server would write
   its Date header anew, which is worth some 14,000 instructions on aiohttp, and lies in one window
   or another;
