@@ -29,8 +29,9 @@ def check(say: Callable[[str], None]) -> list[Verdict]:
     """Freeze the server for one second in an open loop; compare with arithmetic.
 
     Every arrival during the freeze should have waited until its end, so from
-    the schedule (which the seed fixes) and the two instants follows each
-    response time, but for the ordinary fraction of a millisecond.
+    the schedule (which the seed fixes), the generator's own beginning and the
+    two instants follows each response time, but for the ordinary fraction of
+    a millisecond.
     """
     load = Load("main", CASES["async"], Open(RATE_RPS, CONNECTIONS))
     frozen: list[int] = []
@@ -38,27 +39,27 @@ def check(say: Callable[[str], None]) -> list[Verdict]:
     with bed("aiohttp") as on:
 
         def freeze() -> None:
-            opened = time.monotonic_ns()
             time.sleep(FREEZE_AFTER_S)
             os.kill(on.server.pid, signal.SIGSTOP)
-            frozen.extend((opened, time.monotonic_ns()))
+            frozen.append(time.time_ns())
             time.sleep(FREEZE_S)
             os.kill(on.server.pid, signal.SIGCONT)
-            frozen.append(time.monotonic_ns())
+            frozen.append(time.time_ns())
 
         thread = threading.Thread(target=freeze)
         loaded = offer(
             on, load, warmup_s=WARMUP_S, measured_s=MEASURED_S, seed=SEED, opened=thread.start
         )
         thread.join()
-    expected = sorted(_expected_ms(*frozen))
+    stopped_ns, continued_ns = frozen
+    expected = sorted(_expected_ms(loaded.report.start_realtime_ns, stopped_ns, continued_ns))
     seen = loaded.histogram("response_time")
     long = sum(n for upper_us, n in seen.buckets().items() if upper_us > LONG_MS * 1000)
     expected_long = sum(1 for ms in expected if ms > LONG_MS)
     p99_ms, expected_p99_ms = seen.percentile_us(99.0) / 1000, expected[int(0.99 * len(expected))]
     say(
         f"{seen.count} requests, {len(expected)} in the schedule; frozen for "
-        f"{(frozen[2] - frozen[1]) / 1e6:.0f} ms; service-time p99 "
+        f"{(continued_ns - stopped_ns) / 1e6:.0f} ms; service-time p99 "
         f"{loaded.histogram('service_time').percentile_us(99.0) / 1000:.1f} ms"
     )
     return [
@@ -80,12 +81,13 @@ def near(seen: float, expected: float) -> bool:
     return abs(seen - expected) <= LIMIT * expected
 
 
-def _expected_ms(opened_ns: int, stopped_ns: int, continued_ns: int) -> list[float]:
-    """What each arrival of the window has to wait for the freeze alone, in ms."""
+def _expected_ms(began_ns: int, stopped_ns: int, continued_ns: int) -> list[float]:
+    """What each arrival of the window has to wait for the freeze alone, in ms, where the users
+    began at `began_ns`; all three by the same clock."""
     open_ns, end_ns = int(WARMUP_S * 1e9), int((WARMUP_S + MEASURED_S) * 1e9)
     arrivals, waits = Arrivals(RATE_RPS, end_ns, f"{SEED}/main"), []
     while (due := arrivals.take()) is not None:
         if due >= open_ns:
-            at = opened_ns + due - open_ns
+            at = began_ns + due
             waits.append((continued_ns - at) / 1e6 if stopped_ns <= at < continued_ns else 0.0)
     return waits

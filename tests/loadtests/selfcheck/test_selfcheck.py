@@ -191,9 +191,9 @@ def test_the_arithmetic_of_a_stall() -> None:
     due = []
     while (at := drawn.take()) is not None:
         due.append(at)
-    opened = 5_000_000_000
-    stopped, continued = opened + 2_000_000_000, opened + 3_000_000_000
-    waits = omission._expected_ms(opened, stopped, continued)
+    began = 5_000_000_000
+    stopped, continued = (began + warmup_ns + seconds * 1_000_000_000 for seconds in (2, 3))
+    waits = omission._expected_ms(began, stopped, continued)
     inside = [at - warmup_ns for at in due if at >= warmup_ns]
     assert len(waits) == len(inside)
     delayed = [3000 - at / 1e6 for at in inside if 2e9 <= at < 3e9]
