@@ -9,12 +9,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import struct
 import sys
-from collections.abc import Awaitable, Callable, Iterable
+import time
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any, TypeVar
 
 from loopbench.servers.contract.content import JSON
 from loopbench.servers.lifecycle import in_loop
@@ -23,6 +26,9 @@ from loopbench.servers.settings import Settings
 from loopbench.servers.stacks import CORE
 from tests.servers.contract import wire
 from tests.servers.contract.odd_requests import ODD_REQUESTS, OddRequest
+from tests.servers.processes import held_up_s
+
+T = TypeVar("T")
 
 DOCUMENT = Path(__file__).resolve().parents[3] / "docs" / "differences.md"
 
@@ -58,10 +64,13 @@ COMPARED = tuple(dict.fromkeys((*CORE, *(name for one in FAMILIES for name in on
 """The stacks that are asked. One without a framework is not to be chosen by anyone."""
 
 QUIET_S = 2.0
-"""How long a server must be silent to count as one that waits for more."""
+"""How long a server must be silent to count as one that waits for more. All run in this process:
+while it computes, or waits for a CPU, none of them is taken to be silent."""
+
+_LOOK_S = 0.2
 
 AT_ONCE = 8
-"""How many requests are tried at the same time: few, lest a busy machine look silent."""
+"""How many requests are tried at the same time."""
 
 _FOLLOWING = b"GET /query?following HTTP/1.1\r\nHost: localhost\r\n\r\n"
 _FOLLOWING_BODY = b'{"query":{"following":[""]}}'
@@ -137,29 +146,57 @@ async def _answers(
     followed = odd.ends
     while True:
         try:
-            async with asyncio.timeout(QUIET_S):
-                version = await reader.readexactly(5)
-                if version != b"HTTP/":
-                    return [*seen, "then HTTP/2" if seen else "HTTP/2"]
-                head = version + await reader.readuntil(b"\r\n\r\n")
+            reply = await _unless_silent(_answer(reader, to_head=odd.to_head and not seen))
         except TimeoutError:
             return [*seen, "then waits" if seen else "waits"]
         except (asyncio.IncompleteReadError, ConnectionError):
             return [*seen, "then closes" if seen else "closes without an answer"]
-        reply = wire.parse(head)
-        body = b"" if odd.to_head and not seen else await wire.body_of(reply, reader)
-        if body == _FOLLOWING_BODY:
+        if reply is None:
+            return [*seen, "then HTTP/2" if seen else "HTTP/2"]
+        if reply.body == _FOLLOWING_BODY:
             return [*seen, "stays open"]
-        seen.append(_words(reply, body, odd))
+        seen.append(_words(reply, odd))
         if reply.status >= 200 and not followed:
             followed = True
             writer.write(_FOLLOWING)
 
 
-def _words(reply: wire.Reply, body: bytes, odd: OddRequest) -> str:
+async def _answer(reader: asyncio.StreamReader, *, to_head: bool) -> wire.Reply | None:
+    """None for one that is no HTTP/1. Head and body at once: where the connection breaks while
+    the rest of a request is sent, asyncio hands out nothing more of what has come."""
+    version = await reader.readexactly(5)
+    if version != b"HTTP/":
+        return None
+    reply = wire.parse(version + await reader.readuntil(b"\r\n\r\n"))
+    return reply if to_head else replace(reply, body=await wire.body_of(reply, reader))
+
+
+async def _unless_silent(reading: Coroutine[Any, Any, T]) -> T:
+    """What is read. Raises TimeoutError where nothing comes for QUIET_S."""
+    task = asyncio.create_task(reading)
+    silent_s = 0.0
+    try:
+        while silent_s < QUIET_S:
+            began_s, busy_s = time.perf_counter(), _busy_s()
+            done, _ = await asyncio.wait({task}, timeout=_LOOK_S)
+            if done:
+                return task.result()
+            silent_s += max(0.0, time.perf_counter() - began_s - (_busy_s() - busy_s))
+        raise TimeoutError
+    finally:
+        task.cancel()
+        await asyncio.wait({task})
+
+
+def _busy_s() -> float:
+    """What this process has computed and waited for a CPU so far."""
+    return time.process_time() + held_up_s(os.getpid())
+
+
+def _words(reply: wire.Reply, odd: OddRequest) -> str:
     """The status, and the body where it is told by the request, or of another kind."""
     if reply.status == 200 and odd.shows_body:
-        return f"200 `{body.decode()}`"
+        return f"200 `{reply.body.decode()}`"
     if reply.status >= 400 and reply.header("content-type") != JSON and not odd.to_head:
         return f"{reply.status} without JSON"
     return str(reply.status)
