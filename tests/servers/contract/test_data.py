@@ -13,7 +13,7 @@ import sys
 import tempfile
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import AsyncExitStack, closing
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import ClassVar
@@ -265,6 +265,35 @@ def test_a_file_that_is_no_database_is_a_503(
     assert broken.status == 503
     assert json.loads(broken.body)["reason"] == "database: file is not a database"
     assert answered.status == 200, answered.body
+
+
+@pytest.mark.parametrize("stack_name", stacks(WITH_STORES))
+def test_a_save_that_goes_on_in_a_task_is_waited_for_and_its_failure_logged(
+    lab: Lab,
+    stack_name: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Its request was answered before the second store refused, and the server was stopped then."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    save = Request("POST", "/save/both?protect=task")
+
+    async def ask() -> wire.Reply:
+        settings = Settings(pool_size=1, pool_timeout_s=0.2)
+        async with AsyncExitStack() as held:
+            server = await held.enter_async_context(in_loop.serving(stack_name, settings=settings))
+            assert (await wire.get(server, "/save/both")).status == 200
+            (path,) = tmp_path.rglob("database")
+            with closing(sqlite3.connect(path, isolation_level=None)) as other:
+                other.execute("BEGIN IMMEDIATE")
+                answer = await wire.ask(server, save)
+                await held.aclose()
+            return answer
+
+    assert lab.run(ask()).status == 200
+    said = [record.getMessage() for record in caplog.records if record.name == "servers"]
+    assert said == ["a save under protection failed: database: database is locked"]
 
 
 LOST = {
