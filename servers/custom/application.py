@@ -22,6 +22,7 @@ from typing import Any
 from loopbench.results.schema import ROOT
 from loopbench.servers.custom import recognition
 from loopbench.servers.custom.recognition import Kind
+from loopbench.servers.custom.remedies import remedy
 from loopbench.servers.custom.target import Target, parse
 from loopbench.servers.custom.traceback_text import place
 from loopbench.servers.errors import StartupFailed
@@ -212,9 +213,9 @@ def _import(target: Target, own: OwnApp) -> ModuleType:
                 f"no module {error.name!r} in the current folder or in --app-dir; "
                 f"{_elsewhere(target, own)}"
             ) from error
-        if (remedy := missing_module(error)) is None:  # an import hook's, or raised by hand
+        if (how := missing_module(error)) is None:  # an import hook's, or raised by hand
             raise _at_import(name, error) from error
-        raise StartupFailed(f"{name} needs {error.name!r}; {remedy}") from error
+        raise StartupFailed(f"{name} needs {error.name!r}; {how}") from error
     except SystemExit as error:
         raise StartupFailed(
             f"importing {name} ended its process ({_line(error)}); it was imported in "
@@ -228,7 +229,8 @@ def _import(target: Target, own: OwnApp) -> ModuleType:
 
 def _at_import(name: str, error: Exception) -> StartupFailed:
     where = place(error, os.getcwd())
-    return StartupFailed(f"importing {name} raised {_line(error)}{where}; correct that first")
+    what = remedy(error) or "correct that first"
+    return StartupFailed(f"importing {name} raised {_line(error)}{where}; {what}")
 
 
 def _blamed(error: BaseException) -> str:
@@ -318,9 +320,9 @@ def needs_loop(error: BaseException | None) -> bool:
 
 
 def _raised(what: str, error: BaseException) -> StartupFailed:
-    remedy = missing_module(error)
+    where = place(error, os.getcwd())
     failed = StartupFailed(
-        f"{what} raised {_line(error)}{place(error, os.getcwd())}{f'; {remedy}' if remedy else ''}"
+        f"{what} raised {_line(error)}{where}; {remedy(error) or 'correct that first'}"
     )
     failed.__cause__ = error
     return failed

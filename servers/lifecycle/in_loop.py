@@ -17,9 +17,9 @@ from typing import Any
 from loopbench.servers import stacks, starting
 from loopbench.servers.adapters.protocol import InForce, Serving
 from loopbench.servers.contract.http import Expected, Request
+from loopbench.servers.custom.remedies import remedy
 from loopbench.servers.custom.traceback_text import place
 from loopbench.servers.errors import PortInUse, ServerError, StartupFailed
-from loopbench.servers.installed import missing_module
 from loopbench.servers.settings import Settings
 from loopbench.servers.stacks import Stack
 
@@ -169,10 +169,10 @@ def os_failure(stack: Stack, host: str, port: int, error: OSError) -> ServerErro
 def _failure(stack: Stack, error: BaseException) -> StartupFailed:
     text = " ".join(str(error).split())
     where = "" if stack.own is None else place(error, stack.own.folder)
-    remedy = missing_module(error) or ("" if where else "the traceback of the cause shows where")
+    unknown = "correct that first" if where else "the traceback of the cause shows where"
     return StartupFailed(
-        f"{stack.name} failed to start: {type(error).__name__}: {text}{where}"
-        f"{f'; {remedy}' if remedy else ''}"
+        f"{stack.name} failed to start: {type(error).__name__}: {text}{where}; "
+        f"{remedy(error) or unknown}"
     )
 
 

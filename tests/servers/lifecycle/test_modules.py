@@ -32,7 +32,8 @@ results results.schema results.schema.dispatch results.schema.paths results.sche
 servers servers.adapters servers.adapters.protocol servers.apps servers.apps.handlers
 servers.contract servers.contract.content servers.contract.greeting servers.contract.http
 servers.contract.limits servers.contract.routes
-servers.custom servers.custom.traceback_text servers.errors servers.handlers
+servers.custom servers.custom.remedies servers.custom.traceback_text servers.errors
+servers.handlers
 servers.handlers.basic servers.holes servers.installed
 servers.lifecycle servers.lifecycle.child_main servers.lifecycle.commands
 servers.lifecycle.in_loop servers.lifecycle.messages servers.lifecycle.runner

@@ -188,7 +188,9 @@ def test_a_start_up_that_fails_says_where(tmp_path: Path) -> None:
     )
     with pytest.raises(HarnessError) as raised:
         prepare("down:app", tmp_path, ["/"], None, ())
-    says = "failed to start: ConnectionRefusedError: no database (down.py, line 3)"
+    says = (
+        "failed to start: ConnectionRefusedError: no database (down.py, line 3); correct that first"
+    )
     assert says in str(raised.value)
 
 

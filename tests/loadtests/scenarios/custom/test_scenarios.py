@@ -66,7 +66,15 @@ def measured(shop: Path) -> Ended:
 
 def test_the_document_has_an_application_and_its_loads() -> None:
     """And a configuration that names them; the other files are of `test_own_examples`."""
-    files = {"shop.py", "loads.toml", "loopbench.toml", "video.toml", "chat.toml", "events.toml"}
+    files = {
+        "shop.py",
+        "asgi.py",
+        "loads.toml",
+        "loopbench.toml",
+        "video.toml",
+        "chat.toml",
+        "events.toml",
+    }
     assert blocks(DOCUMENT).keys() == files
 
 

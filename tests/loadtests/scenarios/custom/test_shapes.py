@@ -341,7 +341,27 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
     ),
     ("shadowing_attribute:app", {}, "'rgb_to_hsv': colorsys.py stands in the place of Python's"),
     ("shadowing_name:app", {}, "): colorsys.py stands in the place of Python's own colorsys; give"),
-    ("raises:app", {}, "importing raises raised KeyError: 'DATABASE_URL' (raises.py, line 2)"),
+    (
+        "raises:app",
+        {},
+        (
+            "importing raises raised KeyError: 'DATABASE_URL' (raises.py, line 2); "
+            "set it in the environment, as in DATABASE_URL=… before the command"
+        ),
+    ),
+    (
+        "keys:variable",
+        {},
+        (
+            "keys:variable() raised KeyError: 'SHOP' (keys.py, line 3); "
+            "set it in the environment, as in SHOP=… before the command"
+        ),
+    ),
+    (
+        "keys:plain",
+        {},
+        "keys:plain() raised KeyError: 'SHOP' (keys.py, line 5); correct that first",
+    ),
     ("leaves:app", {}, "importing leaves ended its process (SystemExit: bye); it was imported in"),
     ("dies:app", {}, "ended the process that imported it, exit status 7: out of luck"),
     ("serves_within:app", {}, "starts a server on 127.0.0.1 port "),
@@ -381,6 +401,13 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "queue.py": "raise RuntimeError('not the standard library')\n",
         "servers/__init__.py": "",
         "servers/web.py": app,
+        "keys.py": (
+            "import os\n"
+            "def variable():\n"
+            "    return os.environ['SHOP']\n"
+            "def plain():\n"
+            "    return {}['SHOP']\n"
+        ),
         "raises.py": "import os\nos.environ['DATABASE_URL']\n",
         "leaves.py": "raise SystemExit('bye')\n",
         "dies.py": "import os\nos.write(2, b'out of luck\\n')\nos._exit(7)\n",
