@@ -105,6 +105,7 @@ def _styles() -> str:
 
 
 _LONG = 32
+_ONE_WORD = 12
 
 
 def _breakable(text: str) -> Markup:
@@ -118,15 +119,16 @@ def _breakable(text: str) -> Markup:
 
 def _columns(table: Table) -> str:
     """Classes of a table: from which column on there are figures, and which of the columns of
-    text are short enough to stay on one line. Where all are, the first one gives way, if need be:
-    an auto table takes what it lacks from the columns that may break."""
+    text are short enough to stay on one line. Where all are, a first one with names of several
+    words gives way, if need be: something must, where a table is too wide."""
     figures = [f"n{table.names}"] if table.names < len(table.header) else []
     short = [
         f"s{place + 1}"
         for place in range(min(table.names, len(table.header)))
         if all(len(row[place]) < _LONG for row in table.rows)
     ]
-    if len(short) == table.names > 1:
+    longest = max((len(row[0]) for row in table.rows), default=0)
+    if len(short) == table.names > 1 and longest > _ONE_WORD:
         short = short[1:]
     return " ".join((*figures, *short))
 
