@@ -224,6 +224,9 @@ def test_an_overloaded_stack_has_no_ratio_of_times(folder: Path) -> None:
         if (found := _of(summaries, stack, "open-low", "response_time_p50_ms")).ratio is not None
     }
     assert told == {"asyncio": "0.200x ±0.0%", "quart-hypercorn": "overloaded"}
+    lines = {line.title: line for line in brief.brief(load(folder), summaries, ()).lines}
+    assert (lines["open-low"].ratio, lines["open-low"].verdict) == ("overloaded", "")
+    assert lines["async-32"].verdict == "slower"
 
 
 @pytest.mark.parametrize(
