@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from loopbench.loadtests.capacity.search import Search
-from loopbench.results.stats.queueing.queues import Floats, Queue, Window, replay, service_spans
+from loopbench.results.stats.queueing.lanes import Floats
+from loopbench.results.stats.queueing.queues import Queue, Window, replay, service_spans
 from loopbench.results.stats.queueing.rate_limit import Trial
 
 SHARE = 0.01

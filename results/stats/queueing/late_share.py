@@ -18,7 +18,8 @@ from functools import cache
 import numpy as np
 
 from loopbench.results.stats.intervals.location import special
-from loopbench.results.stats.queueing.queues import Floats, Queue, Window, head_start
+from loopbench.results.stats.queueing.lanes import Floats
+from loopbench.results.stats.queueing.queues import Queue, Window, head_start
 
 _NEAR_FULL = 1e-4
 """A utilisation so close to 1 is moved: the formulas are a quotient of zeros there."""

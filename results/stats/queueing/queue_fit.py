@@ -25,10 +25,9 @@ from typing import Protocol
 import numpy as np
 
 from loopbench.results.stats.intervals.location import special
+from loopbench.results.stats.queueing.lanes import Counts, Floats
 from loopbench.results.stats.queueing.late_share import late_share
 from loopbench.results.stats.queueing.queues import (
-    Counts,
-    Floats,
     Queue,
     Span,
     Window,

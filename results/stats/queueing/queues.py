@@ -21,15 +21,14 @@ moves by less than 1 % by that (tests/results/stats/queueing/test_queues.py).
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
 from functools import cache, cached_property
 
 import numpy as np
-from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
-Counts = NDArray[np.int_]
+from loopbench.results.stats.queueing.lanes import Floats, Lanes, reach
+
 Services = float | Floats
 
 MOST_DRAWS, FEWEST_DRAWS, DRAWN = 16, 2, 16_000
@@ -49,8 +48,8 @@ of late ones leaps over the one that was seen, the span is the part of this that
 
 _LEAST_USED, _MOST_USED = 0.05, 5.0
 _LONGEST = 4.0
-_FINEST = 1e-3
-"""So narrowly services are searched for, as logarithms."""
+_NEVER = 1e300
+"""When what fills up a lane arrives."""
 
 _DOUBLINGS, _KEPT_ENOUGH = 8, 0.1
 _NEARLY_FULL = 0.95
@@ -147,20 +146,23 @@ def replay(
 
 
 def _equal(queue: Queue, arrivals_s: Floats) -> Callable[[Services], Floats]:
-    length = len(arrivals_s)
-    padded = np.full(-(-length // queue.threads) * queue.threads, 1e300)
-    padded[:length] = arrivals_s
-    lanes = padded.reshape(-1, queue.threads)
-    numbers = np.arange(len(lanes))[:, None]
+    lanes = _dealt(arrivals_s, queue.threads, _NEVER)
+    numbers = np.arange(lanes.shape[1])
 
     def times(service_s: Services) -> Floats:
         # The n-th of a lane ends at the largest, over all k before it, of arrival k and n - k
         # services.
-        begun = np.maximum.accumulate(lanes - service_s * numbers, axis=0)
+        begun = np.maximum.accumulate(lanes - service_s * numbers, axis=1)
         ends: Floats = service_s * (numbers + 1) + begun - lanes
-        return ends.ravel()[:length]
+        return ends.T.ravel()[: len(arrivals_s)]
 
     return times
+
+
+def _dealt(values: Floats, lanes: int, filler: float) -> Floats:
+    """A row for each lane, of which each is given one in turn, and filled up to equal length."""
+    missing = -len(values) % lanes
+    return np.pad(values, (0, missing), constant_values=filler).reshape(-1, lanes).T.copy()
 
 
 def _varied(queue: Queue, arrivals_s: Floats, sizes: Floats) -> Callable[[Services], Floats]:
@@ -201,7 +203,7 @@ def service_spans(
     waits = sorted({queue.wait for queue in QUEUES})
     fast = _FASTER * offered
     possible = {wait for wait in waits if not wait or offered - late(wait * window.limit_s) <= fast}
-    return {queue: trial.span(queue) for queue in QUEUES if queue.wait in possible}
+    return trial.spans([queue for queue in QUEUES if queue.wait in possible])
 
 
 @dataclass(frozen=True)
@@ -226,62 +228,72 @@ class _Counted:
             for variation in sorted({queue.variation for queue in QUEUES} - {0.0})
         }
 
-    def span(self, queue: Queue) -> Span:
-        """What the trial tells of such a queue."""
-        logs = self._found(queue, self._sizes[queue.variation] if queue.variation else None)
-        least, most = np.exp(logs.mean(axis=0)).tolist()
-        return Span(least, most, _luck(logs))
+    def spans(self, queues: Iterable[Queue]) -> dict[Queue, Span]:
+        """What the trial tells of such queues. Each search begins with the services of the queue
+        before it whose requests differ as much, which has the same draws."""
+        found = {}
+        near_s = {
+            variation: np.full(len(sizes), self._between_s)
+            for variation, sizes in self._sizes.items()
+        }
+        near_s[0.0] = np.array([self._between_s])
+        for queue in queues:
+            logs, services_s = self._found(queue, near_s[queue.variation] * queue.threads)
+            near_s[queue.variation] = services_s / queue.threads
+            least, most = np.exp(logs.mean(axis=0)).tolist()
+            found[queue] = Span(least, most, _luck(logs))
+        return found
 
-    def _found(self, queue: Queue, sizes: Floats | None) -> Floats:
-        """Both ends of the span, as logarithms: a row for each draw, or one of equal services."""
-        times = replay(queue, self.arrivals_s, sizes)
-        limit_s = self.limit_s - queue.wait * self.window.limit_s
-
-        def count(logs: Floats) -> Counts:
-            counted = times(np.exp(logs)[:, None])[..., self.before :]
-            return np.atleast_1d(np.count_nonzero(counted > limit_s, axis=-1))
-
+    def _found(self, queue: Queue, services_s: Floats) -> tuple[Floats, Floats]:
+        """Both ends of the span, as logarithms: a row for each draw, or one of equal services; and
+        services that are near them. services_s: with which the search begins."""
         few = math.ceil((1 - _TOLERANCE) * self.late)
         many = math.floor((1 + _TOLERANCE) * self.late)
-        alone_s = queue.threads * self.window.length_s / max(1, len(self.arrivals_s))
+        numbers = [number for number in (few, many + 1) if 0 < number <= self.offered]
+        limit_s = self.limit_s - queue.wait * self.window.limit_s
+        lanes = self._lanes(queue, limit_s)
+        reached = dict(zip(numbers, reach(lanes, numbers, services_s, _GRAIN / 2), strict=True))
+        alone_s = queue.threads * self._between_s
         low = math.log(_LEAST_USED * min(limit_s, alone_s))
         # Equal services above the limit make all of them late.
         longest_s = limit_s * (_LONGEST if queue.variation else 1 + _GRAIN)
-        high = np.full(
-            1 if sizes is None else len(sizes), math.log(min(longest_s, _MOST_USED * alone_s))
-        )
-        ends, below, above = _shortest(count, (few, many + 1), low, high)
-        least = ends[0] if few else np.full_like(high, -math.inf)
-        most = np.where(above[1] > many, ends[1], math.inf)
-        wanted = many - few + 1
-        grain = _GRAIN * wanted / np.maximum(above[1] - below[0], wanted)
-        most = np.where(most - least < _GRAIN, np.maximum(most, least + grain), most)
-        return np.stack([least, most], axis=1)
+        high = math.log(min(longest_s, _MOST_USED * alone_s))
+        least, most = (np.full_like(services_s, end) for end in (-math.inf, math.inf))
+        if few in reached:
+            services_s = reached[few].services_s
+            least = np.clip(np.log(services_s), low, high)
+        if many + 1 in reached:
+            services_s = reached[many + 1].services_s
+            ends = np.log(services_s)
+            most = np.where(ends < high, np.maximum(ends, low), math.inf)
+        if len(reached) == 2:
+            wanted = many - few + 1
+            both = reached[many + 1].above - reached[few].below
+            grain = _GRAIN * wanted / np.maximum(both, wanted)
+            most = np.where(most - least < _GRAIN, np.maximum(most, least + grain), most)
+        return np.stack([least, most], axis=1), services_s
 
+    @property
+    def _between_s(self) -> float:
+        """From one arrival to the next, in the mean."""
+        return self.window.length_s / max(1, len(self.arrivals_s))
 
-def _shortest(
-    count: Callable[[Floats], Counts], wanted: tuple[int, int], low: float, longest: Floats
-) -> tuple[Floats, Counts, Counts]:
-    """The shortest services, as logarithms, with which the count reaches each number that is
-    wanted, and the counts just below and above them: two rows, with a column for each draw.
-
-    The longest of all where no service reaches it. Longer services never make fewer late, so that
-    each count narrows both searches.
-    """
-    most = count(longest)
-    numbers = np.array(wanted)[:, None]
-    lows, highs = np.full((2, len(longest)), low), np.stack([longest, longest])
-    below, above = np.zeros((2, len(longest)), int), np.stack([most, most])
-    for row, number in enumerate(wanted):
-        while number and (highs[row] - lows[row]).max() > _FINEST:
-            middle = (lows[row] + highs[row]) / 2
-            found = count(middle)
-            shorter = (found >= numbers) & (middle < highs)
-            longer = (found < numbers) & (middle > lows)
-            highs, above = np.where(shorter, middle, highs), np.where(shorter, found, above)
-            lows, below = np.where(longer, middle, lows), np.where(longer, found, below)
-    ends = np.where(most >= numbers, (lows + highs) / 2, longest)
-    return ends, np.where(most >= numbers, below, most), above
+    def _lanes(self, queue: Queue, limit_s: float) -> Lanes:
+        """The arrivals: on a lane for each thread where services are equal, and all of them on a
+        lane for each draw where they differ."""
+        due_s = self.arrivals_s + limit_s
+        due_s[: self.before] = math.inf
+        if not queue.variation:
+            arrivals_s = _dealt(self.arrivals_s, queue.threads, _NEVER)
+            before = np.tile(np.arange(arrivals_s.shape[1], dtype=float), (queue.threads, 1))
+            return Lanes(arrivals_s, before, before + 1, _dealt(due_s, queue.threads, math.inf))
+        sizes = self._sizes[queue.variation]
+        before = (np.cumsum(sizes, axis=-1) - sizes) / queue.threads
+        ahead = head_start(queue)
+        waiting = Lanes(self.arrivals_s, before, before + (sizes - ahead), due_s)
+        if not ahead:
+            return waiting
+        return replace(waiting, alone_s=np.where(due_s < math.inf, limit_s / sizes, math.inf))
 
 
 def _luck(logs: Floats) -> float:
