@@ -128,8 +128,11 @@ def test_cases_whose_requests_differ_are_not_compared(sides: list[Side]) -> None
 
 
 @pytest.mark.skipif(missing() is not None, reason=str(missing()))
-def test_instructions_are_counted_beside_the_facts(sides: list[Side], tmp_path: Path) -> None:
+def test_instructions_are_counted_beside_the_facts(
+    sides: list[Side], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Both are whole, and the counts have begun before the facts are there."""
+    ask_few_limits(monkeypatch)
     begun: dict[str, bool] = {}
     folder = Folder(tmp_path / "folder", (), sides)
 
