@@ -71,22 +71,25 @@ class Lanes:
 
 @dataclass(frozen=True, slots=True)
 class Reached:
-    """services_s: from which on as many are late as was asked. below, above: how many are late with
-    one that is shorter, or longer, by the grain."""
+    """services_s: from which on as many are late as was asked. late_from: from which one on each
+    request is, as that is known from these: exactly near them."""
 
     services_s: Floats
-    below: Counts
-    above: Counts
+    late_from: Floats
+
+    def late(self, longer: float) -> Counts:
+        """How many are late with services that are longer by so much, as logarithms."""
+        ends_s = self.services_s[:, None] * math.exp(longer)
+        late: Counts = np.count_nonzero(self.late_from <= ends_s, axis=-1)
+        return late
 
 
-def reach(
-    lanes: Lanes, numbers: Sequence[int], services_s: Floats, grain: float
-) -> Iterator[Reached]:
+def reach(lanes: Lanes, numbers: Sequence[int], services_s: Floats) -> Iterator[Reached]:
     """The mean services with which so many are late: for each of the numbers, which ascend from 1
     on, and of which none is more than there are.
 
     services_s: where to begin. One for each lane, if each is asked for its own; one, if all lanes
-    together are. grain: of services as logarithms.
+    together are.
     """
     for number in numbers:
         moved = math.inf
@@ -95,7 +98,4 @@ def reach(
             found = np.partition(late_from, number - 1, axis=-1)[:, number - 1]
             moved = np.abs(np.log(found / services_s)).max()
             services_s = found
-        ends = services_s[:, None]
-        below = np.count_nonzero(late_from < ends * math.exp(-grain), axis=-1)
-        above = np.count_nonzero(late_from <= ends * math.exp(grain), axis=-1)
-        yield Reached(services_s, below, above)
+        yield Reached(services_s, late_from)

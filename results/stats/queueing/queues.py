@@ -252,7 +252,7 @@ class _Counted:
         numbers = [number for number in (few, many + 1) if 0 < number <= self.offered]
         limit_s = self.limit_s - queue.wait * self.window.limit_s
         lanes = self._lanes(queue, limit_s)
-        reached = dict(zip(numbers, reach(lanes, numbers, services_s, _GRAIN / 2), strict=True))
+        reached = dict(zip(numbers, reach(lanes, numbers, services_s), strict=True))
         alone_s = queue.threads * self._between_s
         low = math.log(_LEAST_USED * min(limit_s, alone_s))
         # Equal services above the limit make all of them late.
@@ -266,9 +266,9 @@ class _Counted:
             services_s = reached[many + 1].services_s
             ends = np.log(services_s)
             most = np.where(ends < high, np.maximum(ends, low), math.inf)
-        if len(reached) == 2:
+        if len(reached) == 2 and (most - least < _GRAIN).any():
             wanted = many - few + 1
-            both = reached[many + 1].above - reached[few].below
+            both = reached[many + 1].late(_GRAIN / 2) - reached[few].late(-_GRAIN / 2)
             grain = _GRAIN * wanted / np.maximum(both, wanted)
             most = np.where(most - least < _GRAIN, np.maximum(most, least + grain), most)
         return np.stack([least, most], axis=1), services_s

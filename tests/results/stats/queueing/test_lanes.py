@@ -35,7 +35,7 @@ def test_one_late_request_fewer_with_any_shorter_service(seed: int) -> None:
     numbers = sorted({1, int(random.integers(1, count + 1)), count})
     start_s = np.full(8, 1.2 / count * float(random.choice([0.01, 1.0, 30.0])))
     made = lanes(arrivals_s, sizes)
-    for number, reached in zip(numbers, reach(made, numbers, start_s, GRAIN), strict=True):
+    for number, reached in zip(numbers, reach(made, numbers, start_s), strict=True):
         assert (late(arrivals_s, sizes, reached.services_s * (1 - 1e-4)) < number).all()
         assert (late(arrivals_s, sizes, reached.services_s * (1 + 1e-4)) >= number).all()
 
@@ -46,11 +46,11 @@ def test_requests_just_beside_a_service_are_counted(number: int) -> None:
     random = np.random.default_rng(3)
     arrivals_s = np.sort(random.uniform(0, 1.2, 400))
     sizes = random.gamma(2.0, 0.5, (8, 400))
-    (reached,) = reach(lanes(arrivals_s, sizes), [number], np.full(8, 3e-3), GRAIN)
+    (reached,) = reach(lanes(arrivals_s, sizes), [number], np.full(8, 3e-3))
     below = late(arrivals_s, sizes, reached.services_s * np.exp(-GRAIN))
     above = late(arrivals_s, sizes, reached.services_s * np.exp(GRAIN))
-    assert reached.below.tolist() == below.tolist()
-    assert reached.above.tolist() == above.tolist()
+    assert reached.late(-GRAIN).tolist() == below.tolist()
+    assert reached.late(GRAIN).tolist() == above.tolist()
     assert (below < number).all() and (above >= number).all()
 
 
@@ -59,12 +59,12 @@ def test_requests_that_are_late_together_are_told() -> None:
     there are six, and those that are not counted are left out."""
     arrivals_s = np.array([[0.0, 1.0, 2.0]])
     alone = lanes(arrivals_s, np.ones((1, 3)))
-    (reached,) = reach(alone, [2], np.array([0.5]), GRAIN)
+    (reached,) = reach(alone, [2], np.array([0.5]))
     assert reached.services_s.tolist() == pytest.approx([LIMIT_S])
-    assert (reached.below.tolist(), reached.above.tolist()) == ([0], [3])
+    assert (reached.late(-GRAIN).tolist(), reached.late(GRAIN).tolist()) == ([0], [3])
     due_s = np.array([[np.inf, 1.0, 2.0], [0.0, 1.0, 2.0]]) + LIMIT_S
     before = np.tile(alone.before, (2, 1))
     both = Lanes(np.tile(arrivals_s, (2, 1)), before, before + 1, due_s)
-    (reached,) = reach(both, [5], np.array([0.5]), GRAIN)
+    (reached,) = reach(both, [5], np.array([0.5]))
     assert reached.services_s.tolist() == pytest.approx([LIMIT_S])
-    assert (reached.below.tolist(), reached.above.tolist()) == ([0], [5])
+    assert (reached.late(-GRAIN).tolist(), reached.late(GRAIN).tolist()) == ([0], [5])
