@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import pytest
@@ -73,17 +75,19 @@ SLOWER_MACHINE = 16
 @pytest.mark.parametrize(
     ("noise", "rounds", "least"),
     [
-        (measured_twins(), IN_FIVE_MINUTES, 0.95),
-        (measured_sides(), SLOWER_MACHINE, 0.93),
-        (Noise(0.01), 30, 0.95),
+        (measured_twins, IN_FIVE_MINUTES, 0.95),
+        (measured_sides, SLOWER_MACHINE, 0.93),
+        (partial(Noise, 0.01), 30, 0.95),
     ],
     ids=["epyc", "xeon", "simulated"],
 )
-def test_false_alarms_and_power(noise: Noise | Twins, rounds: int, least: float) -> None:
+def test_false_alarms_and_power(
+    noise: Callable[[], Noise | Twins], rounds: int, least: float
+) -> None:
     """8 cells of 3 metrics, as equal servers were measured, in the Rounds of five minutes; or with
     1 % noise a slot, one slot in twenty an outlier, and drift, in 30: fewer than one table in a
     hundred has a false alarm, and 5 % slower are caught in more than 95 of a hundred, or 93."""
-    found = rates(TABLES, Shape(rounds=rounds), noise)
+    found = rates(TABLES, Shape(rounds=rounds), noise())
     assert _at_most(found.alarms, TABLES) < 0.01
     assert _at_least(found.caught, TABLES) > least
     assert _at_most(found.missed, TABLES) < 0.01
