@@ -42,7 +42,7 @@ def limit(service_s: float, noise: float, queue: Queue) -> Crossing:
     ("service_s", "noise", "queue", "within"),
     [
         (2e-3, 0.0, Queue(1), 0.03),
-        (2e-3, 0.1, Queue(1), 0.25),
+        (2e-3, 0.1, Queue(1), 0.26),
         (2e-4, 0.02, Queue(1), 0.05),
         (2e-3, 0.03, Queue(1, 1.0), 0.8),
         (1e-2, 0.03, Queue(6), 0.1),
