@@ -33,6 +33,16 @@ def test_a_round_goes_where_the_interval_is_widest() -> None:
     assert choose([], 0.03, allowance, settle=False) is None
 
 
+def test_the_widest_ratio_does_not_take_all_of_a_time() -> None:
+    """A Round goes where it takes most off the squares of the reaches: to one of 5 % after five
+    Rounds, not to one of 8 % after twenty; where a precision is asked for, to the wider one."""
+    known = [width("noisy", 0.08, 20), width("calm", 0.05, 5)]
+    assert choose(known, 0.03, Allowance(None), settle=False) == "calm"
+    assert choose(known, 0.03, Allowance(None), settle=True) == "noisy"
+    known[1] = replace(known[1], reach=0.03)
+    assert choose(known, 0.03, Allowance(None), settle=False) == "noisy"
+
+
 def test_of_those_without_an_interval_the_one_with_the_fewest_rounds_comes_first() -> None:
     """Whatever their order: a fourth Round is worth more to one than a fifth to another."""
     known = [width("a", None, 4), width("b", None, 3), width("c", 0.3, 5)]
