@@ -220,7 +220,8 @@ def test_a_small_growth_is_counted_again_before_it_is_called() -> None:
         return bool(instructions.in_doubt(rows(base), rows(candidate)))
 
     def rows(counts: Sequence[int]) -> list[Row]:
-        return [{"stack": "s", "route": "r", "instructions": 100_000 + one} for one in counts]
+        route = {"stack": "s", "route": "r", "searching": None}
+        return [{**route, "instructions": 100_000 + one} for one in counts]
 
     assert doubted([0] * 3, [1_300] * 3)
     assert not doubted([0] * 6, [1_300] * 6)

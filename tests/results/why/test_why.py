@@ -292,7 +292,7 @@ def test_what_is_not_there_is_refused(folder: Path, costs: Costs, tmp_path: Path
     """With the nearest that is, or with what writes it."""
     with pytest.raises(UnknownName, match="'slo' was not counted here; did you mean 'slow'"):
         chosen(costs, "slo")
-    with pytest.raises(UnknownName, match=r"holds no costs\.csv; `python -m loadtests why --out"):
+    with pytest.raises(UnknownName, match=r"holds no costs\.csv; `make why OUT="):
         find(tmp_path)
 
 
