@@ -21,7 +21,7 @@ class SelectorWatch:
     read: seconds waited and the longest stretch between two calls, since the
     reset; a wait or a stretch that still lasts is included.
     away_since: when the loop came back from its last wait, perf_counter; None while it waits.
-    rest: whether stretches count from now on; waits always do.
+    rest: whether stretches count from now on, of one under way its rest; waits always do.
     """
 
     selector: selectors.BaseSelector
@@ -139,7 +139,9 @@ def _watch(
         noted = math.inf if resting else min(longest, overdue_s)
 
     def rest(rests: bool) -> None:
-        nonlocal resting, wait
+        nonlocal resting, wait, left
+        if resting and not rests and began <= left:  # in a stretch: the rest of it counts
+            left = _clock()
         resting, wait = rests, at_rest if rests else watching
         set_noted()
 

@@ -241,6 +241,19 @@ class LoopWithoutSelector(asyncio.BaseEventLoop):
         del vars(self)["_selector"]
 
 
+def test_of_a_stretch_that_began_at_rest_the_rest_counts() -> None:
+    """Also where the loop has not come back to its selector when the probe goes on."""
+    watch = watched_selector(60.0, lambda began, ended: None)
+    with watch.selector as selector:
+        watch.rest(True)
+        selector.select(0)
+        time.sleep(0.05)
+        begun = time.perf_counter()
+        watch.rest(False)
+        selector.select(0)
+        assert 0 < watch.read()[1] <= time.perf_counter() - begun
+
+
 def test_a_loop_without_a_selector_has_blanks() -> None:
     """Its delays are seen; utilisation and longest stretch are unknown, and never zero."""
     loop = LoopWithoutSelector()
