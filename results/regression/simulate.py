@@ -1,8 +1,8 @@
 """Tables of a check on a machine whose noise is known, to see how often it is right.
 
-The noise is simulated (`Noise`) or measured (`Twins`). A simulated slot's reading is, in
+The noise is simulated (`Noise`) or measured (`Twins`). A simulated Slice's reading is, in
 logarithms: the drift of the machine at its place in time, the luck of its process, the noise of
-the slot, and now and then something beside it that makes the slot 1.3 to 3 times slower. Measured
+the Slice, and now and then something beside it that makes the Slice 1.3 to 3 times slower. Measured
 readings are those of equal servers, in Blocks drawn with replacement. Both sides have all of it;
 the candidate has the given effect on top.
 """
@@ -22,7 +22,7 @@ from loopbench.results.regression.layers.slices import SLOWER, by_cell, paired, 
 from loopbench.results.regression.layers.trimmed_t import Array, trimmed
 from loopbench.results.schema import ROOT, SLICES, SLOTS, Row, read_table
 from loopbench.results.schema.regression import TIME_ROUNDS, TIME_TURNS
-from loopbench.results.stats.intervals.slices import by_run, log_ratio, undisturbed
+from loopbench.results.stats.intervals.slices import by_run
 
 NOISE = ROOT / "results" / "noise"
 """What equal servers were measured to differ by."""
@@ -33,18 +33,19 @@ _TWIN = "twin"
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """The table of a check: cells, gated metrics and Rounds."""
+    """The table of a check: cells, gated metrics, Rounds, and Turns of each."""
 
     cells: int = 8
     metrics: int = 3
     rounds: int = TIME_ROUNDS
+    turns: int = TIME_TURNS
 
 
 @dataclass(frozen=True, slots=True)
 class Noise:
-    """sd: of a slot, as a share. process: of what all slots of a process have in common. drift:
-    from the first slot to the last, as a share. outliers: share of the slots that something
-    disturbs; worst, mildest: by which factor."""
+    """sd: of the mean of a side's Slices in a Round, as a share. process: of what all Slices of a
+    process have in common. drift: from the first Slice to the last, as a share. outliers: share of
+    the Slices that something disturbs; worst, mildest: by which factor."""
 
     sd: float = 0.025
     process: float = 0.0
@@ -54,32 +55,36 @@ class Noise:
     worst: float = 3.0
 
     def readings(self, rng: np.random.Generator, tables: int, shape: Shape) -> Array:
-        """Logarithms of readings without any effect: tables, tests, Rounds, sides.
+        """Logarithms of readings without any effect: tables, tests, Rounds, Turns, sides.
 
-        What disturbs a slot disturbs all its metrics; otherwise their noise is independent.
+        What disturbs a Slice disturbs all its metrics; otherwise their noise is independent.
         """
         outer = (tables, shape.cells, 1, shape.rounds)
-        places = rng.permuted(np.broadcast_to(np.arange(2), (*outer, 2)), axis=-1)
+        slices = (*outer, shape.turns, 2)
+        places = rng.permuted(np.broadcast_to(np.arange(2), slices), axis=-1)
         number, cell = np.arange(shape.rounds), np.arange(shape.cells)[:, None, None]
-        begun = ((number * shape.cells + cell) * 2)[..., None]
-        moved = self.drift * ((begun + places) / (shape.rounds * shape.cells * 2) - 0.5)
-        hit = rng.random((*outer, 2)) < self.outliers
-        disturbed = hit * np.log(rng.uniform(self.mildest, self.worst, (*outer, 2)))
-        inner = (tables, shape.cells, shape.metrics, shape.rounds, 2)
-        own = rng.normal(0, 1, inner) * math.hypot(self.sd, self.process)
+        turn = (number * shape.cells + cell)[..., None] * shape.turns + np.arange(shape.turns)
+        of = shape.rounds * shape.cells * shape.turns * 2
+        moved = self.drift * ((turn[..., None] * 2 + places) / of - 0.5)
+        hit = rng.random(slices) < self.outliers
+        disturbed = hit * np.log(rng.uniform(self.mildest, self.worst, slices))
+        inner = (tables, shape.cells, shape.metrics, shape.rounds)
+        own = rng.normal(0, self.sd * math.sqrt(shape.turns), (*inner, shape.turns, 2))
+        lucky = rng.normal(0, self.process, (*inner, 1, 2))
         tests = shape.cells * shape.metrics
-        return np.asarray((own + moved + disturbed).reshape(tables, tests, shape.rounds, 2))
+        sized = (tables, tests, shape.rounds, shape.turns, 2)
+        return np.asarray((own + lucky + moved + disturbed).reshape(sized))
 
 
 @dataclass(frozen=True, slots=True)
 class Twins:
-    """Measured Blocks of equal servers. pool: how much slower one was than the other, a logarithm,
-    by stack, Block and metric."""
+    """Measured Blocks of equal servers. pool: how much slower one was than the other in a Turn, a
+    logarithm, by stack, Block, Turn and metric."""
 
     pool: Array
 
     def readings(self, rng: np.random.Generator, tables: int, shape: Shape) -> Array:
-        """Blocks at random: tables, tests, Rounds, sides.
+        """Blocks at random: tables, tests, Rounds, Turns, sides.
 
         A cell has one stack. Which of the twins is the candidate is drawn for each Block, so that
         there is no effect, whatever the pool's mean is.
@@ -89,9 +94,9 @@ class Twins:
         block = rng.integers(0, self.pool.shape[1], (*outer, shape.rounds))
         drawn = self.pool[stack, block]
         exchanged = rng.random((*outer, shape.rounds)) < 0.5
-        drawn = np.where(exchanged[..., None], -drawn, drawn)
-        tests = shape.cells * shape.metrics
-        by_metric = np.moveaxis(drawn, 3, 2).reshape(tables, tests, shape.rounds)
+        drawn = np.where(exchanged[..., None, None], -drawn, drawn)
+        sized = (tables, shape.cells * shape.metrics, shape.rounds, self.pool.shape[2])
+        by_metric = np.moveaxis(drawn, -1, 2).reshape(sized)
         return np.stack([np.zeros_like(by_metric), by_metric], axis=-1)
 
 
@@ -105,17 +110,17 @@ def measured_twins() -> Twins:
         block, stack, scenario = run_id.split(".")
         twin = runs.get(f"{block}.{stack}{_TWIN}.{scenario}")
         if twin is not None:
-            sides = rows[:TIME_TURNS], twin[:TIME_TURNS]
-            pool[stack].append(np.array([_slower(*sides, metric) for metric in SLOWER]))
+            pool[stack].append(_slower(rows[:TIME_TURNS], twin[:TIME_TURNS]))
     return Twins(np.array(list(pool.values())))
 
 
-def _slower(base: Sequence[Row], candidate: Sequence[Row], metric: str) -> float:
+def _slower(base: Sequence[Row], candidate: Sequence[Row]) -> Array:
+    """By Turn and metric."""
     one, other = (
-        {n: math.log(float(str(row[metric]))) for n, row in enumerate(rows)}
+        np.array([[math.log(float(str(row[metric]))) for metric in SLOWER] for row in rows])
         for rows in (base, candidate)
     )
-    return SLOWER[metric] * log_ratio(other, one, undisturbed(metric), side_by_side=True)
+    return np.asarray(np.array(list(SLOWER.values())) * (other - one))
 
 
 def measured_sides() -> Twins:
@@ -199,7 +204,7 @@ NOISES: dict[str, Callable[[], Noise | Twins]] = {
     "2 %": lambda: Noise(0.02),
     "3 %": lambda: Noise(0.03),
 }
-"""By what a person calls it: noise of a slot."""
+"""By what a person calls it: noise of a side's Slices of a Round, together."""
 
 ROUNDS = (12, 16, 20, TIME_ROUNDS, 30)
 
@@ -217,7 +222,7 @@ def judged_at(
 def table(tables: int = 500) -> str:
     """How often the check is right, by noise and Rounds, in Markdown."""
     head = ("false alarm", "3 % caught", "5 % caught", "5 % ruled out", "all fine")
-    lines = [f"| noise of a slot | Rounds | {' | '.join(head)} |", "|---|--:|--:|--:|--:|--:|--:|"]
+    lines = [f"| noise of a Round | Rounds | {' | '.join(head)} |", "|---|--:|--:|--:|--:|--:|--:|"]
     for name, make in NOISES.items():
         noise = make()
         for rounds in ROUNDS:

@@ -182,11 +182,7 @@ class Slots:
                         case = _scenario(side.cases[cell.case], self._plan.users)
                         entrant.go_on(_planned(number, side.name, cell.case), case)
                 load_in_turn(live, self._generator, block)
-                yield [
-                    self._row(number, cell, entrant, turn)
-                    for entrant in live
-                    for turn in range(1, TIME_TURNS + 1)
-                ]
+                yield [row for entrant in live for row in self._rows(number, cell, entrant)]
 
     def _server(self, stack: str, side: Entrant) -> AbstractContextManager[ServerProcess]:
         return server_process(
@@ -208,20 +204,22 @@ class Slots:
         if self._lost[key] >= _STARTS_LOST_IN_A_ROW:
             raise HarnessError(f"{name}: {entrant.result.cause}")
 
-    def _row(self, number: int, cell: Cell, entrant: Loaded, turn: int) -> Row:
-        """A Slice's row; without figures where the server took no part in this Turn."""
+    def _rows(self, number: int, cell: Cell, entrant: Loaded) -> Iterator[Row]:
+        """A row a Turn of a side; without figures where the server took no part in it."""
         by_turn = {one.turn: one for one in entrant.slices}
-        return {
-            "side": entrant.planned.stack,
-            "round": number,
-            "slot": turn,
-            "position": next(self._positions),
-            "stack": cell.stack,
-            "case": cell.case,
-            "users": self._plan.users,
-            **_figures(by_turn.get(turn)),
-            "warnings": rows_of(entrant.result).runs[0]["warnings"],
-        }
+        warnings = rows_of(entrant.result).runs[0]["warnings"]
+        for turn in range(1, TIME_TURNS + 1):
+            yield {
+                "side": entrant.planned.stack,
+                "round": number,
+                "slot": turn,
+                "position": next(self._positions),
+                "stack": cell.stack,
+                "case": cell.case,
+                "users": self._plan.users,
+                **_figures(by_turn.get(turn)),
+                "warnings": warnings,
+            }
 
 
 def _figures(one: Slice | None) -> Row:

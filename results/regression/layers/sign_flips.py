@@ -11,11 +11,11 @@ whatever the noise is distributed like. Figures that move together, as throughpu
 server that is busy all the time, count as one without anybody having to say so, where Holm's method
 would charge for each.
 
-The statistic is Student's t of the differences, those of them cut back that are further from zero
-than the median of their absolute values. With the noise of virtual machines, where each tenth Round
-is off by many standard deviations, this catches more than cutting fewer; without any noise of that
-kind it costs a tenth of the Rounds. A difference is cut back alike with either sign, as the test
-demands.
+The statistic is Student's t of the Rounds' sums. Before they are added up, differences are cut back
+that are further from zero than the median of all their absolute values. With the noise of virtual
+machines, where each tenth Slice is off by many standard deviations, this catches more than cutting
+fewer, or than cutting back Rounds; without any noise of that kind it costs a tenth of the Rounds. A
+difference is cut back alike with either sign, as the test demands.
 """
 
 from __future__ import annotations
@@ -48,10 +48,10 @@ class Flipped:
 
 
 def flipped(differences: Array, alpha: float) -> Flipped:
-    """Of figures by Rounds, above zero where the candidate is slower; NaN where a figure was not
-    measured in a Round. A figure without any has the p-value 1."""
-    measured = ~np.isnan(differences)
-    scores = np.where(measured, cut_back(differences), 0.0)
+    """Of figures by Rounds and Turns, above zero where the candidate is slower; NaN where a figure
+    was not measured in a Round. A figure without any has the p-value 1."""
+    measured = ~np.isnan(differences).any(axis=-1)
+    scores = np.where(measured, scored(differences), 0.0)
     lengths = np.sqrt((scores**2).sum(axis=1, keepdims=True))
     unit = np.divide(scores, lengths, out=np.zeros_like(scores), where=lengths > 0)
     # Half of the tables are the other half with all signs turned.
@@ -67,26 +67,26 @@ def flipped(differences: Array, alpha: float) -> Flipped:
 
 
 def student(differences: Array) -> Array:
-    """The statistic of each row, by which the flipped tables are compared."""
-    scores = cut_back(differences)
+    """The statistic of each figure, by which the flipped tables are compared."""
+    scores = scored(differences)
     lengths = np.sqrt((scores**2).sum(axis=-1))
     sums = scores.sum(axis=-1)
     z = np.divide(sums, lengths, out=np.zeros_like(sums), where=lengths > 0)
-    return _student(z, np.array(differences.shape[-1]))
+    return _student(z, np.array(scores.shape[-1]))
 
 
-def cut_back(differences: Array) -> Array:
-    """The differences of each row, none further from zero than the median of their absolute values;
-    see the module's docstring. NaN stays. Where the median is zero, nothing is cut: it says nothing
-    of how far the others lie."""
+def scored(differences: Array) -> Array:
+    """The sum of each Round's differences, none of them further from zero than the median of the
+    figure's absolute values; see the module's docstring. NaN stays. Where the median is zero,
+    nothing is cut: it says nothing of how far the others lie."""
     sizes = np.abs(differences)
     if np.isnan(sizes).any():
-        some = (~np.isnan(sizes)).any(axis=-1, keepdims=True)
-        middle = np.nanmedian(np.where(some, sizes, 0.0), axis=-1, keepdims=True)
+        some = (~np.isnan(sizes)).any(axis=(-2, -1), keepdims=True)
+        middle = np.nanmedian(np.where(some, sizes, 0.0), axis=(-2, -1), keepdims=True)
     else:
-        middle = np.median(sizes, axis=-1, keepdims=True)
+        middle = np.median(sizes, axis=(-2, -1), keepdims=True)
     furthest = np.where(middle > 0, middle, np.inf)
-    return np.asarray(np.clip(differences, -furthest, furthest), dtype=np.float64)
+    return np.asarray(np.clip(differences, -furthest, furthest).sum(axis=-1), dtype=np.float64)
 
 
 @lru_cache(maxsize=8)

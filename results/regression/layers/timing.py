@@ -1,6 +1,6 @@
 """Layer 3: time, statistically. Base and candidate were measured in turn, in the same Rounds.
 
-A cell and metric has one difference of logarithms a Round (`results.regression.layers.slices`).
+A cell and metric has a difference of logarithms a Turn (`results.regression.layers.slices`).
 Whether the candidate is slower is tested over the whole table at once, all cells and gated metrics,
 by flipping the signs of Rounds (`results.regression.layers.sign_flips`). By how much it is slower
 is the 20 %-trimmed mean with its interval (`results.regression.layers.trimmed_t`).
@@ -137,12 +137,13 @@ def _table(trials: Sequence[Trial], settings: Settings) -> list[Finding]:
 
 
 def by_round(pairs: Sequence[Paired]) -> Array:
-    """The differences of each figure, with a column a Round; NaN where there is none."""
+    """The differences of each figure by Round and Turn; NaN in a Round without any."""
     rounds = sorted({number for one in pairs for number in one.rounds})
     places = {number: place for place, number in enumerate(rounds)}
-    table = np.full((len(pairs), len(rounds)), np.nan)
-    for row, one in zip(table, pairs, strict=True):
-        row[[places[number] for number in one.rounds]] = one.differences
+    turns = max((one.differences.shape[-1] for one in pairs), default=0)
+    table = np.full((len(pairs), len(rounds), turns), np.nan)
+    for figure, one in zip(table, pairs, strict=True):
+        figure[[places[number] for number in one.rounds]] = one.differences
     return table
 
 
@@ -200,7 +201,7 @@ def smallest(differences: Array, level: float, settings: Settings) -> float:
     n = len(differences)
     rng = np.random.default_rng(_SEED)
     apart = differences - np.median(differences)
-    drawn = apart[rng.integers(0, n, (_DRAWN, n))] * rng.choice((-1.0, 1.0), (_DRAWN, n))
+    drawn = apart[rng.integers(0, n, (_DRAWN, n))] * rng.choice((-1.0, 1.0), (_DRAWN, n, 1))
 
     def caught(log: float) -> bool:
         rows = drawn + log

@@ -1,4 +1,4 @@
-"""Slices of both sides as one difference a Round, freed from the speed of the machine."""
+"""Slices of both sides as a difference a Turn, freed from the speed of the machine."""
 
 from __future__ import annotations
 
@@ -66,9 +66,10 @@ def test_a_change_of_speed_drops_out(follows: float) -> None:
         assert POWER[metric] * found[metric] == pytest.approx(follows, abs=0.03)
         pairs = paired(*sides, metric, found[metric])
         assert pairs.rounds == tuple(range(1, ROUNDS + 1))
-        assert pairs.differences == pytest.approx([math.log(SLOWDOWN)] * ROUNDS, abs=0.02)
+        wanted = np.full((ROUNDS, TURNS), math.log(SLOWDOWN))
+        assert pairs.differences == pytest.approx(wanted, abs=0.03)
         exact = paired(*sides, metric, POWER[metric] * follows).differences
-        assert exact == pytest.approx([math.log(SLOWDOWN)] * ROUNDS, abs=1e-9)
+        assert exact == pytest.approx(wanted, abs=1e-9)
 
 
 def test_without_the_work_the_speed_stays_in() -> None:
@@ -86,7 +87,7 @@ def test_exchanged_sides_of_a_round_leave_the_slope() -> None:
     one, other = slopes([(base, candidate)]), slopes([(exchanged, others)])
     assert one == pytest.approx(other, rel=1e-12)
     for metric, slope in one.items():
-        signs = np.array([1, -1, 1, -1, 1])
+        signs = np.array([1, -1, 1, -1, 1])[:, None]
         plain = paired(base, candidate, metric, slope).differences
         assert paired(exchanged, others, metric, slope).differences == pytest.approx(signs * plain)
 
@@ -101,13 +102,15 @@ def test_a_slice_without_a_figure_costs_its_round() -> None:
     assert paired(base, short, "throughput_rps", -1.0).rounds == (1, 2, 3, 4, 5)
 
 
-def test_slots_of_older_folders_are_averaged() -> None:
+def test_slots_of_older_folders_are_turns() -> None:
     """One or two a Round, each of several Slices already."""
     base, candidate = _sides(1.0, told=False, turns=2)
     for metric in SLOWER:
         wanted = [
-            np.mean([math.log(float(str(slot.values[metric]))) for slot in candidate[number]])
-            - np.mean([math.log(float(str(slot.values[metric]))) for slot in base[number]])
+            [
+                math.log(float(str(after.values[metric])) / float(str(before.values[metric])))
+                for before, after in zip(base[number], candidate[number], strict=True)
+            ]
             for number in base
         ]
         assert paired(base, candidate, metric).differences == pytest.approx(

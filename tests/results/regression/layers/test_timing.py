@@ -103,26 +103,25 @@ def test_the_verdicts_are_those_of_the_simulated_check() -> None:
 def _rows(values: np.ndarray, shape: Shape, effect: float) -> list[Row]:
     """Logarithms as rows of slots.csv; the effect in the candidate's first test."""
     rows: list[Row] = []
-    for cell in range(shape.cells):
-        for number in range(shape.rounds):
-            for place, side in enumerate(("base", "candidate")):
-                row: dict[str, str | int | float | None] = {
-                    "side": side,
-                    "round": number + 1,
-                    "slot": 1,
-                    "stack": "aiohttp",
-                    "case": f"case{cell}",
-                    "users": 32,
-                    "requests": 1000,
-                    "failures": 0,
-                    SHOWN: None,
-                    "warnings": None,
-                }
-                for test, (metric, sign) in enumerate(SLOWER.items()):
-                    log = values[cell * shape.metrics + test, number, place]
-                    log += effect if side == "candidate" and cell == test == 0 else 0.0
-                    row[metric] = math.exp(sign * log)
-                rows.append(row)
+    for cell, number, turn in np.ndindex(shape.cells, shape.rounds, shape.turns):
+        for place, side in enumerate(("base", "candidate")):
+            row: dict[str, str | int | float | None] = {
+                "side": side,
+                "round": number + 1,
+                "slot": turn + 1,
+                "stack": "aiohttp",
+                "case": f"case{cell}",
+                "users": 32,
+                "requests": 1000,
+                "failures": 0,
+                SHOWN: None,
+                "warnings": None,
+            }
+            for test, (metric, sign) in enumerate(SLOWER.items()):
+                log = values[cell * shape.metrics + test, number, turn, place]
+                log += effect if side == "candidate" and cell == test == 0 else 0.0
+                row[metric] = math.exp(sign * log)
+            rows.append(row)
     return rows
 
 
