@@ -55,6 +55,10 @@ _SEARCH = b"find_name_in_mro"
 """The function that they call to search. A distribution's Python may have it inlined, so that its
 instructions are its caller's own; then no symbol of that name is in the executable."""
 
+TIMER_FIRED = "math_ulp"
+"""The C function that each of asyncio's timers calls as it fires, in a server that is counted
+(`_still`). A stripped interpreter does not name it."""
+
 WARM_REQUESTS = 50
 """Requests before counting, and again while counting is on, but before the window: the
 first after that are translated anew by valgrind, and Python's caches fill."""
@@ -321,6 +325,7 @@ import asyncio.base_events
 import asyncio.events
 import gc
 import itertools
+import math
 import sys
 import time
 import types
@@ -334,6 +339,10 @@ class Timer(asyncio.events.Handle):
         "__init__",
         asyncio.events.Handle.__init__.__defaults__,
     )
+
+    def _run(self, mark=math.ulp, run=asyncio.events.Handle._run):
+        mark(1.0)
+        run(self)
 
 
 asyncio.events.TimerHandle.__bases__ = (Timer,)
@@ -352,6 +361,9 @@ def _still(folder: Path) -> tuple[str]:
     Timers are made by a copy of the code that makes all of asyncio's handles. CPython specialises
     an instruction for one class: as one code for two, it was given up once in some fifty timers
     (3.11), and a request or two then took up to 25,000 instructions more.
+
+    A timer that fires calls a C function that no server has a use for (TIMER_FIRED), so that a dump
+    says how many did; one that is cancelled does not.
 
     A thread that waits for the lock asks for it every 5 ms (`sys.setswitchinterval`), which is
     longer than a request takes, but not under callgrind: how often it asked depended on the

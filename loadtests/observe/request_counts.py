@@ -44,7 +44,7 @@ from typing import TypeVar
 
 from loopbench.loadtests.errors import HarnessError
 from loopbench.loadtests.observe import raw_request
-from loopbench.loadtests.observe.callgrind import Counter, calls, total
+from loopbench.loadtests.observe.callgrind import TIMER_FIRED, Counter, calls, total
 from loopbench.loadtests.observe.patience import Patience
 from loopbench.servers.contract.http import Case
 from loopbench.servers.settings import Settings
@@ -87,9 +87,6 @@ _IDLE_BOUND_S = 120.0
 _END_BOUND_S = 3.0
 _LOOK_S = 0.0003
 _LOOKS = 2
-_SET_A_TIMER = "_heapq_heappush"
-"""The C function with which asyncio sets a timer; a stripped interpreter does not name it."""
-
 _IDLE_S = 1.0
 """So long a server is counted that nobody asks."""
 
@@ -110,7 +107,7 @@ class RequestCount:
 @dataclass(frozen=True, slots=True)
 class Count:
     """A window: how many requests it had, what they took in all, what of that was searching
-    (None: not known), how many timers asyncio set, and how long it lasted."""
+    (None: not known), how many of asyncio's timers fired, and how long it lasted."""
 
     requests: int
     instructions: int
@@ -131,7 +128,7 @@ class Count:
 @dataclass(frozen=True, slots=True)
 class Idle:
     """What a server does while nobody asks it: instructions of a second, what of them was
-    searching, and how many timers asyncio sets in it, of which none may be known."""
+    searching, and how many of asyncio's timers fire in it, of which none may be known."""
 
     instructions: int
     searching: int
@@ -145,8 +142,10 @@ class Idle:
     def seconds_in(self, count: Count) -> float:
         """How many such seconds' work a window has.
 
-        By the timers that were set beside those of the requests, of which each sets as many; on a
-        busy machine they come later than by the clock. By the clock where they are not known.
+        By the timers that fired beside those of the requests; on a busy machine they come later
+        than by the clock. Hardly a request waits for a timer of its own: it sets those that end
+        what lasts too long, and cancels them. Where requests do, each waits for as many, and the
+        clock says for how many. By the clock alone where timers are not known.
         """
         if not self.works:
             return 0.0
@@ -191,7 +190,7 @@ def idle_work(counter: Counter) -> Idle:
 def _idle_second(counter: Counter) -> Idle:
     dump = counter.dump(lambda: time.sleep(_IDLE_S)).read_text()
     # Whether the interpreter names what searches, its windows say; a second may be without any.
-    return Idle(total(dump), counter.searching(dump) or 0, calls(dump, _SET_A_TIMER))
+    return Idle(total(dump), counter.searching(dump) or 0, calls(dump, TIMER_FIRED))
 
 
 def taken_of_all(
@@ -287,7 +286,7 @@ class Sender:
             lasted_s = self.send(connection, requests)
 
         dump = self._counter.dump(work).read_text()
-        timers = calls(dump, _SET_A_TIMER)
+        timers = calls(dump, TIMER_FIRED)
         searching = self._counter.searching(dump)
         return Count(requests, total(dump), searching, timers, lasted_s)
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import signal
 import sys
 import time
 from pathlib import Path
@@ -118,31 +120,51 @@ class _Slow(Sender):
         return 1.0 + super().send(connection, requests)
 
 
+class _Halted(Sender):
+    """Lets a window lie open for two seconds in which its server gets no CPU, as on a busy
+    machine."""
+
+    def send(self, connection: socket, requests: int) -> float:
+        pid = self._counter.server.pid
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            time.sleep(2.0)
+        finally:
+            os.kill(pid, signal.SIGCONT)
+        return 2.0 + super().send(connection, requests)
+
+
 def test_what_a_server_does_unasked_is_taken_off() -> None:
     """uvicorn wakes ten times a second: a window that lies open for a second more has more
-    instructions, and as many a request."""
+    instructions, and as many a request. One in which it could not wake has as many a request,
+    too."""
     case = CASES["plain"]
     with counting("asgi-uvicorn", SETTINGS, still=True) as counter:
         counter.dump(lambda: None)
-        senders = [kind(counter, case, Patience()) for kind in (Sender, Sender, _Slow)]
+        senders = [kind(counter, case, Patience()) for kind in (Sender, Sender, _Slow, _Halted)]
         with raw_request.connect(counter.server.host, counter.server.port) as connection:
-            _, short, long = (sender.count(connection, 10) for sender in senders)
+            _, short, long, halted = (sender.count(connection, 10) for sender in senders)
         idle = idle_work(counter)
     assert idle.works and 5 <= idle.timers <= 11
     assert long.timers >= short.timers + 5
     assert long.instructions > 1.05 * short.instructions
-    long_, short_ = (count.per_request(idle).instructions for count in (long, short))
+    assert halted.timers < halted.lasted_s * idle.timers - 10
+    short_, long_, halted_ = (
+        count.per_request(idle).instructions for count in (short, long, halted)
+    )
     assert long_ == pytest.approx(short_, rel=0.03)
+    assert halted_ == pytest.approx(short_, rel=0.03)
 
 
 @pytest.mark.parametrize(
     ("timers", "lasted_s", "own"),
-    [(20, 0.5, 0), (28, 0.8, 8), (40, 0.1, 0), (44, 1.0, 4), (44, 2.6, 24), (0, 1.0, 0)],
+    [(0, 0.5, 0), (8, 0.8, 8), (4, 4.6, 4), (20, 0.1, 0), (24, 1.0, 4), (24, 2.6, 24), (0, 1.0, 0)],
 )
 def test_timers_of_requests_are_told_from_the_server_s_own(
     timers: int, lasted_s: float, own: int
 ) -> None:
-    """Twenty requests set as many timers each, and the time says about how many remain."""
+    """Each of twenty requests waits for as many timers, mostly none, and the time says about how
+    many remain."""
     count = Count(20, 12_000_000, 20_000, timers, lasted_s)
     assert Idle(600_000, 100, 10).seconds_in(count) == own / 10
     assert Idle(600_000, 100, 0).seconds_in(count) == lasted_s
