@@ -17,6 +17,8 @@ heaps differ. What would make equal processes differ is kept out:
   of Quart on Hypercorn meets or does not, by a timer more or less that was set before it;
 - asyncio's timers are made by code of their own. CPython 3.11 specialises that of all handles for
   one class, and gives that up once in some fifty timers, in one window or another;
+- glibc keeps the heap; it would give the end of it back and ask for it again with each allocation,
+  or would not, by where it happens to lie (`callgrind.counting`);
 - the clock of the day stands still (`callgrind.counting`): with each second a server would write
   its Date header anew, which is worth some 14,000 instructions on aiohttp, and lies in one window
   or another;

@@ -23,6 +23,7 @@ from loopbench.loadtests.observe.request_counts import (
     RequestCount,
     Sender,
     idle_work,
+    taken_of_all,
 )
 from loopbench.loadtests.regression import mutants, selftest
 from loopbench.loadtests.regression.layers import instructions
@@ -110,6 +111,19 @@ def test_each_request_to_a_server_that_is_counted_sets_slots_in_the_same_way() -
             counter.dump(lambda: None)
             dumps = [sender.dump(connection, 20).read_text() for _ in range(4)]
     assert len({calls(dump, "PyMember_SetOne") for dump in dumps}) == 1
+
+
+def test_a_server_that_is_counted_keeps_its_heap() -> None:
+    """glibc gives the end of its heap back where that is free, and asks for it again, ten times in
+    such a request of Quart, where it is not told to keep it."""
+    cases = {name: CASES[name] for name in ("upload-65536", "items-1000", "json-deep")}
+    with counting("quart-hypercorn", SETTINGS, still=True, begun=False) as counter:
+        dumps = [
+            dump.read_text()
+            for _, dump in taken_of_all(counter, cases, 10, Patience(), Sender.dump)
+        ]
+    assert all(calls(dump, "_int_malloc") > 100 for dump in dumps)
+    assert [calls(dump, "sbrk") for dump in dumps] == [0, 0, 0]
 
 
 class _Slow(Sender):
