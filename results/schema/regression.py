@@ -293,6 +293,10 @@ def most_often(values: Sequence[str]) -> str | None:
 GROWTH = 0.01
 """The growth of instructions, as a share, from which on a route has regressed."""
 
+SEARCHING_GROWTH = 0.03
+"""The growth of searches of classes, as a share of a request, from which on a route has regressed:
+twice what equal code was seen to spend more where its names lay otherwise (1.43 %)."""
+
 SPREADS = 10
 """A growth has to be so many times what equal code differs by."""
 

@@ -31,6 +31,7 @@ from loopbench.loadtests.regression.sides.sides import Side
 from loopbench.results.schema import Row
 from loopbench.results.schema.regression import (
     GROWTH,
+    SEARCHING_GROWTH,
     SPREADS,
     by_searching,
     overlapping,
@@ -162,18 +163,19 @@ def in_doubt(base: Iterable[Row], candidate: Iterable[Row]) -> tuple[Route, ...]
     return tuple(
         key
         for key in before
-        if key in after and any(_doubtful(*pair) for pair in _figures(before[key], after[key]))
+        if key in after and any(_doubtful(*one) for one in _figures(before[key], after[key]))
     )
 
 
 def _figures(
     base: Sequence[Row], candidate: Sequence[Row]
-) -> Iterator[tuple[list[float], list[float]]]:
-    """What may have grown of a route: instructions, and searches of classes where known."""
-    yield _counts(base), _counts(candidate)
+) -> Iterator[tuple[list[float], list[float], float]]:
+    """What may have grown of a route, and by how much it has to: instructions, and searches of
+    classes where known."""
+    yield _counts(base), _counts(candidate), GROWTH
     searching = by_searching(base, candidate)
     if searching is not None:
-        yield searching
+        yield *searching, SEARCHING_GROWTH
 
 
 def repeats(rows: Iterable[Row]) -> dict[Route, list[float]]:
@@ -192,15 +194,15 @@ def _counts(rows: Iterable[Row]) -> list[float]:
     return [float(value) for row in rows if isinstance(value := row["instructions"], int | float)]
 
 
-def _doubtful(before: list[float], after: list[float]) -> bool:
+def _doubtful(before: list[float], after: list[float], growth: float) -> bool:
     if min(len(before), len(after)) < 2:
-        return not settled(before, after)
+        return not settled(before, after, growth)
     change = statistics.median(after) / statistics.median(before) - 1
     wider = max(spread(before), spread(after))
-    if change >= max(GROWTH, SPREADS * wider):
+    if change >= max(growth, SPREADS * wider):
         needed = MOST if change < SMALL_GROWTH else REPEATS
         return len(after) < needed or overlapping(before, after)
-    return undecided(change, wider)
+    return undecided(change, wider, growth)
 
 
 def _behind(cases: Mapping[str, Case], name: str) -> dict[str, Case]:

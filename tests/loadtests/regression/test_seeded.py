@@ -182,7 +182,7 @@ def test_routes_in_doubt_are_counted_again() -> None:
     assert not instructions.in_doubt(base, rows("candidate", [100_000, 100_300, 100_100]))
     assert not instructions.in_doubt(base, rows("candidate", [105_000, 105_001, 105_002]))
     assert not instructions.in_doubt(base[:2], rows("candidate", [100_000, 100_100]))
-    once, more, less = (rows("base", [100_000], searching) for searching in (0, 600, 400))
+    once, more, less = (rows("base", [100_000], searching) for searching in (0, 1_600, 1_400))
     assert instructions.in_doubt(once, more) == (("aiohttp", "r"),)
     assert not instructions.in_doubt(once, less)
 
