@@ -212,10 +212,13 @@ def test_an_upgrade_that_is_not_taken_leaves_the_connection_as_it_was() -> None:
 def test_the_yardstick_stops_reading_while_its_answers_are_not_read() -> None:
     """A client sends many requests for a MiB each before it reads: the yardstick takes a few of
     them, and once it is read from again answers them all."""
-    case, asked = large()["items-1m"], 40
+    case, asked = large()["items-1m"], 12
 
     async def scenario() -> None:
-        async with in_loop.serving("asyncio") as server, wire.connection(server) as client:
+        async with (
+            in_loop.serving("asyncio") as server,
+            wire.connection(server, receive_bytes=65_536) as client,
+        ):
             serving = server._serving
             assert isinstance(serving, AsyncioServing)
             for _ in range(asked):

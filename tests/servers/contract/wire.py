@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
@@ -91,9 +92,13 @@ class Client:
 
 
 @asynccontextmanager
-async def connection(server: Server) -> AsyncIterator[Client]:
-    """A connection to `server`, ended with the block."""
+async def connection(server: Server, *, receive_bytes: int = 0) -> AsyncIterator[Client]:
+    """A connection to `server`, ended with the block. receive_bytes: the socket's receive buffer,
+    where not the usual, which grows by some MiB."""
     reader, writer = await asyncio.open_connection(server.host, server.port)
+    if receive_bytes:
+        end = writer.get_extra_info("socket")
+        end.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_bytes)
     try:
         yield Client(reader, writer)
     finally:
