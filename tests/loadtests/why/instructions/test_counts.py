@@ -16,7 +16,6 @@ from tests.results.examples import report_folder
 from tests.results.report.reports import made
 
 
-@pytest.mark.alone
 @pytest.mark.skipif(missing() is not None, reason=str(missing()))
 def test_more_work_is_more_instructions() -> None:
     """Thirty layers against none, on the yardstick; each counted as often as it says, told in
