@@ -8,7 +8,7 @@ import signal
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from loopbench.loadtests.errors import HarnessError
 from loopbench.loadtests.observe.callgrind import missing
 from loopbench.loadtests.regression.check import measure, not_compared
 from loopbench.loadtests.regression.folder import Folder
-from loopbench.loadtests.regression.layers import instructions
+from loopbench.loadtests.regression.layers import facts, instructions
 from loopbench.loadtests.regression.sides.sides import Role, Side, look
 from loopbench.loadtests.regression.wish import Wish, cells_of
 from loopbench.results.schema import FACTS, INSTRUCTIONS, SCHEMA_VERSION, read_table
@@ -63,24 +63,53 @@ def sides() -> list[Side]:
     return [with_few_cases(look(role, "this tree", ROOT, PYTHON, STACKS)) for role in Role]
 
 
-def test_a_layer_that_was_measured_and_those_that_were_not_asked(
-    sides: list[Side], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@dataclass(frozen=True)
+class Checked:
+    """A check that has ended. begun: by layer, whether the facts were there at its first line."""
+
+    folder: Folder
+    begun: dict[str, bool]
+
+
+@pytest.fixture(scope="module")
+def checked(sides: list[Side], tmp_path_factory: pytest.TempPathFactory) -> Checked:
+    """Facts of both sides, and beside them the instructions of one route."""
+    begun: dict[str, bool] = {}
+    folder = Folder(tmp_path_factory.mktemp("checked"), ("python", "-m", "loadtests"), sides)
+
+    def say(line: str) -> None:  # the first line of a layer; a busy machine may cause more
+        begun.setdefault(line.split(":")[0], folder.layers[Layer.FACTS].run)
+
+    wish = replace(
+        _wish(Layer.FACTS, Layer.INSTRUCTIONS),
+        routes=("plain",),
+        counts=instructions.Plan(requests=3, repeats=1, most=1),
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        ask_few_limits(patch)
+        folder.begin(wish.layers)
+        measure(wish, sides, folder, say)
+    return Checked(folder, begun)
+
+
+def test_a_layer_that_was_measured_and_those_that_were_not_asked(checked: Checked) -> None:
     """Both sides' rows are there, and sides.json says what they are without naming a place."""
-    ask_few_limits(monkeypatch)
-    document = _check(_wish(Layer.FACTS), sides, tmp_path / "folder")
+    document = _written(checked.folder.path)
     assert document["schema_version"] == SCHEMA_VERSION
     assert list(document["sides"]) == ["base", "candidate"]
     assert document["layers"]["facts"]["run"] is True
     assert document["layers"]["facts"]["bound"]["stacks"] == ["aiohttp"]
-    for layer in ("instructions", "time"):
+    for layer in document["layers"].keys() - {"facts", "instructions"}:
         assert document["layers"][layer] == {"run": False, "why_not": "not asked", "bound": {}}
-    rows = list(read_table(tmp_path / "folder", FACTS))
-    by_side = [
-        {tuple(row.items())[1:] for row in rows if row["side"] == side}
-        for side in ("base", "candidate")
+    rows = list(read_table(checked.folder.path, FACTS))
+    base, candidate = (
+        [row for row in rows if row["side"] == side] for side in ("base", "candidate")
+    )
+    names = [
+        {(row["stack"], row["subject"], row["fact"]) for row in one} for one in (base, candidate)
     ]
-    assert by_side[0] == by_side[1] != set()
+    assert names[0] == names[1] != set()
+    assert facts.differing(base, candidate) == set()
     assert str(ROOT) not in json.dumps(document)
 
 
@@ -128,35 +157,27 @@ def test_cases_whose_requests_differ_are_not_compared(sides: list[Side]) -> None
 
 
 @pytest.mark.skipif(missing() is not None, reason=str(missing()))
-def test_instructions_are_counted_beside_the_facts(
-    sides: list[Side], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_instructions_are_counted_beside_the_facts(checked: Checked) -> None:
     """Both are whole, and the counts have begun before the facts are there."""
-    ask_few_limits(monkeypatch)
-    begun: dict[str, bool] = {}
-    folder = Folder(tmp_path / "folder", (), sides)
-
-    def say(line: str) -> None:  # the first line of a layer; a busy machine may cause more
-        begun.setdefault(line.split(":")[0], folder.layers[Layer.FACTS].run)
-
-    wish = replace(
-        _wish(Layer.FACTS, Layer.INSTRUCTIONS),
-        routes=("plain",),
-        counts=instructions.Plan(requests=3, repeats=1, most=1),
-    )
-    folder.begin(wish.layers)
-    measure(wish, sides, folder, say)
-    assert {layer for layer, state in folder.layers.items() if state.run} == set(wish.layers)
-    assert begun == {"facts": False, "instructions": False}
-    counted = list(read_table(folder.path, INSTRUCTIONS))
+    asked = {Layer.FACTS, Layer.INSTRUCTIONS}
+    assert {layer for layer, state in checked.folder.layers.items() if state.run} == asked
+    assert checked.begun == {"facts": False, "instructions": False}
+    counted = list(read_table(checked.folder.path, INSTRUCTIONS))
     assert [(row["side"], row["route"]) for row in counted] == [
         ("base", "plain"),
         ("candidate", "plain"),
     ]
 
 
-@pytest.mark.parametrize("layers", ["(Layer.FACTS,)", "(Layer.FACTS, Layer.INSTRUCTIONS)"])
-def test_an_interrupted_check_says_so(layers: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("layers", "roles"),
+    [
+        ("(Layer.FACTS,)", "Role"),
+        # A server of one side under valgrind takes as long to start as all the rest.
+        ("(Layer.FACTS, Layer.INSTRUCTIONS)", "[Role.CANDIDATE]"),
+    ],
+)
+def test_an_interrupted_check_says_so(layers: str, roles: str, tmp_path: Path) -> None:
     """Ctrl-C in the middle of a layer: it counts as not measured, as does what is counted beside
     it, and no server is left."""
     program = (
@@ -167,7 +188,8 @@ def test_an_interrupted_check_says_so(layers: str, tmp_path: Path) -> None:
         "from loopbench.loadtests.regression.folder import Folder, Layer\n"
         "from loopbench.results.schema import ROOT\n"
         "from loopbench.loadtests.regression.sides.sides import Role, look\n"
-        "sides = [look(role, 'x', ROOT, Path(sys.executable), ['aiohttp']) for role in Role]\n"
+        f"roles = {roles}\n"
+        "sides = [look(role, 'x', ROOT, Path(sys.executable), ['aiohttp']) for role in roles]\n"
         f"folder = Folder(Path({str(tmp_path)!r}), (), sides)\n"
         f"wish = Wish({layers}, ('aiohttp',), (), 1)\n"
         "folder.begin(wish.layers)\n"
