@@ -7,6 +7,7 @@ import shutil
 import signal
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from socket import socket
 
@@ -33,7 +34,7 @@ from loopbench.loadtests.regression.sides.sides import Role, Side, look
 from loopbench.results.schema import Row
 from loopbench.servers.contract.cases import CASES
 from tests.conftest import ROOT
-from tests.loadtests.regression.trees import CRASHING, STACKS, edited
+from tests.loadtests.regression.trees import CRASHING, STACKS, changed, edited
 
 pytestmark = pytest.mark.skipif(missing() is not None, reason=str(missing()))
 
@@ -45,15 +46,30 @@ def _count(side: Side, patience: Patience, case: str = "plain") -> list[Row]:
     return instructions.measure(side, {"aiohttp": {case: CASES[case]}}, PLAN, patience).rows
 
 
-def test_work_that_is_added_is_counted() -> None:
-    """So many empty steps more cost some instructions each, in the side that has them, and so few
-    that one in each of ten layers is a fifth of the least that the self-test seeds, at most."""
-    with mutants.copy(more_work(STEPS)) as root:
+@dataclass(frozen=True)
+class Counted:
+    """What `plain` costs this tree, and one whose handler takes STEPS empty steps more."""
+
+    base: Row
+    candidate: Row
+
+
+@pytest.fixture(scope="module")
+def counted() -> Counted:
+    """Both at the same time."""
+    with changed(more_work(STEPS)) as root:
         sides = [
             look(Role.BASE, "x", ROOT, Path(sys.executable), STACKS),
             look(Role.CANDIDATE, "y", root, Path(sys.executable), STACKS),
         ]
         (base,), (candidate,) = side_by_side(sides, _count)
+    return Counted(base, candidate)
+
+
+def test_work_that_is_added_is_counted(counted: Counted) -> None:
+    """So many empty steps more cost some instructions each, in the side that has them, and so few
+    that one in each of ten layers is a fifth of the least that the self-test seeds, at most."""
+    base, candidate = counted.base, counted.candidate
     assert {key: base[key] for key in ("side", "stack", "route", "repeat", "requests")} == {
         "side": "base",
         "stack": "aiohttp",
@@ -68,6 +84,17 @@ def test_work_that_is_added_is_counted() -> None:
     assert 5 * STEPS < second - first < 1000 * STEPS
     smallest = min(selftest.MORE_INSTRUCTIONS.values()) * first
     assert 10 * (second - first) / STEPS < 0.2 * smallest
+
+
+def test_a_class_that_is_changed_is_searched_anew(counted: Counted) -> None:
+    """With each request, and by more than 1 % of it, which is told apart from its instructions."""
+    with changed(mutants.CHANGED_CLASS) as root:
+        side = look(Role.CANDIDATE, "x", root, Path(sys.executable), STACKS)
+        (after,) = _count(side, Patience())
+    before = counted.base
+    assert isinstance(before["searching"], float) and isinstance(after["searching"], float)
+    assert isinstance(before["instructions"], float)
+    assert after["searching"] - before["searching"] > 0.01 * before["instructions"]
 
 
 def test_no_second_passes_for_a_server_that_is_counted() -> None:
@@ -85,31 +112,31 @@ def test_no_second_passes_for_a_server_that_is_counted() -> None:
     assert first is not None and first == second
 
 
-def test_no_cancelled_timers_are_cleared_in_a_server_that_is_counted() -> None:
-    """Hypercorn sets one and cancels it with each request, and asyncio clears a hundred at a time:
-    of 140 requests, the last 60 meet none."""
+@pytest.fixture(scope="module")
+def dumps() -> list[str]:
+    """What Quart on Hypercorn did for 80 requests, 20 at a time, after it had answered as many."""
     with counting("quart-hypercorn", SETTINGS, still=True, begun=False) as counter:
         sender = Sender(counter, CASES["plain"], Patience())
         with raw_request.connect(counter.server.host, counter.server.port) as connection:
             sender.send(connection, 80)
             counter.begin()
             counter.dump(lambda: None)
-            dump = sender.dump(connection, 60).read_text()
-    assert calls(dump, "_heapq_heappush") == 60
-    assert calls(dump, "_heapq_heapify") == 0
+            return [sender.dump(connection, 20).read_text() for _ in range(4)]
 
 
-def test_each_request_to_a_server_that_is_counted_sets_slots_in_the_same_way() -> None:
+def test_no_cancelled_timers_are_cleared_in_a_server_that_is_counted(dumps: list[str]) -> None:
+    """Hypercorn sets one and cancels it with each request, and asyncio clears a hundred at a time:
+    of 160 requests, the last 80 meet none."""
+    assert [calls(dump, "_heapq_heappush") for dump in dumps] == [20] * 4
+    assert [calls(dump, "_heapq_heapify") for dump in dumps] == [0] * 4
+
+
+def test_each_request_to_a_server_that_is_counted_sets_slots_in_the_same_way(
+    dumps: list[str],
+) -> None:
     """CPython 3.11 gives up its specialised instructions for the slots of asyncio's handles once in
     some fifty timers, which then pass through them no more: of 80 requests, each 20 call the
     general function as often."""
-    with counting("quart-hypercorn", SETTINGS, still=True, begun=False) as counter:
-        sender = Sender(counter, CASES["plain"], Patience())
-        with raw_request.connect(counter.server.host, counter.server.port) as connection:
-            sender.send(connection, 80)
-            counter.begin()
-            counter.dump(lambda: None)
-            dumps = [sender.dump(connection, 20).read_text() for _ in range(4)]
     assert len({calls(dump, "PyMember_SetOne") for dump in dumps}) == 1
 
 
