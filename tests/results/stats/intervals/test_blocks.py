@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 import random
 import statistics
+from collections.abc import Mapping, Sequence
+from functools import cache
 
 import pytest
 
-from loopbench.results.schema import SLICES, read_table
+from loopbench.results.schema import SLICES, Row, read_table
 from loopbench.results.stats.intervals import blocks, moderation, slices
 from loopbench.results.stats.intervals.location import quantile
 from tests.conftest import ROOT
@@ -35,23 +37,36 @@ def test_blocks_that_agree_by_chance_do_not_make_it_narrow() -> None:
     assert reach == pytest.approx(blocks.FLOOR * quantile(30) * 0.03 / math.sqrt(3))
 
 
+@cache
+def measured() -> Mapping[str, Sequence[Row]]:
+    """The Slices of 200 Blocks, by Run."""
+    return slices.by_run(read_table(ROOT / "results" / "noise", SLICES))
+
+
+@cache
+def twins(stack: str, metric: str) -> tuple[blocks.BlockEstimate, ...]:
+    """What each of a hundred Blocks says of a stack beside itself."""
+    runs = measured()
+    estimates = tuple(
+        found
+        for run_id, of_run in runs.items()
+        if run_id.partition(".")[2] == f"{stack}.async-32"
+        and (found := slices.block_estimate(runs[_twin(run_id, stack)], of_run, metric))
+    )
+    assert len(estimates) == 100
+    return estimates
+
+
 @pytest.mark.parametrize("moderated", [False, True])
 @pytest.mark.parametrize("metric", ["throughput_rps", "cpu_us_per_request", "service_time_p50_ms"])
 def test_intervals_of_measured_twins_cover_the_truth(metric: str, moderated: bool) -> None:
     """Rows of 200 Blocks in which a stack was measured beside itself: of sets of five Blocks 93 to
     97 in 100 have an interval that contains 1, and the mean over all of them is 1. So it is where
     twenty sets are taken for a sitting, and learn from one another."""
-    runs = slices.by_run(read_table(ROOT / "results" / "noise", SLICES))
     covered, sets, values = 0, 0, []
     generator = random.Random(1)
     for stack in ("aiohttp", "quart-hypercorn"):
-        estimates = [
-            found
-            for run_id, of_run in runs.items()
-            if run_id.partition(".")[2] == f"{stack}.async-32"
-            and (found := slices.block_estimate(runs[_twin(run_id, stack)], of_run, metric))
-        ]
-        assert len(estimates) == 100
+        estimates = twins(stack, metric)
         values += [estimate.value for estimate in estimates]
         for _ in range(100):
             drawn = generator.sample(estimates, len(estimates))
@@ -114,7 +129,7 @@ def test_an_interval_that_was_stopped_at_its_width_covers_the_truth(
     sd: float, error: float, goal: float
 ) -> None:
     """Looking after every Round, and stopping at the first interval that is narrow enough."""
-    generator, covered, tries = random.Random(2), 0, 1500
+    generator, covered, tries = random.Random(2), 0, 700
     for _ in range(tries):
         values = blocks_of(generator, 40, sd, error)
         every = [blocks.BlockEstimate(one, error, 18) for one in values]
