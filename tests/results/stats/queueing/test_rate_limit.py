@@ -235,14 +235,16 @@ def test_a_rate_that_the_generator_could_not_offer_is_not_offered_again() -> Non
 
 def test_the_ratio_of_two_limits_is_wider_than_either() -> None:
     """Its interval holds the ratio of the true ones."""
-    one = crossing(Server(2e-3, 0.05, 1).sitting(1, 16).trials, SHARE)
-    other = crossing(Server(4e-3, 0.05, 2).sitting(2, 16).trials, SHARE)
-    assert one is not None and other is not None
+    servers = ((2e-3, 0.03, Queue(1, wait=0.5)), (2e-4, 0.02, Queue(1)))
+    one, other = (limit(*server) for server in servers)
     centre, interval = ratio(one, other)
     assert interval is not None
     assert centre == one.rate_rps / other.rate_rps
-    true = true_limit(Server(2e-3, 0.05, 1), TRUTHS) / true_limit(Server(4e-3, 0.05, 2), TRUTHS)
-    assert true in interval
+    true = [
+        true_limit(Server(service_s, noise, 1, queue), TRUTHS)
+        for service_s, noise, queue in servers
+    ]
+    assert true[0] / true[1] in interval
     half = math.log(interval.high / interval.low) / 2
     assert one.half_width is not None and other.half_width is not None
     assert half > max(one.half_width, other.half_width)
