@@ -16,16 +16,18 @@ from pathlib import Path
 import pytest
 
 from loopbench.loadtests.errors import HarnessError
+from loopbench.loadtests.scenarios.custom.learning import learn
 from loopbench.loadtests.scenarios.custom.scenarios import Own, prepare
 from loopbench.results.schema import Code
 from loopbench.servers import starting
 from loopbench.servers.contract.asking import Unbounded, ask
 from loopbench.servers.contract.http import get
-from loopbench.servers.custom.look import Looks
+from loopbench.servers.custom.look import Looks, look_at
 from loopbench.servers.custom.stacks import rows
 from loopbench.servers.errors import StartupFailed
 from loopbench.servers.lifecycle.process import greet, server_process
 from loopbench.servers.parts import AIOHTTP, OwnApp
+from loopbench.servers.stacks import Stack
 from tests.loadtests.bench.benches import SHORT, Bench, Ended, codes, ended
 from tests.servers.processes import ROOT, needs_proc
 
@@ -141,9 +143,18 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def refusal(pages: Path, path: str) -> str:
+@pytest.fixture(scope="module")
+def stack(pages: Path) -> Stack:
+    """What its application runs on, found out once."""
+    own = OwnApp("pages:app", str(pages), "/private")
+    (stack,) = rows(own, look_at(own), ()).values()
+    return stack
+
+
+def refusal(stack: Stack, path: str) -> str:
+    """Why a page cannot be measured."""
     with pytest.raises(HarnessError) as raised:
-        prepare("pages:app", pages, [path], None, ())
+        learn(stack, [get(path)], {})
     return str(raised.value)
 
 
@@ -154,25 +165,25 @@ def taken(pages: Path) -> Own:
     return prepare("pages:app", pages, ["/private", "/moved", "/small"], None, (), headers=headers)
 
 
-def test_a_handler_that_raises_shows_what_and_where(pages: Path) -> None:
+def test_a_handler_that_raises_shows_what_and_where(stack: Stack) -> None:
     """With the place of the whole log, which is kept."""
-    text = refusal(pages, "/oops")
+    text = refusal(stack, "/oops")
     assert "status 500: LookupError: no such table (pages.py, line 22, in oops)" in text
     log = Path(text.rpartition("its log: ")[2].removesuffix(")"))
     assert "no such table" in log.read_text()
     log.unlink()
 
 
-def test_an_error_in_a_group_of_tasks_is_shown(pages: Path) -> None:
+def test_an_error_in_a_group_of_tasks_is_shown(stack: Stack) -> None:
     """The innermost, whose traceback stands behind a margin."""
-    text = refusal(pages, "/grouped")
+    text = refusal(stack, "/grouped")
     assert re.search(r": ValueError: one of a group \(pages\.py, line \d+, in fail\);", text)
     Path(text.rpartition("its log: ")[2].removesuffix(")")).unlink()
 
 
-def test_an_error_that_was_not_logged_is_said_to_be_missing(pages: Path) -> None:
+def test_an_error_that_was_not_logged_is_said_to_be_missing(stack: Stack) -> None:
     """With the place of the log all the same."""
-    text = refusal(pages, "/quietly")
+    text = refusal(stack, "/quietly")
     assert "GET /quietly was answered with status 500, and its log has no traceback" in text
     Path(text.rpartition("its log: ")[2].removesuffix(")")).unlink()
 
@@ -194,9 +205,9 @@ def test_a_start_up_that_fails_says_where(tmp_path: Path) -> None:
     assert says in str(raised.value)
 
 
-def test_a_page_that_asks_who_one_is_says_how_to_send_headers(pages: Path, taken: Own) -> None:
+def test_a_page_that_asks_who_one_is_says_how_to_send_headers(stack: Stack, taken: Own) -> None:
     """And is measured with them."""
-    assert "send what it needs by --header 'Authorization: …'" in refusal(pages, "/private")
+    assert "send what it needs by --header 'Authorization: …'" in refusal(stack, "/private")
     assert taken.described["requests"]["GET /private"]["status"] == 200
 
 
@@ -251,9 +262,9 @@ def test_what_differs_without_meaning_is_measured_and_named(in_part: Ended) -> N
     assert "note: GET /moved is answered with a redirect, status 302: that answer is" in table
 
 
-def test_an_answer_without_end_is_refused(pages: Path) -> None:
+def test_an_answer_without_end_is_refused(stack: Stack) -> None:
     """Server-sent events arrive in time, one by one, and never end."""
-    text = refusal(pages, "/events")
+    text = refusal(stack, "/events")
     assert text.startswith("the answer to GET /events did not end within 4 s after its head (")
 
 
@@ -319,9 +330,9 @@ def test_a_first_answer_that_does_not_begin_names_its_option(
     )
 
 
-def test_an_answer_that_unpacks_to_too_much_is_refused(pages: Path, taken: Own) -> None:
+def test_an_answer_that_unpacks_to_too_much_is_refused(stack: Stack, taken: Own) -> None:
     """However few bytes it has on the wire; one that unpacks to little is held to its bytes."""
-    text = refusal(pages, "/bomb")
+    text = refusal(stack, "/bomb")
     assert re.fullmatch(
         r"the answer to GET /bomb has \d\d,\d{3} bytes that unpack to more than 16,777,216, .*",
         text,

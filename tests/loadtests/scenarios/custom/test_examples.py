@@ -80,7 +80,7 @@ def bench(folder: Path, words: list[str]) -> list[dict[str, object]]:
             "1",
             *SHORT,
             "--duration",
-            "1",
+            "0.6",
             "--out",
             "out",
         ],

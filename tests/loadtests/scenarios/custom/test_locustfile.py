@@ -153,7 +153,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def bench(site: Path, file: str, *options: str) -> Ended:
     own = ("--app", "site_app:app", "--app-dir", str(site), "--scenarios", str(site / file))
-    with Bench(site / f"run-{file}", *own, *SHORT, "--duration", "1", *options) as running:
+    with Bench(site / f"run-{file}", *own, *SHORT, "--duration", "0.6", *options) as running:
         return ended(running)
 
 
