@@ -89,34 +89,22 @@ def run(plan: Capacity, say: Callable[[str], None]) -> Mapping[str, str]:
         described["left_out"] = left_out
         try:
             environment.write(plan.folder, described)
-            sitting = _Sitting(
-                plan,
-                generator,
+            writers = _Writers(
                 cleanup.enter_context(TableWriter(plan.folder, TRIALS)),
                 cleanup.enter_context(TableWriter(plan.folder, TRIAL_SERVICES)),
-                _gauged(cpus),
             )
         except OSError as error:
             raise cannot_write(plan.folder, TRIALS.filename, error) from error
-        _search(contenders, sitting, say)
+        _search(contenders, plan, generator, writers, say)
     return left_out
 
 
 @dataclass(frozen=True, slots=True)
-class _Sitting:
-    """What all trials have in common. trials, services: writers of the folder's tables.
-    gauged_cpus: where the short work is done."""
+class _Writers:
+    """Of a folder's tables."""
 
-    plan: Capacity
-    generator: Generator
     trials: TableWriter
     services: TableWriter
-    gauged_cpus: frozenset[int]
-
-
-def _gauged(cpus: CpuPlan) -> frozenset[int]:
-    """The servers' CPU where they have one: of several the work would tell one."""
-    return cpus.server if cpus.server is not None and len(cpus.server) == 1 else frozenset()
 
 
 class _Unfit(Exception):
@@ -155,21 +143,32 @@ def _ready(
 
 
 def _search(
-    contenders: Sequence[_Contender], sitting: _Sitting, say: Callable[[str], None]
+    contenders: Sequence[_Contender],
+    plan: Capacity,
+    generator: Generator,
+    writers: _Writers,
+    say: Callable[[str], None],
 ) -> None:
     """Turn after Turn, one trial of each stack in an order drawn anew, until all have ended."""
     turn = 0
     while under_way := [one for one in contenders if not one.ended]:
         turn += 1
-        random.Random(f"{sitting.plan.seed}/turn {turn}").shuffle(under_way)
+        random.Random(f"{plan.seed}/turn {turn}").shuffle(under_way)
         for position, one in enumerate(under_way, start=1):
-            _trial(one, turn, position, sitting)
+            _trial(one, turn, position, plan, generator, writers)
             if one.ended:
                 say(f"{one.name}: {one.ended}")
 
 
-def _trial(one: _Contender, turn: int, position: int, sitting: _Sitting) -> None:
-    plan, rate = sitting.plan, one.search.next_rps()
+def _trial(
+    one: _Contender,
+    turn: int,
+    position: int,
+    plan: Capacity,
+    generator: Generator,
+    writers: _Writers,
+) -> None:
+    rate = one.search.next_rps()
     if rate is None:
         one.ended = _no_rate(one.search)
         return
@@ -177,22 +176,14 @@ def _trial(one: _Contender, turn: int, position: int, sitting: _Sitting) -> None
     seed = random.Random(f"{plan.seed}/{turn}/{one.name}").randrange(2**31)
     started_at = datetime.now(UTC).isoformat(timespec="milliseconds")
     try:
-        tried = offer(
-            one.server,
-            plan.case,
-            rate,
-            plan.objective,
-            sitting.generator,
-            seed,
-            sitting.gauged_cpus,
-        )
+        tried = offer(one.server, plan.case, rate, plan.objective, generator, seed)
     except GeneratorDied as error:
         one.ended = str(error)
         return
     place: Row = {"stack": one.name, "turn": turn, "position": position}
     about: Row = {"started_at": started_at, "case": plan.case.name}
-    sitting.trials.append([{**place, **about, **tried.cells}])
-    sitting.services.append(
+    writers.trials.append([{**place, **about, **tried.cells}])
+    writers.services.append(
         [{"stack": one.name, "turn": turn, **cells} for cells in tried.services]
     )
     if tried.limited:

@@ -76,8 +76,7 @@ class Search:
         reading = found.reading
         if reading is None:
             return LEAST_STEP
-        full = math.log(FULL * reading.full_rps / found.rate_rps)
-        full += math.hypot(reading.deviation, reading.states)
+        full = math.log(FULL * reading.full_rps / found.rate_rps) + reading.deviation
         return min(max(full, LEAST_STEP), MOST_STEP)
 
     def _believable(self, rate_rps: float) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -17,7 +17,6 @@ from loopbench.loadtests.rows.histogram import from_pairs
 from loopbench.loadtests.scenarios.arrivals import Arrivals
 from loopbench.loadtests.scenarios.models import Closed, Load, Open
 from loopbench.results.schema import Row
-from loopbench.results.schema.tables.slices import SHORT_WORK
 from loopbench.results.schema.warnings import GENERATOR_CPU_LIMIT, GENERATOR_LAG_LIMIT_MS
 from loopbench.results.stats.queueing.queues import (
     ONE_THREAD,
@@ -102,30 +101,19 @@ def offer(
     objective: Objective,
     generator: Generator,
     seed: int,
-    gauged_cpus: Iterable[int] = (),
 ) -> Tried:
     """Offer a rate, and count the requests that the objective calls slow: also those that failed,
-    and those that the server left waiting until the end.
-
-    gauged_cpus: where the short work tells how fast the server's CPU is meanwhile. Raises
-    GeneratorDied, HarnessError.
-    """
+    and those that the server left waiting until the end. Raises GeneratorDied, HarnessError."""
     lead_in_s = max(LEAD_IN_S, objective.limit_ms / 1e3)
     least_s = max(WINDOW_S, LIMITS * objective.limit_ms / 1e3, LEAST_ARRIVALS / rate_rps)
     window_s = min(least_s, LONGEST_WINDOW_S)
     load = Load(_NAME, case, Open(rate_rps, CONNECTIONS))
-    report = _loaded(server, load, generator, lead_in_s, window_s, seed, tuple(gauged_cpus))
+    report = _loaded(server, load, generator, lead_in_s, window_s, seed)
     return _tried(report, rate_rps, lead_in_s, window_s, objective, seed)
 
 
 def _loaded(
-    server: Target,
-    load: Load,
-    generator: Generator,
-    lead_in_s: float,
-    window_s: float,
-    seed: int,
-    gauged_cpus: tuple[int, ...] = (),
+    server: Target, load: Load, generator: Generator, lead_in_s: float, window_s: float, seed: int
 ) -> Report:
     spec = SessionSpec(
         host=server.host,
@@ -136,7 +124,6 @@ def _loaded(
         drain_s=DRAIN_S,
         timeout_s=DRAIN_S,
         seed=seed,
-        gauged_cpus=gauged_cpus,
     )
     return generator.load(
         spec, bound_s=lead_in_s + window_s + 2 * DRAIN_S, at={}, give_up=lambda: not server.alive
@@ -178,7 +165,7 @@ def _tried(
     cpu = report.cpu_s / report.measured_s
     lag_ms = lags.percentile_us(99.0) / 1e3 if lags.count else None
     limited = cpu >= GENERATOR_CPU_LIMIT or (lag_ms or 0.0) >= GENERATOR_LAG_LIMIT_MS
-    trial = Trial(rate_rps, offered, slow, spans, window, report.short_work_us)
+    trial = Trial(rate_rps, offered, slow, spans, window)
     seconds = {
         f"response_time_p{percent}_ms": times.percentile_us(percent) / 1e3 if times.count else None
         for percent in (50, 99)
@@ -197,7 +184,6 @@ def _tried(
             "service_least_us": alone.least_s * 1e6 if slow else None,
             "service_most_us": alone.most_s * 1e6 if math.isfinite(alone.most_s) else None,
             **seconds,
-            SHORT_WORK.name: report.short_work_us,
             "generator_cpu_utilisation": cpu,
             "generator_lag_p99_ms": lag_ms,
             "generator_limited": limited,

@@ -153,8 +153,7 @@ class SessionReport(Generic[H]):
     start_realtime_ns: when its users began, which was late_ms after the instant agreed on.
     cpu_s: CPU time of the generator in the window. clock_step_ms: how far the wall clock stepped.
     clock: what the times were read with, `kernel` or `user`. generator_lag: lateness of a timer in
-    the generator. loads: by name. fleet: where several workers shared it. short_work_us: what a
-    piece of the short work took meanwhile, see `observe.cpu_gauge`; None where it was not done.
+    the generator. loads: by name. fleet: where several workers shared it.
     """
 
     warmup_s: float
@@ -169,7 +168,6 @@ class SessionReport(Generic[H]):
     generator_lag: H
     loads: dict[str, LoadReport[H]]
     fleet: FleetReport | None = None
-    short_work_us: float | None = None
 
     @property
     def workers(self) -> tuple[WorkerRow, ...]:

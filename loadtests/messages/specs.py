@@ -29,8 +29,6 @@ class SessionSpec:
     part, phase, whole: of a load that several workers share: names this share, so that its
     arrivals are its own; how far within a user's step of the ramp it begins; and whether
     the timeline keeps its buckets, which can be merged where percentiles cannot.
-    gauged_cpus: where a short piece of fixed work is done every 2 ms while the window is open, to
-    tell how fast the servers' CPU is; none: nowhere.
     """
 
     host: str
@@ -45,7 +43,6 @@ class SessionSpec:
     part: str = ""
     phase: float = 0.0
     whole: bool = False
-    gauged_cpus: tuple[int, ...] = ()
 
     @property
     def open_ns(self) -> int:

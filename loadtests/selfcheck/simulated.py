@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import heapq
 import math
-import statistics
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -19,9 +18,6 @@ SHARE = 0.01
 WINDOW = Window(limit_s=0.02, lead_in_s=0.2, window_s=1.0)
 LENGTH_S = WINDOW.lead_in_s + WINDOW.window_s
 _TRUTHS, _HALVINGS, _HIGHEST = 1_000_000, 11, 1.2
-WORK_US = 20.0
-"""What the short work takes at the mean speed."""
-
 _FEWEST_TRUTHS, _MOST_TRUTHS = 200, 2000
 _ONE_VARIED = 8
 """So many times as much of one thread whose services differ, whose late requests come in few, large
@@ -47,15 +43,13 @@ class Server:
 
     service_s: of a request, in the mean; services that differ are distributed by the gamma
     distribution, which at a variation of 1 is the exponential one. noise: standard deviation of the
-    logarithm of the service, from trial to trial. speeds: of that of the CPU's speed, which the
-    short work tells, and which the service has on top; 0: there is no such work.
+    logarithm of the service, from trial to trial.
     """
 
     service_s: float
     noise: float
     seed: int
     queue: Queue = field(default_factory=lambda: Queue(1))
-    speeds: float = 0.0
     _random: np.random.Generator = field(init=False)
 
     def __post_init__(self) -> None:
@@ -83,13 +77,9 @@ class Server:
         number = self._random.poisson(rate_rps * LENGTH_S)
         arrivals_s = np.sort(self._random.uniform(0, LENGTH_S, number))
         service_s = self.service_s * math.exp(self.noise * self._random.standard_normal())
-        work_us = None
-        if self.speeds:
-            slower = math.exp(self.speeds * self._random.standard_normal())
-            service_s, work_us = service_s * slower, WORK_US * slower
         services_s = service_s * self.sizes(number, self._random)
         times_s = served(arrivals_s, services_s, self.queue.threads) + self.wait_s
-        return replace(told(rate_rps, arrivals_s, times_s), work_us=work_us)
+        return told(rate_rps, arrivals_s, times_s)
 
     def sitting(self, number: int, most_trials: int, precision: float = 0.0) -> Search:
         """A search from 0.7 of the highest rate of all, until the limit is known to `precision`."""
@@ -139,13 +129,9 @@ def late_shares(server: Server, requests: int = _TRUTHS) -> Callable[[float], fl
     most = int(highest * LENGTH_S * 1.2) + 60
     trials = times * min(_MOST_TRUTHS, max(_FEWEST_TRUTHS, round(requests / highest / LENGTH_S)))
     places = random.exponential(1.0, (trials, most)).cumsum(axis=1)
-    noise = math.hypot(server.noise, server.speeds)
-    # Evenly, and in a random order: of as many drawn ones the few slowest would decide too much.
-    normal = statistics.NormalDist()
-    deviates = random.permutation([normal.inv_cdf((n + 0.5) / trials) for n in range(trials)])
     services_s = [
-        server.service_s * math.exp(noise * deviate) * server.sizes(most, random)
-        for deviate in deviates
+        server.service_s * math.exp(server.noise * deviate) * server.sizes(most, random)
+        for deviate in random.standard_normal(trials)
     ]
 
     def share_at(rate_rps: float) -> float:

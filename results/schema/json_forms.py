@@ -156,9 +156,6 @@ LIMITS = form(
         number("rate_rps", "1/s", "the limit; null: the trials do not tell"),
         number("rate_low", "1/s", "begin of its 95 % interval"),
         number("rate_high", "1/s", "end of that interval"),
-        number("ratio", "1", "the limit over the highest one; null: it is that, or not known"),
-        number("ratio_low", "1", "begin of its 95 % interval"),
-        number("ratio_high", "1", "end of that interval"),
         number("held_rps", "1/s", "the highest rate of a trial that held"),
         number("not_held_rps", "1/s", "the lowest of one that did not"),
         count("trials", "how many there were", required=True),
@@ -167,8 +164,6 @@ LIMITS = form(
         number("queue_service_ms", "ms", "how long a request holds a thread of it, on average"),
         number("queue_variation", "1", "standard deviation of that, over the average"),
         number("queue_wait_ms", "ms", "how long a request waits beside it, and holds none"),
-        number("queue_deviation", "1", "by which that differs from trial to trial by itself"),
-        number("queue_states", "1", "by which it differs as the speed of the CPU does"),
         number("queue_likelihood", "1", "of this kind of queue, a share of that of all"),
         flag(
             "queue_fits",

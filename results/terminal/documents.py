@@ -96,7 +96,6 @@ def capacity(found: Iterable[Capacity], wanted_rps: float, slo_ms: float | None)
 
 def limits(found: Limits, wanted_rps: float | None) -> Document:
     """The highest rate of each stack at which the objective held."""
-    over_highest = found.over_highest()
     return {
         "schema": json_forms.LIMITS.name,
         "percent": found.percent,
@@ -108,7 +107,6 @@ def limits(found: Limits, wanted_rps: float | None) -> Document:
                 "stack": one.stack,
                 "rate_rps": None if one.crossing is None else one.crossing.rate_rps,
                 **_ends("rate", None if one.crossing is None else one.crossing.interval),
-                **_over_highest(over_highest.get(one.stack)),
                 "held_rps": one.held_rps,
                 "not_held_rps": one.not_held_rps,
                 "trials": one.trials,
@@ -121,11 +119,6 @@ def limits(found: Limits, wanted_rps: float | None) -> Document:
     }
 
 
-def _over_highest(found: tuple[float, Interval | None] | None) -> Document:
-    ratio, interval = (None, None) if found is None else found
-    return {"ratio": ratio, **_ends("ratio", interval)}
-
-
 def _queue(one: Limit) -> Document:
     """As what the trials were read."""
     found = None if one.crossing is None else one.crossing.reading
@@ -134,8 +127,6 @@ def _queue(one: Limit) -> Document:
         "queue_service_ms": None if found is None else found.service_s * 1e3,
         "queue_variation": None if found is None else found.queue.variation,
         "queue_wait_ms": None if found is None else found.wait_s * 1e3,
-        "queue_deviation": None if found is None else found.deviation,
-        "queue_states": None if found is None else found.states,
         "queue_likelihood": None if found is None else found.likelihood,
         "queue_fits": None if found is None else not found.drifts,
     }

@@ -6,13 +6,10 @@ from collections.abc import Iterator
 
 from loopbench.results.stats import formatting
 from loopbench.results.stats.queueing.limits import GENERATOR, Limit, Limits
-from loopbench.results.stats.queueing.rate_limit import Crossing, Reading
+from loopbench.results.stats.queueing.rate_limit import Reading, ratio
 
 _CHANCE = ": so near to the limit, trials differ by chance"
 """Where the times above it are lower than those below it."""
-
-MUCH = 1.1
-"""By which factor the speed of the CPU must widen an interval to be told."""
 
 LIKELY = 0.5
 """A kind of queue of less of the likelihood is one of several that fit."""
@@ -30,13 +27,15 @@ def lines(found: Limits, wanted_rps: float | None) -> Iterator[str]:
         yield f"  {one.stack:{width}}  {_rate(one)}"
         for more in _more(one, wanted_rps):
             yield f"  {'':{width}}  {more}"
-    over_highest = found.over_highest()
-    if over_highest:
+    known = [one for one in found.stacks if one.crossing is not None]
+    if len(known) > 1:
         yield ""
-    for stack, (times, interval) in over_highest.items():
+    for one in known[1:]:
+        first = known[0]
+        assert one.crossing is not None and first.crossing is not None
+        times, interval = ratio(one.crossing, first.crossing)
         between = "" if interval is None else f" [{formatting.between(interval)}]"
-        rate = f"the rate of {next(iter(found.known))}"
-        yield f"  {stack}: {formatting.digits(times)}x{between} {rate}"
+        yield f"  {one.stack}: {formatting.digits(times)}x{between} the rate of {first.stack}"
 
 
 def _rate(one: Limit) -> str:
@@ -69,14 +68,6 @@ def _reading(found: Reading) -> str:
     return f"behaves like {queue}{sure}"
 
 
-def _speed(found: Crossing, reading: Reading) -> Iterator[str]:
-    if found.error > MUCH * found.own_error:
-        yield (
-            f"the CPU's speed differed by {reading.states:.0%} from trial to trial, which makes "
-            "this interval wider, and that of the ratio not"
-        )
-
-
 def _more(one: Limit, wanted_rps: float | None) -> Iterator[str]:
     if one.below is not None and one.above is not None:
         what = "a cliff: " if one.cliff else ""
@@ -88,7 +79,6 @@ def _more(one: Limit, wanted_rps: float | None) -> Iterator[str]:
         )
     if one.crossing is not None and one.crossing.reading is not None and one.crossing.interval:
         yield _reading(one.crossing.reading)
-        yield from _speed(one.crossing, one.crossing.reading)
     if one.limited_rps:
         lowest, highest = (formatting.digits(one.limited_rps[end]) for end in (0, -1))
         rates = f"{lowest}/s" if lowest == highest else f"{lowest} to {highest}/s"

@@ -48,12 +48,7 @@ class Edge:
 
 
 def session_report(
-    runs: Sequence[LoadRun],
-    start: Start,
-    opened: Edge,
-    closed: Edge,
-    lag: Buckets,
-    short_work_ns: float | None,
+    runs: Sequence[LoadRun], start: Start, opened: Edge, closed: Edge, lag: Buckets
 ) -> Report:
     """All of it."""
     return SessionReport(
@@ -73,7 +68,6 @@ def session_report(
                 runs, opened.answered, closed.answered, strict=True
             )
         },
-        short_work_us=None if short_work_ns is None else short_work_ns / 1000,
     )
 
 

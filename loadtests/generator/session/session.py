@@ -8,13 +8,12 @@ from __future__ import annotations
 import gc
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from functools import partial
 
 import gevent
 from gevent.event import Event
 
-from loopbench.loadtests.generator.gauge import Gauge
 from loopbench.loadtests.generator.session.countdown import Countdown
 from loopbench.loadtests.generator.session.lag import LagMeter, spin
 from loopbench.loadtests.generator.session.load_run import LoadRun
@@ -122,17 +121,15 @@ class Session:
         Raises what a user raised, where that was not an answer's fault.
         """
         self._connecting.wait(_CONNECT_BOUND_S)
-        gauged = Gauge(self.spec.gauged_cpus) if self.spec.gauged_cpus else nullcontext()
-        with gauged as gauge, _collector_paused(), Timer() as timer:
+        with _collector_paused(), Timer() as timer:
             helpers = [gevent.spawn(self._lag.tick)]
             if self.spec.spin_ms:
                 helpers.append(gevent.spawn(partial(spin, self.spec.spin_ms)))
             start = self._start(timer)
             open_ns = self.start_ns + self.spec.open_ns
             self._watch_until(timer, open_ns)
-            opened, closed = self._window(timer, open_ns, gauge)
+            opened, closed = self._window(timer, open_ns)
             self._send_event(WindowClosed())
-            short_work_ns = None if gauge is None else gauge.end_short_work()
             gevent.killall(helpers)
             self._drain()
             # What a server holds for its connections is read while they are there.
@@ -140,8 +137,7 @@ class Session:
             self.released.set()
         if self._defect is not None:
             raise self._defect
-        lag = self._lag.buckets()
-        return session_report(self.runs, start, opened, closed, lag, short_work_ns)
+        return session_report(self.runs, start, opened, closed, self._lag.buckets())
 
     def _start(self, timer: Timer) -> Start:
         """Let the users go at the instant agreed on, or, when that is over, at once."""
@@ -153,15 +149,13 @@ class Session:
         self.started.set()
         return Start(self.start_ns, self.start_realtime_ns, late_ns)
 
-    def _window(self, timer: Timer, open_ns: int, gauge: Gauge | None) -> tuple[Edge, Edge]:
+    def _window(self, timer: Timer, open_ns: int) -> tuple[Edge, Edge]:
         """The measured window, with a mark on every load's timeline each second."""
         opened = Edge.now(self.runs)
         for run in self.runs:
             run.open_window()
         with self._lag.recording():
             self._send_event(WindowOpened())
-            if gauge is not None:
-                gauge.start_short_work()
             close_ns = self.start_ns + self.spec.close_ns
             self._mark(open_ns)
             due = open_ns + _SECOND_NS

@@ -50,7 +50,6 @@ SIMULATED = (
     Server(1e-2, 0.03, _SEED, Queue(6)),
     Server(3e-3, 0.03, _SEED, Queue(6, 1.0)),
     Server(2e-3, 0.03, _SEED, Queue(1, wait=0.35)),
-    Server(2e-3, 0.03, _SEED, speeds=0.15),
 )
 
 LEAST_HELD = 0.9
@@ -96,11 +95,9 @@ def simulated(server: Server) -> Verdict:
     held = sum(true in one.interval for one in known if one.interval is not None)
     widths = [one.half_width for one in known if one.half_width is not None]
     enough = sum(width <= PRECISION for width in widths)
-    speeds = f", the CPU's speed ±{server.speeds:.0%}" if server.speeds else ""
     return Verdict(
         f"simulated, {_described(server.queue, server.service_s)}, ±{server.noise:.0%} from trial "
-        f"to trial{speeds}: the interval holds the limit of {true:,.0f}/s in {LEAST_HELD:.0%} of "
-        "sittings",
+        f"to trial: the interval holds the limit of {true:,.0f}/s in {LEAST_HELD:.0%} of sittings",
         f"in {held} of {SITTINGS}; half of it is {statistics.median(widths):.1%} in the middle, "
         f"at most {PRECISION:.0%} in {enough}",
         held >= LEAST_HELD * SITTINGS,

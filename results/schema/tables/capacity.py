@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from loopbench.results.schema.columns import count, flag, key, number, ordinal, table, text
-from loopbench.results.schema.tables.slices import SHORT_WORK
 
 TRIALS = table(
     "trials",
@@ -46,7 +45,6 @@ TRIALS = table(
     ),
     number("response_time_p50_ms", "ms", "of the right answers, from the intended start"),
     number("response_time_p99_ms", "ms", "likewise"),
-    SHORT_WORK,
     number("generator_cpu_utilisation", "1", "CPU time of the generator over wall time"),
     number("generator_lag_p99_ms", "ms", "lateness of a timer in the generator"),
     flag(

@@ -8,11 +8,11 @@ SHORT_WORK = number(
     "short_work_us",
     "us",
     "a short piece of fixed work on the servers' CPU, done every 2 ms meanwhile, by the mean of "
-    "its speeds: how fast that CPU was; blank where servers have more than one, in Slices of open "
-    "loops and of one user, and in older folders",
+    "its speeds: how fast that CPU was; blank where servers have more than one, of open loops and "
+    "of one user, and in older folders",
     later=True,
 )
-"""Of any table with a row a Slice or a trial."""
+"""Of any table with a row a Slice."""
 
 SLICES = table(
     "slices",

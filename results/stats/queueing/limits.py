@@ -12,19 +12,8 @@ from loopbench.results.errors import ResultsError
 from loopbench.results.folder.tables import Problem, optional_rows, rows
 from loopbench.results.grouping import grouped
 from loopbench.results.schema import TRIAL_SERVICES, TRIALS, Row
-from loopbench.results.schema.tables.slices import SHORT_WORK
-from loopbench.results.stats.intervals.location import Interval
-from loopbench.results.stats.queueing.queue_fit import Speeds, speeds_of
 from loopbench.results.stats.queueing.queues import ONE_THREAD, Queue, Span, Window
-from loopbench.results.stats.queueing.rate_limit import (
-    CLIFF_SLOPE,
-    Crossing,
-    Trial,
-    crossing,
-    ratio,
-)
-
-_WORK = SHORT_WORK.name
+from loopbench.results.stats.queueing.rate_limit import CLIFF_SLOPE, Crossing, Trial, crossing
 
 BESIDE = 3
 """So many trials on either side of the limit tell what the response times are there."""
@@ -82,16 +71,6 @@ class Limits:
     case: str
     stacks: tuple[Limit, ...]
 
-    @property
-    def known(self) -> Mapping[str, Crossing]:
-        """By stack, of those that have a limit: the highest first."""
-        return {one.stack: one.crossing for one in self.stacks if one.crossing is not None}
-
-    def over_highest(self) -> Mapping[str, tuple[float, Interval | None]]:
-        """By stack: its limit over the highest one, with the interval."""
-        highest, *others = self.known or ("",)
-        return {stack: ratio(self.known[stack], self.known[highest]) for stack in others}
-
 
 def of_folder(path: Path, problems: list[Problem]) -> Limits:
     """Raises ResultsError where no trial can be read."""
@@ -102,10 +81,8 @@ def of_folder(path: Path, problems: list[Problem]) -> Limits:
     by = grouped((str(row["stack"]), row) for row in found)
     share = _number(first, "allowed_share")
     spans = _spans(path, problems)
-    usable = [_trial(row, spans) for row in found if not row["generator_limited"]]
-    speeds = speeds_of(usable)
     stacks = sorted(
-        (_limit(stack, trials, share, spans, speeds) for stack, trials in by.items()),
+        (_limit(stack, trials, share, spans) for stack, trials in by.items()),
         key=lambda one: -(one.crossing.rate_rps if one.crossing else one.held_rps or 0.0),
     )
     return Limits(
@@ -153,19 +130,16 @@ def _trial(row: Row, spans: Spans) -> Trial:
         slow,
         spans[key] if key in spans else {ONE_THREAD: Span(*_services(row))},
         Window(_number(row, "limit_ms") / 1e3, _number(row, "lead_in_s"), _number(row, "seconds")),
-        _number(row, _WORK) if row[_WORK] is not None else None,
     )
 
 
-def _limit(
-    stack: str, every: Sequence[Row], share: float, spans: Spans, speeds: Speeds | None
-) -> Limit:
+def _limit(stack: str, every: Sequence[Row], share: float, spans: Spans) -> Limit:
     usable = [row for row in every if not row["generator_limited"]]
     trials = [_trial(row, spans) for row in usable]
     held = [one.rate_rps for one in trials if one.slow <= share * one.offered]
     not_held = [one.rate_rps for one in trials if one.slow > share * one.offered]
     limited = [_number(row, "arrival_rate_rps") for row in every if row["generator_limited"]]
-    found = crossing(trials, share, speeds)
+    found = crossing(trials, share)
     reason = ""
     if found is None:
         reason = NOWHERE if not_held and not held else GENERATOR if limited else TOO_FEW

@@ -45,12 +45,6 @@ another kind; half of it is 7.8 % in the middle, and was 9.8 %. With them the ot
 few sittings again: services of 2 ms that differ by 0, 5 and 10 % from trial to trial, of 0.2 ms
 by 2 and 10 %, and of 2 ms beside a wait, one each, of which all six held it.
 
-Speed. Where the short work was timed in each trial, services are freed from the speed of the CPU
-(queue_fit.py). In 20 simulated sets of 40 trials each, at rates from 0.85 to 1.7 of the limit, of
-servers whose services differ by 3 to 5 % from trial to trial and by 16 % with the CPU's speed, half
-of the interval is 10 to 22 % in the middle, and was 18 to 20 % without the work; it held the limit
-in 116 of 120. Ratios of two servers of a sitting are known to 12 to 22 %, and 59 of 60 were held.
-
 A server may also hold every rate up to one and break down there. A queue fits that badly: its
 share of late requests rises over many rates, services drift or differ much from trial to trial,
 and still the trials are parted sharply at one. The limit is then said to be between the two
@@ -78,7 +72,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from loopbench.results.stats.intervals.location import Interval, quantile
-from loopbench.results.stats.queueing.queue_fit import Speeds, fit, speeds_of
+from loopbench.results.stats.queueing.queue_fit import fit
 from loopbench.results.stats.queueing.queues import Queue, Span, Window
 
 WINDOW = 0.9
@@ -117,7 +111,6 @@ class Trial:
     """One rate that was offered. slow: of the requests offered.
 
     spans: of each kind of queue, the services with which it would have had as many slow.
-    work_us: what the short work took meanwhile; None where it was not done.
     """
 
     rate_rps: float
@@ -125,7 +118,6 @@ class Trial:
     slow: int
     spans: Mapping[Queue, Span]
     window: Window
-    work_us: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,17 +125,15 @@ class Reading:
     """The queue that is most like the server.
 
     service_s: for which a request holds one of its threads, in the mean. wait_s: for which it waits
-    beside them, holding none. deviation, states: by which that differs from trial to trial, as a
-    share, by itself and as the speed of the CPU does. likelihood: of this kind, as a share of that
-    of all kinds. drifts: whether its services move with the rate, so that the server is none of the
-    kinds.
+    beside them, holding none. deviation: by which that
+    differs from trial to trial, as a share. likelihood: of this kind, as a share of that of all
+    kinds. drifts: whether its services move with the rate, so that the server is none of the kinds.
     """
 
     queue: Queue
     service_s: float
     wait_s: float
     deviation: float
-    states: float
     likelihood: float
     drifts: bool
 
@@ -158,14 +148,12 @@ class Crossing:
     """Where the share of slow requests crosses the allowed one.
 
     rate_rps: the limit. error: standard error of its logarithm, widened, with that of the model.
-    own_error: without what other servers of the sitting have alike, the speeds that it met.
     slope: of the odds of being slow over the rate there, both as logarithms. trials: how many took
     part. reading: as what queue they were read; None where the share leaps.
     """
 
     rate_rps: float
     error: float
-    own_error: float
     slope: float
     trials: int
     reading: Reading | None
@@ -186,13 +174,13 @@ class Crossing:
 
 
 def ratio(one: Crossing, other: Crossing) -> tuple[float, Interval | None]:
-    """One limit over another, with its interval; but for the speeds of the CPU, trials of both are
-    taken as independent, though the same minutes disturb both, so that it is rather too wide."""
+    """One limit over another, with its interval; trials of both are taken as independent, though
+    the same minutes disturb both, so that it is rather too wide."""
     centre = one.rate_rps / other.rate_rps
     if one.interval is None or other.interval is None:
         return centre, None
     freedom = min(one.trials, other.trials) - 3
-    half = quantile(freedom) * math.hypot(one.own_error, other.own_error)
+    half = quantile(freedom) * math.hypot(one.error, other.error)
     return centre, Interval(centre * math.exp(-half), centre * math.exp(half))
 
 
@@ -202,25 +190,19 @@ def bracketed(trials: Iterable[Trial], share: float) -> bool:
     return held == {True, False}
 
 
-def crossing(
-    trials: Sequence[Trial], share: float, speeds: Speeds | None = None
-) -> Crossing | None:
-    """The limit for an allowed share of slow requests; None where all trials are on one side.
-
-    speeds: of the CPU in the sitting; those of these trials where none are given.
-    """
+def crossing(trials: Sequence[Trial], share: float) -> Crossing | None:
+    """The limit for an allowed share of slow requests; None where all trials are on one side."""
     usable = [trial for trial in trials if trial.offered]
     if len(usable) < 3 or not bracketed(usable, share):
         return None
-    speeds = speeds or speeds_of(usable)
-    found = _fit(usable, share, speeds)
+    found = _fit(usable, share)
     if found.reading is not None and _misfit(found.reading):
         leap = _leap(usable, share, LEAPS_WITHIN * math.log(LEAP) / found.slope)
         if leap is not None:
             return leap
     near = [trial for trial in usable if abs(math.log(trial.rate_rps / found.rate_rps)) <= WINDOW]
     if 3 <= len(near) < len(usable) and bracketed(near, share):
-        return _fit(near, share, speeds)
+        return _fit(near, share)
     return found
 
 
@@ -246,23 +228,21 @@ def _leap(trials: Sequence[Trial], share: float, within: float) -> Crossing | No
     return Crossing(
         math.sqrt(last.rate_rps * first.rate_rps),
         distance / 2,
-        distance / 2,
         (odds[1] - odds[0]) / distance,
         len(trials),
         None,
     )
 
 
-def _fit(trials: Sequence[Trial], allowed: float, speeds: Speeds | None) -> Crossing:
+def _fit(trials: Sequence[Trial], allowed: float) -> Crossing:
     """By the queues that the server may be."""
-    found = fit(trials, allowed, speeds)
+    found = fit(trials, allowed)
     errors = abs(found.drift) / found.drift_error
     moved = found.drift * (found.log_rate - found.drift_from) if errors > DRIFT_ERRORS else 0.0
-    error = math.hypot(WIDENED * found.error, MODEL_ERROR, moved)
+    error = min(_MOST_ERROR, math.hypot(WIDENED * found.error, MODEL_ERROR, moved))
     return Crossing(
         math.exp(found.log_rate),
-        min(_MOST_ERROR, math.hypot(error, found.luck)),
-        min(_MOST_ERROR, error),
+        error,
         found.slope,
         len(trials),
         Reading(
@@ -270,7 +250,6 @@ def _fit(trials: Sequence[Trial], allowed: float, speeds: Speeds | None) -> Cros
             found.service_s,
             found.queue.wait * trials[0].window.limit_s,
             found.deviation,
-            found.states,
             found.likelihood,
             errors > SURE_DRIFT_ERRORS,
         ),

@@ -14,7 +14,6 @@ from loopbench.cli_types import Parsed
 from loopbench.loadtests.capacity.objective import Objective, parse
 from loopbench.loadtests.capacity.trial import PROBE_S, PROBE_USERS, arrivals, closed_rate, offer
 from loopbench.loadtests.distributed.generator_process import Generator
-from loopbench.loadtests.hosts.cpus import bindable_cpus
 from loopbench.loadtests.selfcheck.checks import capacity
 from loopbench.results.schema import TRIAL_SERVICES, TRIALS, read_table
 from loopbench.results.stats.queueing.queues import ONE_THREAD, QUEUES
@@ -69,17 +68,6 @@ def test_a_server_that_holds_its_thread_is_known_by_its_trials(generator: Genera
     assert 0 < closed.rate_rps <= 501 + PROBE_USERS / PROBE_S
     assert tried.cells["failures"] == 0
     assert tried.trial.slow > 0.9 * tried.trial.offered
-
-
-def test_a_trial_tells_how_fast_the_cpu_of_the_server_was(generator: Generator) -> None:
-    """By the short work in its window, where it is asked for."""
-    cpus = sorted(bindable_cpus() or ())[:1]
-    with capacity.exact_server(2e-3) as server:
-        told = offer(server, capacity.EXACT, 300.0, Objective(99.0, 20.0), generator, 3, cpus)
-        untold = offer(server, capacity.EXACT, 300.0, Objective(99.0, 20.0), generator, 3)
-    assert told.trial.work_us is not None and told.trial.work_us > 0
-    assert told.cells["short_work_us"] == told.trial.work_us
-    assert untold.trial.work_us is None and untold.cells["short_work_us"] is None
 
 
 def test_a_pool_holds_each_of_its_threads(generator: Generator) -> None:

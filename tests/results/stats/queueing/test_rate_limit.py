@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 from functools import cache, partial
 
 import numpy as np
@@ -13,12 +12,10 @@ from loopbench.loadtests.capacity.search import PATIENCE, Search
 from loopbench.loadtests.selfcheck.simulated import (
     SHARE,
     WINDOW,
-    WORK_US,
     Server,
     late_shares,
     true_limit,
 )
-from loopbench.results.stats.queueing.queue_fit import speeds_of
 from loopbench.results.stats.queueing.queues import ONE_THREAD, Queue, Span, service_spans
 from loopbench.results.stats.queueing.rate_limit import Crossing, Trial, crossing, ratio
 
@@ -96,71 +93,6 @@ def test_exponential_services_are_not_taken_for_steadier_ones_on_several_threads
     found = crossing([server.trial(float(rate)) for rate in np.geomspace(230, 560, 32)], SHARE)
     assert found is not None and found.reading is not None
     assert found.reading.queue == Queue(1, 1.0)
-
-
-def _tried(server: Server, rates_rps: np.ndarray) -> list[Trial]:
-    return [server.trial(float(rate_rps)) for rate_rps in rates_rps]
-
-
-def test_the_speed_of_the_cpu_is_told_from_the_service() -> None:
-    """It differs by 16 % from trial to trial, and the service beside it by 2 %: with the short work
-    both are told apart, and the limit, which is that on the average over such speeds, is known
-    better; without it all is the server's."""
-    server = Server(2e-3, 0.02, 7, speeds=0.16)
-    trials = _tried(server, np.geomspace(260, 600, 32))
-    found = crossing(trials, SHARE)
-    untold = crossing([replace(one, work_us=None) for one in trials], SHARE)
-    assert found is not None and found.reading is not None and found.interval is not None
-    assert untold is not None and untold.reading is not None
-    assert found.reading.deviation < 0.05 < 0.1 < untold.reading.deviation
-    assert abs(found.reading.states - 0.16) < 0.06
-    assert untold.reading.states == 0
-    assert found.own_error < untold.own_error / 3
-    assert found.own_error < found.error < untold.error
-    assert untold.own_error == untold.error
-    late = late_shares(server, TRUTHS)
-    assert late(found.interval.low / 1.01) <= SHARE < late(found.interval.high / 0.99)
-
-
-def test_servers_of_a_sitting_meet_the_same_speeds() -> None:
-    """One is 1.5 times as fast: the ratio of their limits is known better than either."""
-    servers = [Server(service_s, 0.02, 7, speeds=0.16) for service_s in (2e-3, 3e-3)]
-    one, other = (_tried(each, np.geomspace(0.5, 1.2, 24) * each.full_rps) for each in servers)
-    speeds = speeds_of([*one, *other])
-    found = [crossing(trials, SHARE, speeds) for trials in (one, other)]
-    first, second = found
-    assert first is not None and second is not None and first.half_width is not None
-    _, interval = ratio(first, second)
-    assert interval is not None
-    # Longer services leave less of the objective for waiting: the limits differ by a bit more.
-    limits = [true_limit(each, TRUTHS) for each in servers]
-    assert interval.low / 1.01 < limits[0] / limits[1] < interval.high * 1.01
-    assert math.log(interval.high / interval.low) / 2 < first.half_width
-
-
-@pytest.mark.parametrize("follows", [0.0, 1.0])
-def test_services_follow_the_short_work_as_far_as_they_compute(follows: float) -> None:
-    """A request that holds a thread by waiting does not: its limit is the same whether the work was
-    timed or not."""
-    random = np.random.default_rng(3)
-    trials = []
-    for number, rate_rps in enumerate(np.geomspace(260, 600, 24)):
-        slower = math.exp(0.16 * random.standard_normal())
-        server = Server(2e-3 * slower**follows, 0.02, number)
-        trials.append(replace(server.trial(float(rate_rps)), work_us=WORK_US * slower))
-    found = crossing(trials, SHARE)
-    assert found is not None and found.reading is not None
-    spread = float(np.std([math.log(one.work_us or 0.0) for one in trials], ddof=1))
-    assert found.reading.states / spread == pytest.approx(follows, abs=0.2)
-    assert found.reading.deviation < 0.06
-
-
-def test_trials_of_which_one_lacks_the_short_work_are_read_as_before() -> None:
-    """As those of older folders, and of servers with several CPUs."""
-    trials = _tried(Server(2e-3, 0.02, 7, speeds=0.16), np.geomspace(260, 600, 16))
-    without = [replace(one, work_us=None) for one in trials]
-    assert speeds_of([*trials[:-1], without[-1]]) is None
-    assert crossing([*trials[:-1], without[-1]], SHARE) == crossing(without, SHARE)
 
 
 def test_a_server_that_is_no_queue_has_a_wide_interval() -> None:
