@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import heapq
 import math
+import statistics
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -129,9 +130,12 @@ def late_shares(server: Server, requests: int = _TRUTHS) -> Callable[[float], fl
     most = int(highest * LENGTH_S * 1.2) + 60
     trials = times * min(_MOST_TRUTHS, max(_FEWEST_TRUTHS, round(requests / highest / LENGTH_S)))
     places = random.exponential(1.0, (trials, most)).cumsum(axis=1)
+    # Evenly, and in a random order: of as many drawn ones the few slowest would decide too much.
+    normal = statistics.NormalDist()
+    deviates = random.permutation([normal.inv_cdf((n + 0.5) / trials) for n in range(trials)])
     services_s = [
         server.service_s * math.exp(server.noise * deviate) * server.sizes(most, random)
-        for deviate in random.standard_normal(trials)
+        for deviate in deviates
     ]
 
     def share_at(rate_rps: float) -> float:

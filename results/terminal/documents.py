@@ -96,6 +96,7 @@ def capacity(found: Iterable[Capacity], wanted_rps: float, slo_ms: float | None)
 
 def limits(found: Limits, wanted_rps: float | None) -> Document:
     """The highest rate of each stack at which the objective held."""
+    over_highest = found.over_highest()
     return {
         "schema": json_forms.LIMITS.name,
         "percent": found.percent,
@@ -107,6 +108,7 @@ def limits(found: Limits, wanted_rps: float | None) -> Document:
                 "stack": one.stack,
                 "rate_rps": None if one.crossing is None else one.crossing.rate_rps,
                 **_ends("rate", None if one.crossing is None else one.crossing.interval),
+                **_over_highest(over_highest.get(one.stack)),
                 "held_rps": one.held_rps,
                 "not_held_rps": one.not_held_rps,
                 "trials": one.trials,
@@ -117,6 +119,11 @@ def limits(found: Limits, wanted_rps: float | None) -> Document:
             for one in found.stacks
         ],
     }
+
+
+def _over_highest(found: tuple[float, Interval | None] | None) -> Document:
+    ratio, interval = (None, None) if found is None else found
+    return {"ratio": ratio, **_ends("ratio", interval)}
 
 
 def _queue(one: Limit) -> Document:

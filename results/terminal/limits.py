@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from loopbench.results.stats import formatting
 from loopbench.results.stats.queueing.limits import GENERATOR, Limit, Limits
-from loopbench.results.stats.queueing.rate_limit import Reading, ratio
+from loopbench.results.stats.queueing.rate_limit import Reading
 
 _CHANCE = ": so near to the limit, trials differ by chance"
 """Where the times above it are lower than those below it."""
@@ -27,15 +27,13 @@ def lines(found: Limits, wanted_rps: float | None) -> Iterator[str]:
         yield f"  {one.stack:{width}}  {_rate(one)}"
         for more in _more(one, wanted_rps):
             yield f"  {'':{width}}  {more}"
-    known = [one for one in found.stacks if one.crossing is not None]
-    if len(known) > 1:
+    over_highest = found.over_highest()
+    if over_highest:
         yield ""
-    for one in known[1:]:
-        first = known[0]
-        assert one.crossing is not None and first.crossing is not None
-        times, interval = ratio(one.crossing, first.crossing)
+    for stack, (times, interval) in over_highest.items():
         between = "" if interval is None else f" [{formatting.between(interval)}]"
-        yield f"  {one.stack}: {formatting.digits(times)}x{between} the rate of {first.stack}"
+        rate = f"the rate of {next(iter(found.known))}"
+        yield f"  {stack}: {formatting.digits(times)}x{between} {rate}"
 
 
 def _rate(one: Limit) -> str:

@@ -12,8 +12,15 @@ from loopbench.results.errors import ResultsError
 from loopbench.results.folder.tables import Problem, optional_rows, rows
 from loopbench.results.grouping import grouped
 from loopbench.results.schema import TRIAL_SERVICES, TRIALS, Row
+from loopbench.results.stats.intervals.location import Interval
 from loopbench.results.stats.queueing.queues import ONE_THREAD, Queue, Span, Window
-from loopbench.results.stats.queueing.rate_limit import CLIFF_SLOPE, Crossing, Trial, crossing
+from loopbench.results.stats.queueing.rate_limit import (
+    CLIFF_SLOPE,
+    Crossing,
+    Trial,
+    crossing,
+    ratio,
+)
 
 BESIDE = 3
 """So many trials on either side of the limit tell what the response times are there."""
@@ -70,6 +77,16 @@ class Limits:
     limit_ms: float
     case: str
     stacks: tuple[Limit, ...]
+
+    @property
+    def known(self) -> Mapping[str, Crossing]:
+        """By stack, of those that have a limit: the highest first."""
+        return {one.stack: one.crossing for one in self.stacks if one.crossing is not None}
+
+    def over_highest(self) -> Mapping[str, tuple[float, Interval | None]]:
+        """By stack: its limit over the highest one, with the interval."""
+        highest, *others = self.known or ("",)
+        return {stack: ratio(self.known[stack], self.known[highest]) for stack in others}
 
 
 def of_folder(path: Path, problems: list[Problem]) -> Limits:
