@@ -21,7 +21,7 @@ import numpy as np
 from loopbench.results.regression.evidence import Evidence
 from loopbench.results.regression.finding import Finding, Settings, Verdict, factor, percent
 from loopbench.results.regression.layers import slices
-from loopbench.results.regression.layers.sign_flips import Flipped, flipped, student
+from loopbench.results.regression.layers.sign_flips import Flipped, conspicuous, flipped
 from loopbench.results.regression.layers.slices import SHOWN, SLOWER, Cell, Paired, Rounds
 from loopbench.results.regression.layers.trimmed_t import Array, Trimmed, trimmed
 from loopbench.results.schema.reading_warnings import GENERATOR_LIMIT, MIN_ROUNDS, TRIM_FROM
@@ -205,7 +205,7 @@ def smallest(differences: Array, level: float, settings: Settings) -> float:
 
     def caught(log: float) -> bool:
         rows = drawn + log
-        called = (student(rows) >= level) & (trimmed(rows).mean >= math.log1p(settings.floor))
+        called = (conspicuous(rows) >= level) & (trimmed(rows).mean >= math.log1p(settings.floor))
         return float(called.mean()) >= CAUGHT
 
     if not math.isfinite(level) or not caught(_BEYOND):

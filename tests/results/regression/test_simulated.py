@@ -97,14 +97,14 @@ def test_false_alarms_and_power(
 
 
 def test_three_per_cent_are_caught_on_a_machine_as_measured() -> None:
-    """In more than 95 of a hundred tables with the default's Rounds; in more than 90 of those that
-    five minutes hold, or two thirds of them on a machine that is noisier and slower."""
+    """In more than 95 of a hundred tables with the default's Rounds; in more than 93 of those that
+    five minutes hold, or 78 on a machine that is noisier and slower."""
     twins, sides = measured_twins(), measured_sides()
     for noise, rounds, least in (
         (twins, TIME_ROUNDS, 0.95),
-        (twins, IN_FIVE_MINUTES, 0.9),
+        (twins, IN_FIVE_MINUTES, 0.93),
         (sides, TIME_ROUNDS, 0.93),
-        (sides, SLOWER_MACHINE, 0.66),
+        (sides, SLOWER_MACHINE, 0.78),
     ):
         caught = _caught(400, Shape(rounds=rounds), noise, 0.03)
         assert _at_least(caught, 400) > least
@@ -122,13 +122,13 @@ def test_fewer_rounds_and_a_worse_machine_cost_power_only(rounds: int, outliers:
 def test_too_few_rounds_do_not_have_the_power() -> None:
     """The claim can fail: with 12 Rounds the same slowdown is often not caught, and with seven
     never, since equal sides have all seven signs alike in one table of 128."""
-    assert _caught(500, Shape(rounds=12), measured_sides(), 0.03) < 0.6 * 500
+    assert _caught(500, Shape(rounds=12), measured_sides(), 0.03) < 0.75 * 500
     assert _caught(50, Shape(rounds=7), Noise(0.0, drift=0.0, outliers=0.0)) == 0
 
 
 def test_what_is_called_is_what_the_rates_count() -> None:
     """The same tables, whether both of their halves are judged or one."""
-    shape, noise = Shape(rounds=12), Noise(0.06, 0.03, 0.1, 0.3)
+    shape, noise = Shape(rounds=12), Noise(0.03, 0.01, 0.1, 0.1)
     found = rates(300, shape, noise)
     assert int(_called(300, shape, noise).any(axis=-1).sum()) == found.alarms
     assert _caught(300, shape, noise) == found.caught > 0

@@ -7,45 +7,65 @@ from itertools import product
 import numpy as np
 import pytest
 
-from loopbench.results.regression.layers.sign_flips import flipped, scored, student
+from loopbench.results.regression.layers.sign_flips import CUT, conspicuous, flipped, scored
 
 
-def test_differences_are_cut_back_to_the_median_of_their_sizes() -> None:
-    """Alike with either sign; each figure by itself, and what was not measured stays away."""
+def test_few_turns_are_cut_back_to_the_median_of_their_sizes() -> None:
+    """Alike with either sign; each figure by itself, and what was not measured adds nothing. The
+    spread is that of the Rounds."""
     figures = np.array([[1.0, -2.0, 3.0, -40.0, 5.0], [0.1, np.nan, -0.4, 0.2, np.nan]])[..., None]
-    expected = np.array([[1.0, -2.0, 3.0, -3.0, 3.0], [0.1, np.nan, -0.2, 0.2, np.nan]])
-    assert np.array_equal(scored(figures), expected, equal_nan=True)
-    assert np.array_equal(scored(-figures), -expected, equal_nan=True)
-    assert scored(np.array([0.0, 0.0, 7.0])[:, None]).tolist() == [0.0, 0.0, 7.0]
+    expected = np.array([[1.0, -2.0, 3.0, -3.0, 3.0], [0.1, 0.0, -0.2, 0.2, 0.0]])
+    for sign in (1, -1):
+        sums, spread = scored(sign * figures)
+        assert sums.tolist() == (sign * expected).tolist()
+        assert spread == pytest.approx(np.sqrt((expected**2).sum(axis=1)))
+    assert scored(np.array([0.0, 0.0, 7.0])[:, None])[0].tolist() == [0.0, 0.0, 7.0]
 
 
-def test_turns_are_cut_back_before_they_are_added_up() -> None:
-    """One disturbed Slice does not carry its Round away: here all are cut back to 3."""
-    rounds = np.array([[1.0, 2.0, -90.0], [4.0, 3.0, 80.0]])
-    assert scored(rounds).tolist() == [1 + 2 - 3.5, 3.5 + 3 + 3.5]
+def test_turns_are_cut_back_by_how_far_they_are_from_the_middle_of_their_round() -> None:
+    """Worked by hand: distances 1, 0, 92 and 0, 1, 76, whose median is 1. Slices further from zero
+    than 1.5 times that are cut back, and so are the distances."""
+    rounds = np.array([[1.0, 2.0, -90.0], [1.25, 0.25, 77.25]])
+    sums, spread = scored(rounds)
+    assert sums.tolist() == [1 + CUT - CUT, 1.25 + 0.25 + CUT]
+    assert spread == pytest.approx(np.sqrt(0 + 1 + CUT**2 + 0 + 1 + CUT**2))
 
 
-def test_the_statistic_is_students_t() -> None:
+def test_a_slowdown_of_all_rounds_adds_nothing_to_the_spread() -> None:
+    """Nor do the signs: only the sums follow them."""
+    table = np.random.default_rng(1).normal(0, 0.02, (1, 16, 6))
+    spread = scored(table)[1]
+    for other in (table + 0.05, -table):
+        assert scored(other)[1] == pytest.approx(spread, rel=1e-12)
+    assert (scored(-table)[0] == -scored(table)[0]).all()
+    # Before that, 16 Rounds that were all alike had no statistic above the root of 16.
+    assert conspicuous(table + 0.05)[0] > 10
+
+
+def test_few_turns_are_compared_by_students_t() -> None:
     """Of the differences cut back, here to 3."""
     cut = np.array([2.0, 3.0, 3.0, -1.0])
-    rounds = np.array([2.0, 4.0, 9.0, -1.0])[:, None]
-    assert scored(rounds).tolist() == cut.tolist()
     by_hand = cut.mean() / (cut.std(ddof=1) / 2)
-    assert student(rounds[None]) == pytest.approx([by_hand], rel=1e-12)
+    assert conspicuous(np.array([2.0, 4.0, 9.0, -1.0])[None, :, None]) == pytest.approx([by_hand])
 
 
+@pytest.mark.parametrize("turns", [1, 4])
 @pytest.mark.parametrize("gone", [False, True])
-def test_a_p_value_is_the_share_of_tables_with_a_figure_as_conspicuous(gone: bool) -> None:
+def test_a_p_value_is_the_share_of_tables_with_a_figure_as_conspicuous(
+    gone: bool, turns: int
+) -> None:
     """All 2⁸ tables of three figures counted one by one, also where a figure lacks two Rounds."""
-    table = np.random.default_rng(4).normal(0.01, 0.02, (3, 8, 2))
+    table = np.random.default_rng(4).normal(0.01, 0.02, (3, 8, turns))
     if gone:
         table[1, [2, 5]] = np.nan
     measured = np.asarray(~np.isnan(table).any(axis=-1))
-    seen = [float(student(table[place, measured[place]])) for place in range(3)]
+    seen = [float(conspicuous(table[place, measured[place]])) for place in range(3)]
     greatest = []
     for signs in product((1, -1), repeat=8):
         turned = np.array(signs)[:, None] * table
-        greatest.append(max(float(student(turned[place, measured[place]])) for place in range(3)))
+        greatest.append(
+            max(float(conspicuous(turned[place, measured[place]])) for place in range(3))
+        )
     found = flipped(table, 0.05)
     for place, t in enumerate(seen):
         by_hand = sum(one >= t - 1e-9 for one in greatest) / 256
