@@ -27,12 +27,15 @@ Student's t of the sums, and differences are cut back to the median of their siz
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
 
 from loopbench.results.regression.layers.trimmed_t import Array
+
+_Flags = np.ndarray[tuple[int, ...], np.dtype[np.bool_]]
 
 CUT = 1.5
 """Of the usual distance of a Slice from the middle of its Round, its median."""
@@ -85,6 +88,18 @@ def conspicuous(differences: Array) -> Array:
     return _student(found, np.array(differences.shape[-2]))
 
 
+def by_slowdown(differences: Array) -> Callable[[float], Array]:
+    """The statistic of each figure, were all its differences larger by so much. Of figures that
+    were measured in all Rounds."""
+    furthest, within = _scale(differences, np.ones((*differences.shape[:-1], 1), dtype=np.bool_))
+    if not _many_turns(differences) or not within.all():
+        return lambda more: conspicuous(differences + more)
+    # Neither moves with a slowdown, so that they are worked out once.
+    return lambda more: np.asarray(
+        np.clip(differences + more, -furthest, furthest).sum(axis=(-2, -1)) / within
+    )
+
+
 def _many_turns(differences: Array) -> bool:
     return bool(differences.shape[-1] >= _LEAST_TURNS)
 
@@ -103,19 +118,23 @@ def scored(differences: Array) -> tuple[Array, Array]:
     of its Round, nothing is cut, and the spread is that of the sums."""
     measured = np.asarray(~np.isnan(differences).any(axis=-1, keepdims=True))
     there = np.where(measured, differences, 0.0)
-    many = _many_turns(differences)
-    away = there - np.median(there, axis=-1, keepdims=True) if many else there
-    usual = _median(np.abs(away), measured) * (CUT if many else 1.0)
-    furthest = np.where(usual > 0, usual, np.inf)
+    furthest, within = _scale(there, measured)
     sums = np.clip(there, -furthest, furthest).sum(axis=-1)
-    of_sums = np.sqrt((sums**2).sum(axis=-1))
-    if not many:
-        return sums, of_sums
-    within = np.sqrt((np.clip(away, -furthest, furthest) ** 2).sum(axis=(-2, -1)))
-    return sums, np.where(within > 0, within, of_sums)
+    return sums, np.where(within > 0, within, np.sqrt((sums**2).sum(axis=-1)))
 
 
-def _median(sizes: Array, measured: np.ndarray[tuple[int, ...], np.dtype[np.bool_]]) -> Array:
+def _scale(there: Array, measured: _Flags) -> tuple[Array, Array]:
+    """Where differences are cut back, and the spread within Rounds; that is 0 of few Turns."""
+    if not _many_turns(there):
+        usual = _median(np.abs(there), measured)
+        return np.where(usual > 0, usual, np.inf), np.zeros(there.shape[:-2])
+    away = there - np.median(there, axis=-1, keepdims=True)
+    usual = CUT * _median(np.abs(away), measured)
+    furthest = np.where(usual > 0, usual, np.inf)
+    return furthest, np.sqrt((np.clip(away, -furthest, furthest) ** 2).sum(axis=(-2, -1)))
+
+
+def _median(sizes: Array, measured: _Flags) -> Array:
     """Of the Slices of all Rounds that were measured; 0 where none was."""
     if measured.all():
         return np.asarray(np.median(sizes, axis=(-2, -1), keepdims=True))

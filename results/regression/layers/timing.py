@@ -21,7 +21,7 @@ import numpy as np
 from loopbench.results.regression.evidence import Evidence
 from loopbench.results.regression.finding import Finding, Settings, Verdict, factor, percent
 from loopbench.results.regression.layers import slices
-from loopbench.results.regression.layers.sign_flips import Flipped, conspicuous, flipped
+from loopbench.results.regression.layers.sign_flips import Flipped, by_slowdown, flipped
 from loopbench.results.regression.layers.slices import SHOWN, SLOWER, Cell, Paired, Rounds
 from loopbench.results.regression.layers.trimmed_t import Array, Trimmed, trimmed
 from loopbench.results.schema.reading_warnings import GENERATOR_LIMIT, MIN_ROUNDS, TRIM_FROM
@@ -203,9 +203,10 @@ def smallest(differences: Array, level: float, settings: Settings) -> float:
     apart = differences - np.median(differences)
     drawn = apart[rng.integers(0, n, (_DRAWN, n))] * rng.choice((-1.0, 1.0), (_DRAWN, n, 1))
 
+    statistic, mean = by_slowdown(drawn), trimmed(drawn).mean
+
     def caught(log: float) -> bool:
-        rows = drawn + log
-        called = (conspicuous(rows) >= level) & (trimmed(rows).mean >= math.log1p(settings.floor))
+        called = (statistic(log) >= level) & (mean + log >= math.log1p(settings.floor))
         return float(called.mean()) >= CAUGHT
 
     if not math.isfinite(level) or not caught(_BEYOND):

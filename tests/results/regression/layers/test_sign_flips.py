@@ -7,7 +7,13 @@ from itertools import product
 import numpy as np
 import pytest
 
-from loopbench.results.regression.layers.sign_flips import CUT, conspicuous, flipped, scored
+from loopbench.results.regression.layers.sign_flips import (
+    CUT,
+    by_slowdown,
+    conspicuous,
+    flipped,
+    scored,
+)
 
 
 def test_few_turns_are_cut_back_to_the_median_of_their_sizes() -> None:
@@ -40,6 +46,18 @@ def test_a_slowdown_of_all_rounds_adds_nothing_to_the_spread() -> None:
     assert (scored(-table)[0] == -scored(table)[0]).all()
     # Before that, 16 Rounds that were all alike had no statistic above the root of 16.
     assert conspicuous(table + 0.05)[0] > 10
+
+
+@pytest.mark.parametrize("turns", [1, 2, 6])
+def test_a_slowdown_may_be_added_later(turns: int) -> None:
+    """What does not move with it is worked out once; where no Slice is away from the middle of its
+    Round, everything moves."""
+    table = np.random.default_rng(5).normal(0, 0.02, (3, 16, turns))
+    alike = np.repeat(table[..., :1], turns, axis=-1)
+    for tables in (table, alike):
+        later = by_slowdown(tables)
+        for more in (0.0, 0.01, -0.3):
+            assert later(more) == pytest.approx(conspicuous(tables + more), rel=1e-12)
 
 
 def test_few_turns_are_compared_by_students_t() -> None:
