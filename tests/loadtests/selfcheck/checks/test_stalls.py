@@ -134,55 +134,52 @@ def test_a_loop_with_little_to_do_has_no_stall_that_the_kernel_does_not_confirm(
     assert lasted <= used_ms(server) - before + (HALF_A_BEAT_MS + TIMER_MS) * len(rows), rows
 
 
-def reset_instant(server: ServerProcess) -> float:
-    """When the server began to count, within some milliseconds: not before an answer's asking less
-    its age, nor after its coming less that. On a busy machine some answers are late, and others
-    were asked for too early; together they say it."""
+def reset_instant(server: ServerProcess) -> tuple[float, float]:
+    """When the server began to count, at the earliest and at the latest, some milliseconds apart:
+    not before an answer's asking less its age, nor after its coming less that. On a busy machine
+    some answers are late, and others were asked for too early; together they say it."""
     bounds: list[tuple[float, float]] = []
 
     def known() -> bool:
         asked_at = time.perf_counter()
         seconds = server.ask(Observe(), 10.0).seconds
         bounds.append((asked_at - seconds, time.perf_counter() - seconds))
-        return latest() - max(early for early, _ in bounds) < BUSY_MS / 1e3
+        earliest, latest = within()
+        return latest - earliest < BUSY_MS / 1e3
 
-    def latest() -> float:
-        return min(late for _, late in bounds)
+    def within() -> tuple[float, float]:
+        return max(early for early, _ in bounds), min(late for _, late in bounds)
 
     assert eventually(known), bounds
-    return latest()
+    return within()
 
 
 def test_a_parked_server_has_no_stalls(server: ServerProcess) -> None:
     """What holds the loop while the probe rests is not told, and what does before and after is."""
 
     def hold() -> Callable[[], list[StallRow]]:
-        """Hold the loop; what is told of just then. What is shorter was something else."""
+        """Hold the loop; what is told of it. A stall that it shares less than its half with was
+        another one: that before it ends just then, and when counting began is not known exactly."""
         truth = stalls.ask(server, "/hold/sleep")
-        began, ended = (truth[key] / 1e9 - reset_at for key in ("began_ns", "ended_ns"))
+        began, ended = (float(truth[key]) / 1e9 - latest for key in ("began_ns", "ended_ns"))
 
-        def rows() -> list[StallRow]:
-            return [
-                row
-                for row in told(server)
-                if row.started_s < ended and began < row.started_s + row.duration_ms / 1e3
-                if row.duration_ms / 1e3 > (ended - began) / 2
-            ]
+        def shared_s(row: StallRow) -> float:
+            return min(row.started_s + row.duration_ms / 1e3, ended) - max(row.started_s, began)
 
-        return rows
+        return lambda: [row for row in told(server) if shared_s(row) > (ended - began) / 2]
 
     stalls.ask(server, "/prepare/sleep")
     time.sleep(0.1)  # a stall that may have begun before the reset is not told
     server.ask(Reset(instants=True))
-    reset_at = reset_instant(server)
+    earliest, latest = reset_instant(server)
     time.sleep(0.05)
     watched = hold()
     assert eventually(lambda: bool(watched()))
     server.ask(Pause())
-    paused_at = time.perf_counter() - reset_at
+    paused_at = time.perf_counter() - earliest
     parked = hold()
     time.sleep(0.1)
-    resumed_at = time.perf_counter() - reset_at
+    resumed_at = time.perf_counter() - latest
     server.ask(Resume())
     time.sleep(0.05)
     again = hold()
