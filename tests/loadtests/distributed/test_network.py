@@ -27,8 +27,9 @@ def test_the_bench_ends_well(seen: Seen) -> None:
 
 
 def test_the_delay_shows_in_the_service_time(seen: Seen) -> None:
-    """Both ways of the link, within 5 %."""
-    assert seen.row["service_time_p50_ms"] == pytest.approx(2 * DELAY_MS, rel=0.05), seen.slow_by
+    """Both ways of the link, and no third: the cable delays by that or, where it waits for a CPU,
+    by more."""
+    assert 1.99 * DELAY_MS < seen.row["service_time_p50_ms"] < 3 * DELAY_MS, seen.slow_by
 
 
 def test_the_delay_shows_in_nothing_of_the_server(seen: Seen) -> None:
