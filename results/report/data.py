@@ -23,9 +23,9 @@ from loopbench.results.folder.timelines import Track, tracks
 from loopbench.results.report.blocks import Key
 from loopbench.results.report.looks import Look, looks
 from loopbench.results.schema import Family, Row
+from loopbench.results.stats.summaries.ratios import Ratio
+from loopbench.results.stats.summaries.sample import Cell
 from loopbench.results.stats.summaries.summary import (
-    Cell,
-    Ratio,
     Summaries,
     Summary,
     load_models,

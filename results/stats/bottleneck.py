@@ -30,7 +30,8 @@ from typing import Any
 from loopbench.results.folder.folder import Folder
 from loopbench.results.folder.scenarios import LoadFacts
 from loopbench.results.schema import Family
-from loopbench.results.stats.summaries.summary import Cell, Summaries
+from loopbench.results.stats.summaries.sample import Cell
+from loopbench.results.stats.summaries.summary import Summaries
 
 FULL = 0.9
 """Share from which on a CPU or a loop has nothing left: a saturated loop reads 0.95 to 0.99."""

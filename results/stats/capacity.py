@@ -18,7 +18,8 @@ from dataclasses import dataclass
 from loopbench.results.folder.folder import Folder
 from loopbench.results.schema.load_kinds import LoadKind
 from loopbench.results.stats import formatting
-from loopbench.results.stats.summaries.summary import Cell, Summaries, Summary
+from loopbench.results.stats.summaries.sample import Cell
+from loopbench.results.stats.summaries.summary import Summaries, Summary
 
 RATE, P99, CPU, SHARE = (
     "arrival_rate_rps",

@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from loopbench.results.schema.load_kinds import LoadKind
 from loopbench.results.stats.intervals.location import Interval
 from loopbench.results.stats.plain_text import plain as plain
-from loopbench.results.stats.summaries.summary import METRICS, Ratio, Summary
+from loopbench.results.stats.summaries.ratios import Ratio
+from loopbench.results.stats.summaries.sample import METRICS
+from loopbench.results.stats.summaries.summary import Summary
 
 
 @dataclass(frozen=True, slots=True)

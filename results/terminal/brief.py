@@ -18,14 +18,9 @@ from loopbench.results.schema.reading_warnings import ReadingCode
 from loopbench.results.schema.warnings import wording
 from loopbench.results.stats import formatting
 from loopbench.results.stats.comparisons.compare import word_for
-from loopbench.results.stats.summaries.summary import (
-    METRICS,
-    Cell,
-    Ratio,
-    Summaries,
-    Summary,
-    load_models,
-)
+from loopbench.results.stats.summaries.ratios import Ratio
+from loopbench.results.stats.summaries.sample import METRICS, Cell
+from loopbench.results.stats.summaries.summary import Summaries, Summary, load_models
 from loopbench.results.terminal import stalls, steadiness
 from loopbench.results.terminal.notes import Note, marks, notes
 from loopbench.results.terminal.stalls import Stalled

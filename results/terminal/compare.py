@@ -13,7 +13,7 @@ from loopbench.results.folder.folder import Folder
 from loopbench.results.folder.scenarios import facts_by_load, names_of
 from loopbench.results.stats import formatting
 from loopbench.results.stats.comparisons.compare import BY_CHANCE, Comparison, Difference, Verdict
-from loopbench.results.stats.summaries.summary import Cell
+from loopbench.results.stats.summaries.sample import Cell
 from loopbench.results.terminal.table import hanging, section, shown_path
 
 MOST_DIFFERENCES = 20

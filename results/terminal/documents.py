@@ -11,7 +11,8 @@ from loopbench.results.stats.capacity import Capacity
 from loopbench.results.stats.comparisons.compare import Comparison, Difference
 from loopbench.results.stats.intervals.location import Interval
 from loopbench.results.stats.queueing.limits import Limit, Limits
-from loopbench.results.stats.summaries.summary import Cell, Summaries
+from loopbench.results.stats.summaries.sample import Cell
+from loopbench.results.stats.summaries.summary import Summaries
 from loopbench.results.stats.summaries.summary_table import table_rows
 
 Document = dict[str, object]

@@ -11,7 +11,8 @@ from loopbench.results.folder.scenarios import facts_by_load, names_of
 from loopbench.results.grouping import grouped
 from loopbench.results.schema.warnings import WORDING, wording
 from loopbench.results.stats import formatting
-from loopbench.results.stats.summaries.summary import Cell, Summaries
+from loopbench.results.stats.summaries.sample import Cell
+from loopbench.results.stats.summaries.summary import Summaries
 from loopbench.results.stats.summaries.warned import Warning  # noqa: A004  the project's noun
 
 MOST_CELLS = 6

@@ -20,7 +20,8 @@ from loopbench.results.folder.folder import Folder, RunRow
 from loopbench.results.schema.load_kinds import LoadKind
 from loopbench.results.schema.reading_warnings import MIN_ROUNDS
 from loopbench.results.stats import bottleneck, formatting
-from loopbench.results.stats.summaries.summary import Cell, Summaries, Summary, load_models
+from loopbench.results.stats.summaries.sample import Cell
+from loopbench.results.stats.summaries.summary import Summaries, Summary, load_models
 from loopbench.results.terminal import stalls
 from loopbench.results.terminal.notes import Note, failure_lines, marks, notes
 from loopbench.results.terminal.stalls import Stalled

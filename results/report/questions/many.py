@@ -14,7 +14,7 @@ from loopbench.results.schema.load_kinds import LoadKind
 from loopbench.results.stats import formatting
 from loopbench.results.stats.comparisons import framework_split_text
 from loopbench.results.stats.comparisons.framework_split import Split
-from loopbench.results.stats.summaries.summary import Ratio
+from loopbench.results.stats.summaries.ratios import Ratio
 
 
 def faster(found: Sequence[findings.Difference]) -> Reply:

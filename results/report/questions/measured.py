@@ -25,7 +25,8 @@ from loopbench.results.report.series import findings, readings
 from loopbench.results.schema import Dispatch, Family, Work
 from loopbench.results.schema.load_kinds import LoadKind
 from loopbench.results.stats import formatting
-from loopbench.results.stats.summaries.summary import Ratio, Summary
+from loopbench.results.stats.summaries.ratios import Ratio
+from loopbench.results.stats.summaries.summary import Summary
 
 
 def faster(material: Material) -> Reply | None:

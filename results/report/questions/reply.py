@@ -11,7 +11,7 @@ from loopbench.results.report.blocks import Table
 from loopbench.results.report.data import Material
 from loopbench.results.report.series.findings import listed
 from loopbench.results.stats import formatting
-from loopbench.results.stats.summaries.summary import Ratio
+from loopbench.results.stats.summaries.ratios import Ratio
 
 MOST_NAMED = 3
 """A sentence gives the figures of so many stacks; of more, the least and the largest."""

@@ -14,7 +14,7 @@ from loopbench.results.report.series import readings
 from loopbench.results.report.series.by_cell import NOTED, by_cell
 from loopbench.results.report.series.per_round import text, worked_out
 from loopbench.results.schema import Family
-from loopbench.results.stats.summaries.summary import Sample
+from loopbench.results.stats.summaries.sample import Sample
 
 TIME, CPU = "response_time_p50_ms", "cpu_us_per_request"
 

@@ -18,7 +18,7 @@ from loopbench.results.report.series.by_cell import NOTED, by_cell, over_baselin
 from loopbench.results.schema import Family
 from loopbench.results.schema.load_kinds import LoadKind
 from loopbench.results.stats import formatting
-from loopbench.results.stats.summaries.summary import Sample
+from loopbench.results.stats.summaries.sample import Sample
 
 CANARY_METRICS = {
     "response_time_p50_ms": "canary's response p50, ms",

@@ -9,7 +9,7 @@ from loopbench.results.report.charts.bars import Group, Whole, stacked
 from loopbench.results.report.data import Material
 from loopbench.results.report.looks import PARTS
 from loopbench.results.stats import formatting
-from loopbench.results.stats.summaries.summary import Cell
+from loopbench.results.stats.summaries.sample import Cell
 
 BEFORE, INSIDE, AFTER = ("before_handler_mean_ms", "in_handler_mean_ms", "after_handler_mean_ms")
 WAIT = "executor_wait_mean_ms"

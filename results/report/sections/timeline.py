@@ -11,7 +11,7 @@ from loopbench.results.report.charts.lines import Course, courses
 from loopbench.results.report.data import Material
 from loopbench.results.report.series.readings import NOTHING
 from loopbench.results.stats import formatting
-from loopbench.results.stats.summaries.summary import Cell
+from loopbench.results.stats.summaries.sample import Cell
 
 LEAST_SECONDS = 8
 """A Run of fewer is a few points, in which no stall can be told from the rest."""

@@ -15,7 +15,8 @@ from loopbench.results.report.series.readings import NOTHING
 from loopbench.results.schema import Family
 from loopbench.results.schema.load_kinds import LoadKind
 from loopbench.results.stats import formatting
-from loopbench.results.stats.summaries.summary import Ratio, ratio_between
+from loopbench.results.stats.summaries.ratios import Ratio
+from loopbench.results.stats.summaries.summary import ratio_between
 
 RATE, P50, P99 = "throughput_rps", "service_time_p50_ms", "service_time_p99_ms"
 LAST50, LAST99 = "last_delivery_p50_ms", "last_delivery_p99_ms"

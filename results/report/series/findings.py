@@ -10,7 +10,8 @@ from loopbench.results.folder.scenarios import Where
 from loopbench.results.report.data import Material
 from loopbench.results.stats import formatting
 from loopbench.results.stats.intervals.location import Interval
-from loopbench.results.stats.summaries.summary import Ratio, Summary
+from loopbench.results.stats.summaries.ratios import Ratio
+from loopbench.results.stats.summaries.summary import Summary
 
 
 class Standing(enum.Enum):

@@ -9,7 +9,7 @@ from loopbench.results.folder.folder import RunRow
 from loopbench.results.report.data import Material
 from loopbench.results.report.series import readings
 from loopbench.results.stats import formatting
-from loopbench.results.stats.summaries.summary import Cell, Sample
+from loopbench.results.stats.summaries.sample import Cell, Sample
 
 Value = Callable[[RunRow], float | None]
 

@@ -12,7 +12,9 @@ from loopbench.results.report.data import Material
 from loopbench.results.schema import Family
 from loopbench.results.stats import formatting
 from loopbench.results.stats.intervals.location import Interval, locate
-from loopbench.results.stats.summaries.summary import METRICS, Cell, Ratio, Sample, Summary
+from loopbench.results.stats.summaries.ratios import Ratio
+from loopbench.results.stats.summaries.sample import METRICS, Cell, Sample
+from loopbench.results.stats.summaries.summary import Summary
 from loopbench.results.terminal.notes import marks
 
 NOTHING = "–"

@@ -33,14 +33,8 @@ from loopbench.results.stats.intervals.location import (
     quantile,
     raised,
 )
-from loopbench.results.stats.summaries.summary import (
-    METRICS,
-    Cell,
-    Sample,
-    Summaries,
-    Summary,
-    load_models,
-)
+from loopbench.results.stats.summaries.sample import METRICS, Cell, Sample
+from loopbench.results.stats.summaries.summary import Summaries, Summary, load_models
 
 BY_CHANCE = round(1 / (1 - CONFIDENCE))
 """One verdict in so many says "different" where nothing differs."""

@@ -19,14 +19,9 @@ from loopbench.results.folder.scenarios import first_loads
 from loopbench.results.folder.tables import Problem, optional_rows
 from loopbench.results.schema import COUNTS, Row
 from loopbench.results.stats.intervals.location import Interval, locate
-from loopbench.results.stats.summaries.summary import (
-    Cell,
-    Ratio,
-    Sample,
-    Summaries,
-    loads,
-    paired_ratio,
-)
+from loopbench.results.stats.summaries.ratios import Ratio, paired_ratio
+from loopbench.results.stats.summaries.sample import Cell, Sample
+from loopbench.results.stats.summaries.summary import Summaries, loads
 
 CPU = "cpu_us_per_request"
 

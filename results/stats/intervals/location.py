@@ -55,14 +55,15 @@ class Interval:
 class Location:
     """Centre of some values, the standard error of their trimmed mean, and that mean.
 
-    freedom: degrees of freedom; 0 where there is no interval to be had.
+    freedom: degrees of freedom, whole numbers but for an error that was moderated; 0 where there is
+    no interval to be had.
     """
 
     n: int
     centre: float
     mean: float
     error: float
-    freedom: int
+    freedom: float
 
     @property
     def interval(self) -> Interval | None:

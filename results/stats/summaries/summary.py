@@ -3,28 +3,21 @@
 The unit of replication is the Run: one value a Round, each from a fresh
 process. Requests are never pooled, since those of one process share its luck.
 
-Ratio. Stacks are compared within a Round, since the Runs of a Round share the
-machine's state: the logarithms of value over reference value, one a Round,
-are summarised by the same method, and the results raised to e again. Of Runs
-that were measured in Slices the value of a Round comes from the ratios of
-Slices in the same Turn (`results.stats.intervals.slices`).
+Ratios to the reference stack: `results.stats.summaries.ratios`.
 The method, with its source and limits: `results.stats.intervals.location`.
 """
 
 from __future__ import annotations
 
-import math
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 
-from loopbench.results import schema
 from loopbench.results.errors import UnknownName
 from loopbench.results.folder.folder import Folder, Plan, RunRow, nearest, planned
 from loopbench.results.folder.scenarios import LoadFacts, Where, facts_by_load, names_of
 from loopbench.results.grouping import grouped
-from loopbench.results.schema import Column, Kind
 from loopbench.results.schema.load_kinds import LoadKind
 from loopbench.results.schema.reading_warnings import (
     GENERATOR_LIMIT,
@@ -33,76 +26,13 @@ from loopbench.results.schema.reading_warnings import (
     ReadingCode,
 )
 from loopbench.results.schema.warnings import Code, wording
-from loopbench.results.stats.intervals import blocks, moderation, slices
-from loopbench.results.stats.intervals.location import Interval, locate, raised
+from loopbench.results.stats.intervals.location import Interval, locate
+from loopbench.results.stats.summaries.ratios import Ratio, paired_ratio, ratios
+from loopbench.results.stats.summaries.sample import METRICS, Cell, Sample, samples
 from loopbench.results.stats.summaries.warned import Warning  # noqa: A004  the project's noun
 
 _ALWAYS, _COUNTED = "throughput_rps", "requests"
 """What a Run has that was loaded."""
-
-_GIVEN = frozenset(
-    (
-        "round",
-        "position",
-        "processes",
-        "users",
-        "arrival_rate_rps",
-        "think_s",
-        "scenario_parameter",
-        "work_ms",
-        "request_body_bytes",
-        "answer_body_bytes",
-        "warmup_s",
-        "measured_s",
-        "watched_s",
-        "rested_s",
-        "exit_code",
-    )
-)
-"""Numbers of runs.csv that were chosen, or are names: they are not summarised."""
-
-METRICS: Mapping[str, Column] = MappingProxyType(
-    {
-        column.name: column
-        for column in schema.RUNS.columns
-        if column.kind in (Kind.INTEGER, Kind.NUMBER) and column.name not in _GIVEN
-    }
-)
-"""Every column of runs.csv that is a reading, by name."""
-
-Cell = tuple[str, str, str]
-"""Stack, scenario and load."""
-
-
-@dataclass(frozen=True, slots=True)
-class Sample:
-    """One metric's values of one Cell and load, by Round. Unit: that of the column."""
-
-    stack: str
-    scenario: str
-    load: str
-    metric: str
-    values: Mapping[int, float]
-
-
-@dataclass(frozen=True, slots=True)
-class Ratio:
-    """A Sample over that of the reference stack in the same scenario and load.
-
-    n: Rounds that have both. interval: None where n is too small. overloaded: those of the two
-    stacks that did not hold the offered rate, so that the ratio says how long the load lasted.
-    """
-
-    to: str
-    n: int
-    centre: float
-    interval: Interval | None
-    overloaded: tuple[str, ...] = ()
-
-    @property
-    def significant(self) -> bool | None:
-        """Whether the interval leaves out 1; None without an interval."""
-        return None if self.interval is None else 1.0 not in self.interval
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,20 +82,6 @@ class Summaries:
         return f"{cell[0]} {self.names[cell[1:]]}"
 
 
-def samples(runs: Iterable[RunRow]) -> dict[tuple[Cell, str], Sample]:
-    """Every metric of every Cell and load that has a value in at least one Round."""
-    values: defaultdict[tuple[Cell, str], dict[int, float]] = defaultdict(dict)
-    for run in runs:
-        for metric in METRICS:
-            number = run.number(metric)
-            if number is not None:
-                values[run.cell, metric][run.round] = number
-    return {
-        (cell, metric): Sample(*cell, metric, MappingProxyType(by_round))
-        for (cell, metric), by_round in values.items()
-    }
-
-
 def choose_reference(
     stacks: Sequence[str], yardstick: str | None, wanted: str | None = None
 ) -> str | None:
@@ -186,20 +102,16 @@ def summarise(folder: Folder, reference: str | None = None) -> Summaries:
     yardstick, facts = folder.yardstick, facts_by_load(folder.runs)
     to = choose_reference(measured, yardstick, reference)
     taken = samples(folder.runs)
-    sliced = {} if to is None else sliced_ratios(folder, to)
+    over = {} if to is None else ratios(folder, taken, to)
     noted = _noted(folder)
     limited = _generator_limited(taken, _closed(folder.runs), yardstick)
     by = {}
     for (cell, metric), sample in taken.items():
-        ratio = None
-        if to is not None and cell[0] != to:
-            ratio = sliced.get((cell, metric)) or paired_ratio(
-                sample, taken.get(((to, *cell[1:]), metric))
-            )
-            if ratio is not None and wording(Code.RATE_MISSED).concerns(metric):
-                pair = (cell, (to, *cell[1:]))
-                missed = tuple(one[0] for one in pair if _overloaded(noted[one]))
-                ratio = replace(ratio, overloaded=missed)
+        ratio = over.get((cell, metric))
+        if ratio is not None and wording(Code.RATE_MISSED).concerns(metric):
+            pair = (cell, (ratio.to, *cell[1:]))
+            missed = tuple(one[0] for one in pair if _overloaded(noted[one]))
+            ratio = replace(ratio, overloaded=missed)
         found = [warning for warning in noted[cell] if warning.wording.concerns(metric)]
         found += [
             warning
@@ -245,59 +157,6 @@ def _summary(sample: Sample, ratio: Ratio | None, found: tuple[Warning, ...]) ->
     return Summary(
         sample, located.n, located.centre, interval, min(values), max(values), ratio, found
     )
-
-
-def paired_ratio(sample: Sample, reference: Sample | None) -> Ratio | None:
-    """Paired by Round. None where a Round has a zero, of which there is no ratio, or none has
-    both."""
-    if reference is None:
-        return None
-    shared = sorted(sample.values.keys() & reference.values.keys())
-    pairs = [(sample.values[number], reference.values[number]) for number in shared]
-    if not pairs or any(value <= 0 or other <= 0 for value, other in pairs):
-        return None
-    located = locate(math.log(value / other) for value, other in pairs)
-    return Ratio(reference.stack, located.n, math.exp(located.centre), raised(located.interval))
-
-
-def sliced_ratios(folder: Folder, to: str) -> dict[tuple[Cell, str], Ratio]:
-    """Ratios of Runs that were measured in Slices, by their Turns; see `stats.intervals.slices`."""
-    rows = slices.by_run(folder.slices)
-    references = {(run.round, run.scenario): run for run in folder.runs if run.stack == to}
-    measured: defaultdict[tuple[str, str], list[tuple[Cell, slices.Block]]] = defaultdict(list)
-    for run in folder.runs:
-        reference = references.get((run.round, run.scenario))
-        if reference is None or run.stack == to or not rows.get(run.run_id):
-            continue
-        pair = rows[run.run_id], rows.get(reference.run_id, ())
-        for metric in slices.METRICS:
-            if run.number(metric) is not None and reference.number(metric) is not None:
-                measured[run.stack, metric].append((run.cell, pair))  # not what was cut short
-    estimates: defaultdict[tuple[Cell, str], list[blocks.BlockEstimate]] = defaultdict(list)
-    for (_, metric), of_stack in measured.items():
-        cells, of_blocks = zip(*of_stack, strict=True)
-        made = slices.block_estimates(of_blocks, slices.METRICS[metric])
-        for cell, estimate in zip(cells, made, strict=True):
-            if estimate is not None:
-                estimates[cell, metric].append(estimate)
-    priors = _priors(estimates)
-    sequential = folder.plan.sequential
-    found = {
-        key: blocks.over_blocks(every, prior=priors[key[1]], sequential=sequential)
-        for key, every in estimates.items()
-    }
-    return {key: Ratio(to, one.n, one.centre, one.interval) for key, one in found.items()}
-
-
-def _priors(
-    estimates: Mapping[tuple[Cell, str], Sequence[blocks.BlockEstimate]],
-) -> dict[str, moderation.Prior | None]:
-    """By metric: what its ratios have in common of how much their Blocks differ."""
-    spreads = grouped((metric, blocks.spread_of(every)) for (_, metric), every in estimates.items())
-    return {
-        metric: moderation.learn([spread for spread in found if spread is not None])
-        for metric, found in spreads.items()
-    }
 
 
 def _closed(runs: Iterable[RunRow]) -> set[tuple[str, str]]:

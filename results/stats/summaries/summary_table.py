@@ -8,7 +8,8 @@ from tempfile import TemporaryDirectory
 
 from loopbench.results import schema
 from loopbench.results.schema import Column, Row, TableWriter
-from loopbench.results.stats.summaries.summary import METRICS, Summaries, Summary
+from loopbench.results.stats.summaries.sample import METRICS
+from loopbench.results.stats.summaries.summary import Summaries, Summary
 
 
 def table_rows(summaries: Summaries) -> Iterator[Row]:

@@ -454,7 +454,7 @@ def test_values_are_told_at_the_pointer(page: Page, file: Path) -> None:
     """Of a mark the ratio in full; of a curve the percentile, read back from the axes."""
     page.open(file, DESK)
     assert _pointed(page, "#answer .dot .mark") == (
-        "async-32, quart-hypercorn: 0.250x [0.244–0.256]"
+        "async-32, quart-hypercorn: 0.250x [0.246–0.254]"
     )
     mark = '#times .panel[data-k="async-32"] .course[data-s="0"] .mark:nth-of-type(5)'
     assert _pointed(page, mark) == "aiohttp, p99: 8"

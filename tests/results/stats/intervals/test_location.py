@@ -10,7 +10,7 @@ import pytest
 
 from loopbench.results.stats.comparisons.compare import unpaired_ratio
 from loopbench.results.stats.intervals.location import Interval, locate, raised
-from loopbench.results.stats.summaries.summary import Sample
+from loopbench.results.stats.summaries.sample import Sample
 
 REPEATS = 3000
 

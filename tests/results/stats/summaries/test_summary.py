@@ -16,9 +16,8 @@ from loopbench.results.schema.wording import Wording
 from loopbench.results.stats import formatting
 from loopbench.results.stats.intervals.location import Interval
 from loopbench.results.stats.summaries import summary_table
+from loopbench.results.stats.summaries.sample import METRICS, Sample
 from loopbench.results.stats.summaries.summary import (
-    METRICS,
-    Sample,
     Summaries,
     Summary,
     choose_reference,
