@@ -22,7 +22,14 @@ from loopbench.loadtests.bench.plan import (
     plan_block,
     plan_blocks,
 )
-from loopbench.loadtests.bench.precision import GOAL, Allowance, choose, known_widths, unsettled
+from loopbench.loadtests.bench.precision import (
+    GOAL,
+    Allowance,
+    Vain,
+    choose,
+    known_widths,
+    unsettled,
+)
 from loopbench.loadtests.bench.progress import Reporter, first_figures, reporting
 from loopbench.loadtests.bench.specification import Bench
 from loopbench.loadtests.bench.starters import WAYS
@@ -166,9 +173,9 @@ class Bencher:
         goal = bench.precision or GOAL
         positions = count(1 + sum(len(block.runs) for block in planned))
         rounds = Counter(block.scenario for block in planned)
-        known = self._settling(planned)
+        known, vain = self._settling(planned), Vain()
         settle = bench.precision is not None
-        while (name := choose(known, goal, allowance, settle=settle)) is not None:
+        while (name := choose(vain.without(known), goal, allowance, settle=settle)) is not None:
             rounds[name] += 1
             if rounds[name] > MOST_ROUNDS:
                 break
@@ -176,6 +183,9 @@ class Bencher:
             self._reporter.expect(len(block.runs))
             self.timed(block, allowance)
             known = self._settling(planned)
+            vain.note(name, known)
+        for line in vain.lines(known):
+            self._reporter.note(line)
         if settle:
             for line in unsettled(known, goal, allowance.took_s):
                 self._reporter.note(line)

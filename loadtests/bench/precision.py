@@ -61,6 +61,47 @@ class Allowance:
         return max(self.took_s.get(scenario, [0.0]))
 
 
+VAIN = 3
+"""After so many Blocks in a row that added nothing to a ratio it is left as it is."""
+
+
+@dataclass(slots=True)
+class Vain:
+    """Ratios that more Blocks add nothing to: a server of theirs dies, or fails, each time."""
+
+    _seen: dict[tuple[str, str, str, str], tuple[int, int]] = field(default_factory=dict)
+
+    def note(self, scenario: str, known: Iterable[Width]) -> None:
+        """Take in what is known after one more Block of a Scenario."""
+        for width in known:
+            if width.scenario == scenario:
+                n, times = self._seen.get(_key(width), (-1, 0))
+                self._seen[_key(width)] = width.n, times + 1 if width.n == n else 0
+
+    def without(self, known: Iterable[Width]) -> list[Width]:
+        """Those that more Blocks may add to."""
+        return [width for width in known if not self._given_up(width)]
+
+    def lines(self, known: Iterable[Width]) -> list[str]:
+        """A line for each ratio that was given up."""
+        return [
+            f"{_ratio(width)} got no figures in {VAIN} Rounds in a row: it has those of {width.n}"
+            for width in known
+            if self._given_up(width)
+        ]
+
+    def _given_up(self, width: Width) -> bool:
+        return self._seen.get(_key(width), (0, 0))[1] >= VAIN
+
+
+def _key(width: Width) -> tuple[str, str, str, str]:
+    return width.scenario, width.stack, width.to, width.metric
+
+
+def _ratio(width: Width) -> str:
+    return f"{width.scenario}: {width.metric} of {width.stack} over {width.to}"
+
+
 def known_widths(folder: Path) -> tuple[Width, ...]:
     """How tight the ratios are that were measured so far. Raises ResultsError."""
     # The statistics take a second to import, which nobody else's bench is to wait for.
@@ -119,12 +160,11 @@ def unsettled(
         if known is None or (width.reach or math.inf) > (known.reach or math.inf):
             widest[width.scenario] = width
     for scenario, width in widest.items():
-        ratio = f"{scenario}: {width.metric} of {width.stack} over {width.to}"
         if width.reach is None:
-            lines.append(f"{ratio} has no interval yet, after {width.n} Rounds")
+            lines.append(f"{_ratio(width)} has no interval yet, after {width.n} Rounds")
         elif width.reach > goal:
             more = math.ceil(width.n * ((width.reach / goal) ** 2 - 1))
             each_s = max(took_s.get(scenario, [0.0]))
             needed = f", needs about {more * each_s:.0f} s more" if each_s else ""
-            lines.append(f"{ratio} is known to ±{width.reach:.1%} only{needed}")
+            lines.append(f"{_ratio(width)} is known to ±{width.reach:.1%} only{needed}")
     return lines

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from loopbench.loadtests.bench.precision import Allowance, choose, unsettled, worst
+from loopbench.loadtests.bench.precision import VAIN, Allowance, Vain, choose, unsettled, worst
 from loopbench.results.stats.summaries.precision import Width
 
 
@@ -90,3 +90,20 @@ def test_a_ratio_that_was_not_settled_says_how_much_it_needs() -> None:
 def test_a_scenario_that_was_never_measured_is_begun(budget_s: float | None) -> None:
     """Nothing is known of how long it takes."""
     assert Allowance(budget_s).fits("new")
+
+
+def test_a_ratio_that_gets_no_figures_any_more_is_given_up() -> None:
+    """Without an end `--precision` would go on for it, where its server dies each time. The others
+    of its Scenario are not, nor is one that gets a figure now and then."""
+    vain, dying, alive = Vain(), width("a", None, 2), replace(width("a", 0.5), stack="alive")
+    for n in range(VAIN):
+        vain.note("a", [dying, replace(alive, n=5 + n)])
+        assert vain.without([dying, alive]) == [dying, alive]
+        assert vain.lines([dying]) == []
+    vain.note("a", [dying, replace(alive, n=5 + VAIN)])
+    assert vain.without([dying, alive, width("b", None, 2)]) == [alive, width("b", None, 2)]
+    assert vain.lines([dying, alive]) == [
+        "a: throughput_rps of slow over fast got no figures in 3 Rounds in a row: it has those of 2"
+    ]
+    vain.note("a", [replace(dying, n=3), alive])
+    assert vain.without([dying]) == [dying]
