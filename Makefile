@@ -43,6 +43,10 @@ CHOICES := PYTHON STACKS SCENARIOS ROUNDS DURATION PRECISION BUDGET SEED OUT RES
 GIVEN := $(foreach name,$(.VARIABLES),$(if $(filter command,$(firstword $(origin $(name)))),$(name)))
 UNKNOWN := $(filter-out $(CHOICES) MAKEFLAGS MAKE% SHELL,$(GIVEN))
 NEAR := $(foreach name,$(UNKNOWN),$(filter $(name)% $(name:%S=%),$(CHOICES)))
+# An application has packages of its own, which this environment lacks.
+OWN := an application of your own is measured from its own folder by `loopbench bench --app MODULE:NAME`; \
+	see docs/your-own-application.md
+$(if $(filter APP TARGET,$(UNKNOWN)),$(error $(OWN)))
 $(if $(UNKNOWN),$(error $(UNKNOWN): no such choice; $(if $(NEAR),did you mean $(NEAR)? )there are $(CHOICES)))
 
 # STACKS=a,b is what some write, and there are no commas in names.

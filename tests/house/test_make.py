@@ -30,6 +30,13 @@ def test_a_misspelt_choice_is_refused(target: str) -> None:
     )
 
 
+def test_an_application_of_ones_own_is_told_where_to_go() -> None:
+    """It is no choice of make's: it has packages that this environment lacks."""
+    done = make("bench", "APP=shop:app")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "`loopbench bench --app MODULE:NAME`" in done.stderr
+
+
 def test_commas_between_names_are_taken() -> None:
     """As in STACKS=a,b; each becomes an option of its own."""
     done = make("bench", "STACKS=aiohttp,quart-hypercorn", "SCENARIOS=async-1,sync-32")
