@@ -109,6 +109,17 @@ def routes(app: object) -> list[str]:
     return list(dict.fromkeys(path for path in found if path.startswith("/") and "{" not in path))
 
 
+def sockets(app: object) -> list[str]:
+    """The paths without a parameter of its WebSockets, where its router tells them from other
+    routes; aiohttp's does not."""
+    of_starlette = getattr(sys.modules.get("starlette.routing"), "WebSocketRoute", ())
+    found: list[str] = []
+    for one in layers(app):
+        found += [rule.rule for rule in _rules(one) if rule.websocket]
+        found += [route.path for route in _starlette_routes(one) if isinstance(route, of_starlette)]
+    return list(dict.fromkeys(path for path in found if path.startswith("/") and "{" not in path))
+
+
 def _of_aiohttp(app: Any) -> list[str]:
     web = sys.modules.get("aiohttp.web")
     if web is None or not isinstance(app, web.Application):
@@ -121,25 +132,30 @@ def _of_aiohttp(app: Any) -> list[str]:
 
 
 def _of_werkzeug(app: Any) -> list[str]:
+    return [
+        rule.rule for rule in _rules(app) if not rule.websocket and "GET" in (rule.methods or ())
+    ]
+
+
+def _rules(app: Any) -> list[Any]:
+    """Of Quart and Flask, those without a parameter."""
     routing = sys.modules.get("werkzeug.routing")
     url_map = getattr(app, "url_map", None)
     if routing is None or not isinstance(url_map, routing.Map):
         return []
-    return [
-        rule.rule
-        for rule in url_map.iter_rules()
-        if not rule.arguments and not rule.websocket and "GET" in (rule.methods or ())
-    ]
+    return [rule for rule in url_map.iter_rules() if not rule.arguments]
 
 
 def _of_starlette(app: Any) -> list[str]:
-    """Of Starlette and FastAPI, whose routes have a path and methods."""
+    """A WebSocket's route has no methods."""
+    return [
+        one.path for one in _starlette_routes(app) if "GET" in (getattr(one, "methods", ()) or ())
+    ]
+
+
+def _starlette_routes(app: Any) -> list[Any]:
+    """Of Starlette and FastAPI."""
     routes = getattr(app, "routes", None)
     if not isinstance(routes, list):
         return []
-    return [
-        one.path
-        for one in routes
-        if isinstance(getattr(one, "path", None), str)
-        and "GET" in (getattr(one, "methods", ()) or ())
-    ]
+    return [one for one in routes if isinstance(getattr(one, "path", None), str)]

@@ -49,7 +49,8 @@ class Looks:
     packages: the distribution of that framework, where there is one.
     made, in_loop, until: see OwnApp; None: nobody can say.
     notes: what of it limits or changes what is measured, a sentence each.
-    routes: the paths of GETs without a parameter that it says it has.
+    routes: the paths of GETs without a parameter that it says it has; sockets: of WebSockets,
+    where its router tells these from others.
     """
 
     kind: str
@@ -60,6 +61,7 @@ class Looks:
     notes: tuple[str, ...] = ()
     routes: tuple[str, ...] = ()
     until: int | None = None
+    sockets: tuple[str, ...] = ()
 
     def told(self, own: OwnApp) -> OwnApp:
         """The application with what need not be found out again."""
@@ -209,7 +211,7 @@ def _printed(output: IO[bytes]) -> str:
 
 
 def _looks(own: OwnApp, app: object, made: bool) -> Looks:
-    from loopbench.servers.custom.holdings import notes, routes
+    from loopbench.servers.custom.holdings import notes, routes, sockets
 
     found = application.kind(own, app)
     framework = _framework(own, type(app))
@@ -222,6 +224,7 @@ def _looks(own: OwnApp, app: object, made: bool) -> Looks:
         (*_left_out(own), *notes(app)),
         tuple(routes(app)),
         own.until,
+        tuple(sockets(app)),
     )
 
 

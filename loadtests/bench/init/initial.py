@@ -84,7 +84,8 @@ def init(app: str, arguments: tuple[str, ...], force: bool) -> None:
     """Write loopbench.toml here, for the application APP and the pages that it has.
 
     Its routes are those of its own router, or of the OpenAPI document that it serves. Each is asked
-    once: a stream is written as one, and what cannot be loaded as it is stands there as a comment.
+    once: a stream is written as one, and so is a WebSocket that sends a message back. What cannot
+    be loaded as it is stands there as a comment.
     """
     file = Path(FILE)
     if file.exists() and not force:
@@ -109,7 +110,9 @@ def _pages(own: OwnApp, looks: Looks) -> list[Page]:
             paths = list(looks.routes)
             if not paths and looks.kind == ASGI:
                 paths = _served(server.host, server.port)
-            return list(asked(server.host, server.port, paths or ["/"]))
+            if not paths and not looks.sockets:
+                paths = ["/"]
+            return list(asked(server.host, server.port, paths, looks.sockets))
     except (ServerError, ControlError) as error:
         if not looks.routes:
             raise HarnessError(str(error)) from error
@@ -119,9 +122,11 @@ def _pages(own: OwnApp, looks: Looks) -> list[Page]:
 
 def _counted(pages: list[Page]) -> str:
     streams = sum(page.events is not None for page in pages)
+    echoes = sum(page.echo is not None and page.why_not is None for page in pages)
     commented = sum(page.why_not is not None for page in pages)
     text = f"{len(pages)} page{'s' if len(pages) != 1 else ''}"
     text += f", {streams} of them streams" if streams else ""
+    text += f", {echoes} of them WebSockets" if echoes else ""
     return text + (f", {commented} commented out, with the reason" if commented else "")
 
 
@@ -168,10 +173,15 @@ def _lines(name: str, page: Page) -> Iterator[str]:
     if page.events is not None:
         yield 'kind = "stream"'
         yield f"events = {json.dumps(page.events)}"
+    if page.echo is not None:
+        yield 'kind = "echo"'
     yield f"path = {json.dumps(page.path)}"
     if page.accept is not None:
         yield f"headers = {{ Accept = {json.dumps(page.accept)} }}"
-    yield "users = 32"
+    if page.echo is not None and page.echo.to_all:
+        yield "users = 1              # it sends a message to all: more would hear each other"
+    else:
+        yield "users = 32"
 
 
 def _line(given: str) -> str:

@@ -13,6 +13,10 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from quart import Quart
+from starlette.applications import Starlette
+from starlette.responses import Response
+from starlette.routing import Route, WebSocketRoute
 
 from loopbench.loadtests.bench.environment import shown_command
 from loopbench.loadtests.bench.init import pages
@@ -32,6 +36,7 @@ from loopbench.loadtests.scenarios.models import Echo, Stream
 from loopbench.loadtests.scenarios.table import Closed, Open
 from loopbench.results.schema import FAILURES, STALLS, THREADS, Cause, Code, read_table
 from loopbench.servers.contract.http import Request
+from loopbench.servers.custom.holdings import routes, sockets
 from loopbench.servers.custom.look import Looks, look_at
 from loopbench.servers.custom.stacks import rows
 from loopbench.servers.lifecycle.process import ServerProcess, server_process
@@ -549,9 +554,27 @@ async def huge(request):
     await asyncio.sleep(60)
 
 
+async def talk(request):
+    socket = web.WebSocketResponse()
+    await socket.prepare(request)
+    if request.path == "/greets":
+        await socket.send_str("welcome")
+    here.append(socket)
+    async for message in socket:
+        for one in here if request.path == "/chat" else [socket]:
+            await one.send_str(message.data)
+    here.remove(socket)
+    return socket
+
+
+here = []
+
+
 app = web.Application()
 app.router.add_get("/", hello)
 app.router.add_get("/private", private)
+for path in ("/ws", "/greets", "/chat"):
+    app.router.add_get(path, talk)
 app.router.add_get("/huge", huge)
 for path in ("/events", "/strict", "/ticks", "/dots"):
     app.router.add_get(path, stream)
@@ -561,8 +584,8 @@ for path in ("/events", "/strict", "/ticks", "/dots"):
 def test_init_asks_each_page_and_writes_it_as_what_it_is(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A stream as a stream, with the header that it asks for; what cannot be loaded as it is as a
-    comment with the reason."""
+    """A stream as a stream, with the header that it asks for, a WebSocket that sends messages back
+    as one; what cannot be loaded as it is as a comment with the reason."""
     (tmp_path / "streaming.py").write_text(STREAMS)
     monkeypatch.setattr(pages, "_BODY_S", 1.0)
     monkeypatch.setattr(pages, "_EVENTS_S", 0.2)
@@ -580,7 +603,13 @@ def test_init_asks_each_page_and_writes_it_as_what_it_is(
             "users": 32,
         },
         "ticks": {"kind": "stream", "events": "lines", "path": "/ticks", "users": 32},
+        "ws": {"kind": "echo", "path": "/ws", "users": 32},
+        "chat": {"kind": "echo", "path": "/chat", "users": 1},
     }
+    assert (
+        "# Left out: it is a WebSocket that did not send a message back as its next one.\n"
+        "# [loads.greets]\n" in text
+    )
     assert "# Left out: it was answered with status 401.\n# [loads.private]\n" in text
     assert (
         "# Left out: its answer says that it has 10,737,418,240 bytes, more than the 16,777,216 "
@@ -588,11 +617,23 @@ def test_init_asks_each_page_and_writes_it_as_what_it_is(
     )
     dots = r"# Left out: its answer did not end within 1 s after its head .*\n# \[loads\.dots\]"
     assert re.search(dots, text)
-    assert _counted(found) == "7 pages, 3 of them streams, 3 commented out, with the reason"
+    assert _counted(found) == (
+        "10 pages, 3 of them streams, 2 of them WebSockets, 4 commented out, with the reason"
+    )
     assert _next(found) == "measure them by: loopbench bench"
     nothing = [Page("/", why_not="it was answered with status 404")]
     assert _counted(nothing) == "1 page, 1 commented out, with the reason"
     assert _next(nothing) == "add a page of yours to it, then: loopbench bench"
+
+
+def test_websockets_are_told_from_other_routes_where_the_router_does() -> None:
+    """Quart's and Starlette's; one with a parameter has no path that could be loaded."""
+    of_quart, talk = Quart("shop"), WebSocketRoute("/talk", print)
+    of_quart.websocket("/echo")(print)
+    of_quart.websocket("/room/<name>")(print)
+    of_starlette = Starlette(routes=[talk, Route("/page", lambda _: Response())])
+    assert (sockets(of_quart), routes(of_quart)) == (["/echo"], [])
+    assert (sockets(of_starlette), routes(of_starlette)) == (["/talk"], ["/page"])
 
 
 def test_an_application_that_does_not_start_has_its_routes_written(
