@@ -15,6 +15,7 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ from threading import Lock
 
 from loopbench.loadtests.errors import HarnessError
 from loopbench.loadtests.hosts.cpus import bindable_cpus
+from loopbench.loadtests.observe.patience import ENDLESS, BrokenOff, Patience
 from loopbench.results.schema import ROOT
 from loopbench.servers.contract.http import Case
 from loopbench.servers.lifecycle.process import ServerProcess, server_process
@@ -68,7 +70,7 @@ _READY_BOUND_S = 600.0
 """A start takes 3 s of CPU time; on two CPUs with a load of 15 one took more than 180 s."""
 
 _STOP_BOUND_S = 120.0
-_CONTROL_BOUND_S = 60.0
+_CONTROL_BOUND_S, _CONTROL_LOOK_S = 60.0, 0.5
 _COUNTED: dict[int, int] = {}
 """How many servers are being counted on each CPU, so that two at a time have one each."""
 
@@ -114,10 +116,11 @@ def missing() -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class Counter:
-    """A live server under callgrind."""
+    """A live server under callgrind. _patience: of whoever counts."""
 
     server: ServerProcess
     _folder: Path
+    _patience: Patience
 
     def per_request(self, case: Case, requests: int) -> float:
         """Instructions of one answer to `case`, over so many on one connection.
@@ -174,13 +177,32 @@ class Counter:
         """What callgrind_control does through vgdb, which by itself waits a tenth of a second
         longer for a server that sleeps (valgrind manual, vgdb)."""
         command = ["vgdb", f"--pid={self.server.pid}", "--max-invoke-ms=1", *action.split()]
-        try:
-            done = subprocess.run(command, capture_output=True, text=True, timeout=_CONTROL_BOUND_S)
-        except subprocess.TimeoutExpired:
-            raise HarnessError(f"callgrind did not answer to {action!r}") from None
-        if done.returncode:
-            line = " ".join((done.stdout + done.stderr).split())
+        deadline = time.monotonic() + _CONTROL_BOUND_S
+        # Ctrl-C is not for vgdb. One that stops a server which is killed waits for ever, and keeps
+        # that from ending.
+        with subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, process_group=0
+        ) as vgdb:
+            said = None
+            while said is None:
+                try:
+                    said, _ = vgdb.communicate(timeout=_CONTROL_LOOK_S)
+                except subprocess.TimeoutExpired:
+                    self._look(vgdb, action, deadline)
+        if vgdb.returncode:
+            line = " ".join(said.split())
             raise HarnessError(f"callgrind was told {action!r} and could not: {line}")
+
+    def _look(self, vgdb: subprocess.Popen[str], action: str, deadline: float) -> None:
+        """Kill a vgdb whose answer nobody waits for, or that gives none. Raises BrokenOff and
+        HarnessError."""
+        try:
+            self._patience.check()
+            if not self.server.alive or time.monotonic() > deadline:
+                raise HarnessError(f"callgrind did not answer to {action!r}")
+        except (BrokenOff, HarnessError):
+            vgdb.kill()
+            raise
 
 
 def total(dump: str) -> int:
@@ -268,6 +290,7 @@ def counting(
     begun: bool = True,
     options: tuple[str, ...] = (),
     variables: tuple[str, ...] = (),
+    patience: Patience = ENDLESS,
 ) -> Iterator[Counter]:
     """Start `stack` under callgrind, counting from now on or, where not `begun`, from
     `Counter.begin` on; stop it in the end.
@@ -277,6 +300,7 @@ def counting(
     another for Python's lock, and none goes before another by chance: each would fall into one
     window or another. options: more of callgrind's. variables: more of the server's environment, as
     `NAME=value`; they replace those of the same name that are set here, such as GLIBC_TUNABLES.
+    patience: where it ends, the server is killed: its start and its stop take seconds.
     Raises HarnessError where the tools are missing.
     """
     lacking = missing()
@@ -313,8 +337,9 @@ def counting(
             root=root,
             ready_timeout_s=_READY_BOUND_S,
             stop_timeout_s=_STOP_BOUND_S,
+            given_up=patience.ending,
         ) as server:
-            counter = Counter(server, folder)
+            counter = Counter(server, folder, patience)
             if begun:
                 counter.begin()
             yield counter

@@ -297,10 +297,12 @@ class Sender:
         return self._counter.dump(partial(self.send, connection, requests))
 
     def await_idle(self) -> None:
-        """Return when all threads of the server have been seen asleep twice running."""
+        """Return when all threads of the server have been seen asleep twice running, or when it has
+        ended. Raises HarnessError, and BrokenOff."""
         deadline = time.monotonic() + _IDLE_BOUND_S
         looks = 0
-        while looks < _LOOKS:
+        while looks < _LOOKS and self._counter.server.alive:
+            self._patience.check()
             looks = looks + 1 if self._asleep() else 0
             if time.monotonic() > deadline:
                 raise HarnessError(

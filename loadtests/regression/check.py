@@ -292,6 +292,7 @@ def _named(
         try:
             return work(side, patience)
         except (HarnessError, ServerError, ControlError, OSError) as error:
+            patience.check()  # what was given up has no failure of its own
             raise HarnessError(f"{side.role} ({side.name}): {error}") from error
 
     return named

@@ -258,6 +258,7 @@ def _profile(
         still=True,
         options=options,
         variables=variables,
+        patience=patience,
     ) as counter:
         with _symbols(counter, plan) as symbols:
             for name, dump in taken_of_all(
@@ -280,7 +281,11 @@ def _symbols(counter: Counter, plan: Plan) -> AbstractContextManager[Path | None
 
 def _plain(subject: Subject, plan: Plan, patience: Patience) -> dict[str, RequestCount]:
     with counting(
-        subject.stack, SETTINGS, python=plan.python, root=plan.root, still=True
+        *(subject.stack, SETTINGS),
+        python=plan.python,
+        root=plan.root,
+        still=True,
+        patience=patience,
     ) as counter:
         values = dict(counted(counter, subject.cases, plan.requests, patience))
         counter.cease()

@@ -11,8 +11,8 @@ import http.client
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, TypeVar
@@ -153,6 +153,7 @@ def server_process(
     prefix: tuple[str, ...] = (),
     python: Path = Path(sys.executable),
     root: Path = ROOT,
+    given_up: Callable[[Callable[[], None]], AbstractContextManager[None]] | None = None,
 ) -> Iterator[ServerProcess]:
     """Run stack `name` in a child process that has answered a request; stop it in the end.
 
@@ -164,6 +165,8 @@ def server_process(
         standard input and output through.
     python, root: another interpreter, and another tree that holds `servers`, than this one's;
         `stack` and `settings` are then this tree's words for what the other one starts.
+    given_up: entered, while the process is there, with what kills it at once: for a start or a stop
+        that takes long, and that nobody may wait for any more.
 
     Raises UnknownStack, PortInUse, or StartupFailed with the cause.
     """
@@ -185,6 +188,8 @@ def server_process(
             command = (*prefix, str(python), "-m", layout.child)
             child = spawn(stack, command, root, stderr, temporary)
             cleanup.callback(child.stop, stop_timeout_s)
+        if given_up is not None:
+            cleanup.enter_context(given_up(child.kill))
         with awaiting(child, stack, ready_timeout_s, stop_timeout_s):
             server = _ready(child, stack, config, spawned, ready_timeout_s, prefix)
         yield server

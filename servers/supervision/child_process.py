@@ -149,6 +149,7 @@ class Child:
         self, command: Sequence[str], cwd: Path, log: IO[bytes], temporary: Path | None = None
     ) -> None:
         self.ended: Ended | None = None
+        self._reaping = threading.Lock()
         self._descendants: list[psutil.Process] = []
         self._log = log
         self._log_start = os.fstat(log.fileno()).st_size
@@ -246,6 +247,12 @@ class Child:
         assert self.ended is not None
         return self.ended
 
+    def kill(self) -> None:
+        """Kill its process group at once, from whatever thread; `stop` then finds it ended."""
+        with self._reaping, suppress(ProcessLookupError, PermissionError):
+            if self.ended is None:
+                os.killpg(self._popen.pid, signal.SIGKILL)
+
     def last_words(self) -> str:
         """The last line that the process wrote to standard error; empty where there is none."""
         log = self._log.fileno()
@@ -277,7 +284,7 @@ class Child:
         The group is killed before its leader is reaped: until then nobody
         else can have been given its number.
         """
-        with interrupts_deferred():
+        with interrupts_deferred(), self._reaping:
             if before_kill is not None:
                 before_kill()
             with suppress(ProcessLookupError, PermissionError):  # macOS: EPERM for a dead group

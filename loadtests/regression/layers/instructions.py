@@ -104,6 +104,7 @@ def measure(
     for repeat in range(before + 1, before + plan.repeats + 1):
         for stack, remaining in _processes(side, cases, only):
             while remaining:
+                patience.check()
                 one = _Repeat(side, stack, repeat, plan, patience, taken, reasons, idle)
                 ended = one.count(remaining)
                 if ended is None:
@@ -228,7 +229,12 @@ class _Repeat:
         """Every case once; the name of the one that ended the process, if one did."""
         python, root = self.side.python, self.side.root
         with counting(
-            self.stack, SETTINGS, python=python, root=root, still=True, begun=False
+            *(self.stack, SETTINGS),
+            python=python,
+            root=root,
+            still=True,
+            begun=False,
+            patience=self.patience,
         ) as counter:
             ended = self._windows(counter, cases)
             if ended is None:
@@ -248,6 +254,7 @@ class _Repeat:
                 else:
                     self.taken.append(_Taken(self.stack, name, self.repeat, count))
         except HarnessError as error:
+            self.patience.check()  # where it was given up the server was killed
             if counter.server.alive:
                 raise
             self.reasons[self.stack, under_way] = str(error)
