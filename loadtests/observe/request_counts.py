@@ -23,7 +23,7 @@ heaps differ. What would make equal processes differ is kept out:
   its Date header anew, which is worth some 14,000 instructions on aiohttp, and lies in one window
   or another;
 - CPython's cache of attributes finds a name or searches classes for it, as names happen to lie in
-  memory. What is spent on searching is told apart (`callgrind.TYPE_LOOKUP`);
+  memory. What is spent on searching is told apart (`callgrind_dump.TYPE_LOOKUP`);
 - a server may work without being asked: uvicorn wakes ten times a second, at 62,000 instructions a
   time, so that a window would count the more the longer it lasts. It is counted while nobody asks
   it, and as many of its timers as a window had are taken off (`Idle`).
@@ -46,7 +46,8 @@ from typing import TypeVar
 
 from loopbench.loadtests.errors import HarnessError
 from loopbench.loadtests.observe import raw_request
-from loopbench.loadtests.observe.callgrind import TIMER_FIRED, Counter, calls, total
+from loopbench.loadtests.observe.callgrind import Counter
+from loopbench.loadtests.observe.callgrind_dump import TIMER_FIRED, calls, total
 from loopbench.loadtests.observe.patience import Patience
 from loopbench.servers.contract.http import Case
 from loopbench.servers.settings import Settings

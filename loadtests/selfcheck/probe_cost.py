@@ -11,7 +11,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from loopbench.loadtests.errors import HarnessError
-from loopbench.loadtests.observe.callgrind import Counter, counting, total
+from loopbench.loadtests.observe.callgrind import Counter, counting
+from loopbench.loadtests.observe.callgrind_dump import total
 from loopbench.loadtests.observe.patience import Patience
 from loopbench.loadtests.observe.request_counts import SETTINGS, Sender, taken_of_all
 from loopbench.loadtests.selfcheck.verdict import Verdict

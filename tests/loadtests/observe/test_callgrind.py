@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from loopbench.loadtests.errors import HarnessError
-from loopbench.loadtests.observe import callgrind, raw_request
-from loopbench.loadtests.observe.callgrind import TYPE_LOOKUP, below, counting, missing, total
+from loopbench.loadtests.observe import callgrind_dump, raw_request
+from loopbench.loadtests.observe.callgrind import counting, missing
+from loopbench.loadtests.observe.callgrind_dump import TYPE_LOOKUP, below, total
 from loopbench.loadtests.observe.patience import Patience
 from loopbench.loadtests.observe.request_counts import SETTINGS, Sender
 from loopbench.loadtests.selfcheck.probe_cost import RequestCost
@@ -74,7 +75,7 @@ def test_searches_that_are_inlined_are_not_known(monkeypatch: pytest.MonkeyPatch
         with raw_request.connect(counter.server.host, counter.server.port) as connection:
             sender.send(connection, 2)
             known = sender.count(connection, 2)
-            monkeypatch.setattr(callgrind, "has_search", lambda interpreter: False)
+            monkeypatch.setattr(callgrind_dump, "has_search", lambda interpreter: False)
             unknown = sender.count(connection, 2)
     assert known.searching is not None
     assert unknown.searching is None
@@ -85,7 +86,7 @@ def test_an_interpreter_has_the_function_that_searches_or_not(tmp_path: Path) ->
     for symbols, found in ((b"\0find_name_in_mro\0", True), (b"\0_PyType_Lookup\0", False)):
         file = tmp_path / str(found)
         file.write_bytes(symbols)
-        assert callgrind.has_search(file) is found
+        assert callgrind_dump.has_search(file) is found
 
 
 def _counted_python(folder: Path, how: str) -> RequestCost:

@@ -15,7 +15,8 @@ import pytest
 
 from loopbench.loadtests.errors import HarnessError
 from loopbench.loadtests.observe import raw_request
-from loopbench.loadtests.observe.callgrind import calls, counting, missing
+from loopbench.loadtests.observe.callgrind import counting, missing
+from loopbench.loadtests.observe.callgrind_dump import calls
 from loopbench.loadtests.observe.patience import Patience
 from loopbench.loadtests.observe.request_counts import (
     SETTINGS,
