@@ -224,7 +224,7 @@ class Bencher:
         plan = BlockPlan(
             slice_s=slice_s,
             warmup_s=bench.lead_in_s(planned.scenario),
-            turns=bench.turns(slice_s),
+            turns=bench.turns(planned.scenario),
             seed=bench.seed,
             cpus=self._cpus,
             watched_s=bench.watched_s,

@@ -33,9 +33,6 @@ APART = (
 )
 """Why several processes go without the broadcasts."""
 
-LEAST_TURNS = 4
-"""Fewer Slices of a Stack say nothing of how much they vary."""
-
 SLICED_S = 0.8
 SLICED_WARMUP_S = 0.15
 """Of a Block in Slices, each Stack; most of what is left of a Block is the start of its servers."""
@@ -161,9 +158,13 @@ class Bench:
             return None
         return self.slice_s or own
 
-    def turns(self, slice_s: float) -> int:
-        """How many Slices a Stack gets in a Round, that in which the probe watches left out."""
-        return max(LEAST_TURNS, round(self.sliced_s / slice_s))
+    def turns(self, scenario: str) -> int:
+        """How many Slices a Stack gets in a Round, that in which the probe watches left out; 0
+        where Runs stay whole."""
+        slice_s = self.sliced(scenario)
+        if slice_s is None:
+            return 0
+        return max(self.scenario(scenario).least_turns, round(self.sliced_s / slice_s))
 
     @property
     def watched_s(self) -> float:
@@ -200,8 +201,9 @@ class Bench:
     def _loaded_s(self, scenario: str) -> float:
         """How long a Run of the scenario is loaded, all lead-ins included."""
         lead_in_s, window_s = self.lead_in_s(scenario), self.window_s(scenario)
-        if self.sliced(scenario) is not None:
-            return lead_in_s + self.sliced_s + self.watched_s
+        slice_s = self.sliced(scenario)
+        if slice_s is not None:
+            return lead_in_s + self.turns(scenario) * slice_s + self.watched_s
         again_s = sum(resting_times_s(lead_in_s, window_s)) if self.rests else 0.0
         return lead_in_s + window_s + again_s
 

@@ -295,6 +295,10 @@ class Load:
         return route_of(self.case.request).name
 
 
+LEAST_TURNS = 4
+"""Fewer Slices of a Stack say nothing of how much they vary."""
+
+
 @dataclass(frozen=True, slots=True)
 class Scenario:
     """One or more Loads offered together, and the settings that they need.
@@ -322,6 +326,7 @@ class Scenario:
     yardstick: bool = True
     upstream: bool = False
     slice_s: float | None = None
+    least_turns: int = LEAST_TURNS
     settings: Settings = field(default_factory=Settings)
     family: Family = Family.CUSTOM
     variant: str = ""
