@@ -131,8 +131,9 @@ def choose(
 
     goal: the reach that each ratio is to have. settle: whether to stop there, so that the widest
     comes first; else what is within it is measured on, while there is time, and what is no closed
-    loop counts less. A Round then goes where it takes most off the sum of the squared reaches,
-    which is the square of a reach over the Rounds that it comes from (J. Neyman, "On the two
+    loop counts less. A Round then goes where it takes most off the sum of the squared reaches for
+    its time, which is the square of a reach over the Rounds that it comes from and over what one
+    of them takes (J. Neyman, "On the two
     different aspects of the representative method", Journal of the Royal Statistical Society 97
     (1934) 558-606): the widest alone would take all the time where it falls slowly. Of those that
     have no interval yet the one with the fewest Rounds comes first: the fourth Round makes an
@@ -144,7 +145,12 @@ def choose(
     if settle:
         open_ = {name: reach for name, reach in open_.items() if reach > goal}
     else:
-        open_ = {name: reach / math.sqrt(rounds[name]) for name, reach in open_.items()}
+        spent = {name: rounds[name] * allowance.expected_s(name) for name in open_}
+        by_time = all(spent.values())
+        open_ = {
+            name: reach / math.sqrt(spent[name] if by_time else rounds[name])
+            for name, reach in open_.items()
+        }
     return max(open_, key=lambda name: (open_[name], -rounds[name]), default=None)
 
 

@@ -43,6 +43,20 @@ def test_the_widest_ratio_does_not_take_all_of_a_time() -> None:
     assert choose(known, 0.03, Allowance(None), settle=False) == "noisy"
 
 
+def test_what_takes_longer_has_to_gain_more() -> None:
+    """Twice as long a Block is worth a reach that is wider by the square root of two; where nobody
+    knows yet how long one takes, as in a folder that is resumed, Blocks count alike."""
+    allowance, known = Allowance(None), [width("long", 0.05), width("short", 0.04)]
+    assert choose(known, 0.03, allowance, settle=False) == "long"
+    allowance.spent("long", 8.0)
+    assert choose(known, 0.03, allowance, settle=False) == "long"
+    allowance.spent("short", 4.0)
+    assert choose(known, 0.03, allowance, settle=False) == "short"
+    assert choose(known, 0.03, allowance, settle=True) == "long"
+    known[0] = replace(known[0], reach=0.06)
+    assert choose(known, 0.03, allowance, settle=False) == "long"
+
+
 def test_of_those_without_an_interval_the_one_with_the_fewest_rounds_comes_first() -> None:
     """Whatever their order: a fourth Round is worth more to one than a fifth to another."""
     known = [width("a", None, 4), width("b", None, 3), width("c", 0.3, 5)]
