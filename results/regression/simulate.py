@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from loopbench.results.regression.finding import Settings
-from loopbench.results.regression.layers.sign_flips import flipped
+from loopbench.results.regression.layers.sign_flips import each_flipped
 from loopbench.results.regression.layers.slices import SLOWER, by_cell, paired, slopes
 from loopbench.results.regression.layers.trimmed_t import Array, trimmed
 from loopbench.results.schema import ROOT, SLICES, SLOTS, Row, read_table
@@ -156,7 +156,7 @@ def judged(values: Array, settings: Settings, effect: float = 0.0) -> Judged:
     differences = values[..., 1] - values[..., 0]
     differences[:, 0] += math.log1p(effect)
     estimate = trimmed(differences)
-    above = np.array([flipped(table, settings.alpha).above for table in differences])
+    above = np.array([one.above for one in each_flipped(differences, settings.alpha)])
     regressed = (above <= settings.alpha) & (estimate.mean >= math.log1p(settings.floor))
     return Judged(regressed, estimate.upper(settings.alpha) < math.log1p(settings.ruled_out))
 
