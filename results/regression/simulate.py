@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from loopbench.results.regression.finding import Settings
-from loopbench.results.regression.layers.sign_flips import flipped
+from loopbench.results.regression.layers.sign_flips import each_flipped
 from loopbench.results.regression.layers.slices import SLOWER, by_cell, paired, slopes
 from loopbench.results.regression.layers.trimmed_t import Array, trimmed
 from loopbench.results.schema import ROOT, SLICES, SLOTS, Row, read_table
@@ -156,7 +156,7 @@ def judged(values: Array, settings: Settings, effect: float = 0.0) -> Judged:
     differences = values[..., 1] - values[..., 0]
     differences[:, 0] += math.log1p(effect)
     estimate = trimmed(differences)
-    above = np.array([flipped(table, settings.alpha).above for table in differences])
+    above = np.array([one.above for one in each_flipped(differences, settings.alpha)])
     regressed = (above <= settings.alpha) & (estimate.mean >= math.log1p(settings.floor))
     return Judged(regressed, estimate.upper(settings.alpha) < math.log1p(settings.ruled_out))
 
@@ -183,18 +183,34 @@ def rates(
     batch: int = 250,
 ) -> Rates:
     """Judge so many tables without an effect, and again with it in one test of each."""
-    rng, found = np.random.default_rng(seed), np.zeros(4, dtype=int)
+    (found,) = rates_under((effect,), tables, shape, noise, settings, seed, batch)
+    return found
+
+
+def rates_under(
+    effects: Sequence[float],
+    tables: int,
+    shape: Shape,
+    noise: Noise | Twins,
+    settings: Settings | None = None,
+    seed: int = 1,
+    batch: int = 250,
+) -> tuple[Rates, ...]:
+    """The same under each of several effects, of the same tables."""
+    rng, found = np.random.default_rng(seed), np.zeros((len(effects), 4), dtype=int)
     settings = settings or Settings()
     for begun in range(0, tables, batch):
         values = noise.readings(rng, min(batch, tables - begun), shape)
-        equal, slower = judged(values, settings), judged(values, settings, effect)
-        found += [
-            equal.regressed.any(axis=-1).sum(),
-            slower.regressed[:, 0].sum(),
-            (slower.ruled_out & ~slower.regressed)[:, 0].sum(),
-            equal.ruled_out.all(axis=-1).sum(),
-        ]
-    return Rates(tables, *map(int, found))
+        equal = judged(values, settings)
+        for counts, effect in zip(found, effects, strict=True):
+            slower = judged(values, settings, effect)
+            counts += [
+                equal.regressed.any(axis=-1).sum(),
+                slower.regressed[:, 0].sum(),
+                (slower.ruled_out & ~slower.regressed)[:, 0].sum(),
+                equal.ruled_out.all(axis=-1).sum(),
+            ]
+    return tuple(Rates(tables, *map(int, counts)) for counts in found)
 
 
 NOISES: dict[str, Callable[[], Noise | Twins]] = {
@@ -214,8 +230,7 @@ def judged_at(
 ) -> tuple[int, int, int, int, int]:
     """The counts of a row of the table: false alarms, 3 % caught, 5 % caught, 5 % ruled out, and
     equal tables that were all ruled out."""
-    smaller = rates(tables, shape, noise, 0.03, seed=seed)
-    found = rates(tables, shape, noise, seed=seed)
+    smaller, found = rates_under((0.03, 0.05), tables, shape, noise, seed=seed)
     return found.alarms, smaller.caught, found.caught, found.missed, found.quiet
 
 

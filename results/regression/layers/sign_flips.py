@@ -27,7 +27,7 @@ Student's t of the sums, and differences are cut back to the median of their siz
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -36,6 +36,7 @@ import numpy as np
 from loopbench.results.regression.layers.trimmed_t import Array
 
 _Flags = np.ndarray[tuple[int, ...], np.dtype[np.bool_]]
+_Counts = np.ndarray[tuple[int, ...], np.dtype[np.int_]]
 
 CUT = 1.5
 """Of the usual distance of a Slice from the middle of its Round, its median."""
@@ -48,6 +49,9 @@ ALL_UP_TO = 13
 DRAWN = 6_000
 _SEED = 1
 """Of the flips that are drawn, so that a folder is judged alike each time."""
+
+_ALONE = 4 * 65_536
+"""Multiplications that OpenBLAS does in the thread that asks for them (interface/gemm.c)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,18 +68,43 @@ class Flipped:
 def flipped(differences: Array, alpha: float) -> Flipped:
     """Of figures by Rounds and Turns, above zero where the candidate is slower; NaN where a figure
     was not measured in a Round. A figure without any has the p-value 1."""
-    sums, spread = scored(differences)
-    unit = np.divide(sums, spread[:, None], out=np.zeros_like(sums), where=spread[:, None] > 0)
+    (found,) = each_flipped(differences[None], alpha)
+    return found
+
+
+def each_flipped(tables: Array, alpha: float) -> Iterator[Flipped]:
+    """The same of each of several tables, whose figures are scored together."""
+    sums, spread = scored(tables)
+    known = spread > 0
+    units = np.divide(sums, spread[..., None], out=np.zeros_like(sums), where=known[..., None])
+    rounds = (~np.isnan(tables).any(axis=-1)).sum(axis=-1)
+    for of_table in zip(units, known, rounds, strict=True):
+        yield _read(*of_table, student=not _many_turns(tables), alpha=alpha)
+
+
+def _read(unit: Array, known: _Flags, rounds: _Counts, *, student: bool, alpha: float) -> Flipped:
+    """One table under all signs. unit: each Round's sum over the figure's spread, where known.
+    rounds: in which each figure was measured."""
     # Half of the tables are the other half with all signs turned.
-    # Not by a matrix product, whose threads wait for each other on a machine with other work.
-    tables = np.einsum("fr,rt->ft", unit, _signs(differences.shape[1]))
-    if not _many_turns(differences):
-        tables = _student(tables, (~np.isnan(differences).any(axis=-1)).sum(axis=1)[:, None])
+    tables = _product(unit, _signs(unit.shape[1]))
+    if student:
+        tables = _student(tables, rounds[:, None])
     greatest = np.sort(np.concatenate([tables.max(axis=0), -tables.min(axis=0)]))
-    seen, known = tables[:, 0], spread > 0
+    seen = tables[:, 0]
     above, below = (np.where(known, _share(greatest, sign * seen), 1.0) for sign in (1, -1))
     called = int(alpha * len(greatest))
     return Flipped(above, below, float(greatest[-called]) if called else np.inf)
+
+
+def _product(figures: Array, signs: Array) -> Array:
+    """Of the two matrices, in pieces that are too small for BLAS to share them out among threads,
+    which wait for each other on a machine with other work."""
+    found = np.empty((len(figures), signs.shape[1]))
+    step = max(1, _ALONE // max(1, figures.size))
+    for begun in range(0, signs.shape[1], step):
+        piece = np.s_[:, begun : begun + step]
+        np.matmul(figures, signs[piece], out=found[piece])
+    return found
 
 
 def conspicuous(differences: Array) -> Array:
@@ -104,7 +133,7 @@ def _many_turns(differences: Array) -> bool:
     return bool(differences.shape[-1] >= _LEAST_TURNS)
 
 
-def _student(z: Array, n: np.ndarray[tuple[int, ...], np.dtype[np.int_]]) -> Array:
+def _student(z: Array, n: _Counts) -> Array:
     """Student's t of n values whose sum over the root of their squares' sum is z."""
     left = n - z**2
     with np.errstate(divide="ignore", invalid="ignore"):

@@ -14,7 +14,7 @@ from loopbench.loadtests.observe import callgrind_dump, raw_request
 from loopbench.loadtests.observe.callgrind import counting, missing
 from loopbench.loadtests.observe.callgrind_dump import TYPE_LOOKUP, below, total
 from loopbench.loadtests.observe.patience import Patience
-from loopbench.loadtests.observe.request_counts import SETTINGS, Sender
+from loopbench.loadtests.observe.request_counts import SETTINGS, Count, Sender
 from loopbench.loadtests.selfcheck.probe_cost import RequestCost
 from loopbench.servers.contract.cases import CASES
 from loopbench.servers.settings import Settings
@@ -28,20 +28,42 @@ def test_counts_repeat_and_tell_a_cheap_route_from_a_dear_one() -> None:
         first = counter.per_request(CASES["plain"], 200)
         second = counter.per_request(CASES["plain"], 200)
         form = counter.per_request(CASES["form"], 200)
+        counter.cease()
     assert second == pytest.approx(first, rel=0.05)
     assert form > 2 * first > 0
 
 
-@pytest.mark.skipif(missing() is not None, reason=str(missing()))
-def test_a_window_holds_nothing_of_what_was_before_it() -> None:
-    """Twenty requests cost the same after sixty that were not counted and after twenty that were,
-    within a third of one request."""
+@pytest.fixture(scope="module")
+def counts() -> list[Count]:
+    """Of a server: two windows of twenty requests, after sixty that were not counted, and one more
+    for which its interpreter is taken for one without the function that searches."""
     with counting("asyncio", SETTINGS, still=True) as counter:
         sender = Sender(counter, CASES["plain"], Patience())
         with raw_request.connect(counter.server.host, counter.server.port) as connection:
             sender.send(connection, 60)
-            first, second = (sender.count(connection, 20).instructions for _ in range(2))
-    assert first == pytest.approx(second, rel=1 / 60)
+            found = [sender.count(connection, 20) for _ in range(2)]
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr(callgrind_dump, "has_search", lambda interpreter: False)
+                found.append(sender.count(connection, 2))
+        counter.cease()
+    return found
+
+
+@pytest.mark.skipif(missing() is not None, reason=str(missing()))
+def test_a_window_holds_nothing_of_what_was_before_it(counts: list[Count]) -> None:
+    """Twenty requests cost the same after sixty that were not counted and after twenty that were,
+    within a third of one request."""
+    first, second, _ = counts
+    assert first.instructions == pytest.approx(second.instructions, rel=1 / 60)
+
+
+@pytest.mark.skipif(missing() is not None, reason=str(missing()))
+def test_searches_that_are_inlined_are_not_known(counts: list[Count]) -> None:
+    """Of the interpreter that serves they are told apart; of one without the function, they are
+    left among the instructions, and are no zero."""
+    *known, unknown = counts
+    assert all(one.searching is not None for one in known)
+    assert unknown.searching is None
 
 
 SEARCHING = """
@@ -64,21 +86,6 @@ def test_searches_of_classes_are_told_from_names_that_the_cache_holds(tmp_path: 
     searched = many.searching - one.searching
     assert searched > 20_000 * 100
     assert many.instructions - one.instructions == pytest.approx(searched, rel=0.5)
-
-
-@pytest.mark.skipif(missing() is not None, reason=str(missing()))
-def test_searches_that_are_inlined_are_not_known(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of the interpreter that serves they are told apart; of one without the function, they are
-    left among the instructions, and are no zero."""
-    with counting("asyncio", SETTINGS, still=True) as counter:
-        sender = Sender(counter, CASES["plain"], Patience())
-        with raw_request.connect(counter.server.host, counter.server.port) as connection:
-            sender.send(connection, 2)
-            known = sender.count(connection, 2)
-            monkeypatch.setattr(callgrind_dump, "has_search", lambda interpreter: False)
-            unknown = sender.count(connection, 2)
-    assert known.searching is not None
-    assert unknown.searching is None
 
 
 def test_an_interpreter_has_the_function_that_searches_or_not(tmp_path: Path) -> None:
@@ -144,7 +151,7 @@ totals: 119
 @pytest.mark.skipif(missing() is not None, reason=str(missing()))
 def test_a_variable_replaces_the_one_that_counting_sets() -> None:
     """The C library of a server then takes the processor for what it is, and the seed stays."""
-    with counting("asyncio", SETTINGS, variables=("GLIBC_TUNABLES=",)) as counter:
+    with counting("asyncio", SETTINGS, variables=("GLIBC_TUNABLES=",), begun=False) as counter:
         environment = Path(f"/proc/{counter.server.pid}/environ").read_bytes().split(b"\0")
     assert b"GLIBC_TUNABLES=" in environment
     assert not any(one.startswith(b"GLIBC_TUNABLES=glibc") for one in environment)

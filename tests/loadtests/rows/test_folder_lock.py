@@ -44,7 +44,8 @@ def contents(folder: Path) -> dict[str, bytes]:
 def test_two_benches_do_not_share_a_folder(tmp_path: Path) -> None:
     """The second is refused with the pid of the first; the first ends with all its rows."""
     folder = tmp_path / "run"
-    options = (*ONE_CELL, "--warmup", "0.1", "--duration", "3", "--seed", "7", "--rounds", "3")
+    waiting = ("--stack", "aiohttp", "--scenario", "cliff-1")  # it takes its time, and no CPU
+    options = (*waiting, "--warmup", "0.1", "--duration", "3", "--seed", "7", "--rounds", "3")
     with Bench(folder, *options) as first:
         reach(first, lambda _: (folder / "plan.json").exists())
         with Bench(folder, *options, "--resume") as second:

@@ -20,12 +20,12 @@ from loopbench.loadtests.observe.callgrind_dump import calls
 from loopbench.loadtests.observe.patience import Patience
 from loopbench.loadtests.observe.request_counts import (
     SETTINGS,
+    WARM_REQUESTS,
     Count,
     Idle,
     RequestCount,
     Sender,
     idle_work,
-    taken_of_all,
 )
 from loopbench.loadtests.regression import mutants, selftest
 from loopbench.loadtests.regression.layers import instructions
@@ -101,7 +101,7 @@ def test_a_class_that_is_changed_is_searched_anew(counted: Counted) -> None:
 def test_no_second_passes_for_a_server_that_is_counted() -> None:
     """Its Date stands still, so that no window has to pay for writing another one."""
     case = CASES["plain"]
-    with counting("aiohttp", SETTINGS, still=True) as counter:
+    with counting("aiohttp", SETTINGS, still=True, begun=False) as counter:
         address = counter.server.host, counter.server.port
         with raw_request.connect(*address) as connection:
             dates = []
@@ -113,45 +113,55 @@ def test_no_second_passes_for_a_server_that_is_counted() -> None:
     assert first is not None and first == second
 
 
+@dataclass(frozen=True)
+class Dumps:
+    """What Quart on Hypercorn did for 80 requests, 20 at a time, after it had answered as many; and
+    then for ten requests each that take much memory."""
+
+    plain: list[str]
+    large: list[str]
+
+
 @pytest.fixture(scope="module")
-def dumps() -> list[str]:
-    """What Quart on Hypercorn did for 80 requests, 20 at a time, after it had answered as many."""
+def dumps() -> Dumps:
+    """Of one server."""
     with counting("quart-hypercorn", SETTINGS, still=True, begun=False) as counter:
+        address = counter.server.host, counter.server.port
         sender = Sender(counter, CASES["plain"], Patience())
-        with raw_request.connect(counter.server.host, counter.server.port) as connection:
+        with raw_request.connect(*address) as connection:
             sender.send(connection, 80)
             counter.begin()
             counter.dump(lambda: None)
-            return [sender.dump(connection, 20).read_text() for _ in range(4)]
+            plain = [sender.dump(connection, 20).read_text() for _ in range(4)]
+        large = []
+        for name in ("upload-65536", "items-1000", "json-deep"):
+            sender = Sender(counter, CASES[name], Patience())
+            with raw_request.connect(*address) as connection:
+                sender.send(connection, WARM_REQUESTS)
+                large.append(sender.dump(connection, 10).read_text())
+        counter.cease()
+    return Dumps(plain, large)
 
 
-def test_no_cancelled_timers_are_cleared_in_a_server_that_is_counted(dumps: list[str]) -> None:
+def test_no_cancelled_timers_are_cleared_in_a_server_that_is_counted(dumps: Dumps) -> None:
     """Hypercorn sets one and cancels it with each request, and asyncio clears a hundred at a time:
     of 160 requests, the last 80 meet none."""
-    assert [calls(dump, "_heapq_heappush") for dump in dumps] == [20] * 4
-    assert [calls(dump, "_heapq_heapify") for dump in dumps] == [0] * 4
+    assert [calls(dump, "_heapq_heappush") for dump in dumps.plain] == [20] * 4
+    assert [calls(dump, "_heapq_heapify") for dump in dumps.plain] == [0] * 4
 
 
-def test_each_request_to_a_server_that_is_counted_sets_slots_in_the_same_way(
-    dumps: list[str],
-) -> None:
+def test_each_request_to_a_server_that_is_counted_sets_slots_in_the_same_way(dumps: Dumps) -> None:
     """CPython 3.11 gives up its specialised instructions for the slots of asyncio's handles once in
     some fifty timers, which then pass through them no more: of 80 requests, each 20 call the
     general function as often."""
-    assert len({calls(dump, "PyMember_SetOne") for dump in dumps}) == 1
+    assert len({calls(dump, "PyMember_SetOne") for dump in dumps.plain}) == 1
 
 
-def test_a_server_that_is_counted_keeps_its_heap() -> None:
+def test_a_server_that_is_counted_keeps_its_heap(dumps: Dumps) -> None:
     """glibc gives the end of its heap back where that is free, and asks for it again, ten times in
     such a request of Quart, where it is not told to keep it."""
-    cases = {name: CASES[name] for name in ("upload-65536", "items-1000", "json-deep")}
-    with counting("quart-hypercorn", SETTINGS, still=True, begun=False) as counter:
-        dumps = [
-            dump.read_text()
-            for _, dump in taken_of_all(counter, cases, 10, Patience(), Sender.dump)
-        ]
-    assert all(calls(dump, "malloc") > 100 for dump in dumps)
-    assert [calls(dump, "sbrk") for dump in dumps] == [0, 0, 0]
+    assert all(calls(dump, "malloc") > 100 for dump in dumps.large)
+    assert [calls(dump, "sbrk") for dump in dumps.large] == [0, 0, 0]
 
 
 class _Slow(Sender):
@@ -187,6 +197,7 @@ def test_what_a_server_does_unasked_is_taken_off() -> None:
         with raw_request.connect(counter.server.host, counter.server.port) as connection:
             _, short, long, halted = (sender.count(connection, 10) for sender in senders)
         idle = idle_work(counter)
+        counter.cease()
     assert idle.works and 5 <= idle.timers <= 11
     assert long.timers >= short.timers + 5
     assert long.instructions > 1.05 * short.instructions
