@@ -174,9 +174,9 @@ _WORDS: dict[str, Wording] = {
     Code.MACHINE_BUSY: Wording(
         f"other programs, or the hypervisor, took {MACHINE_BUSY_LIMIT:g} of a CPU or more",
         "all figures are noisier, and times and throughput worse than they would be",
-        "close what runs beside it, and measure again",
+        "close what runs beside it; where nothing does, the host is busy: try another hour",
         minor=True,
-        short="other programs used the CPUs, too; figures are noisier, and worse than alone",
+        short="others, perhaps the hypervisor, used the CPUs, too; figures are noisier, and worse",
     ),
     Code.MACHINE_SPEED: Wording(
         "a fixed piece of work took longer, or shorter, after the load than before, by more than "
