@@ -176,7 +176,7 @@ _WORDS: dict[str, Wording] = {
         "all figures are noisier, and times and throughput worse than they would be",
         "close what runs beside it; where nothing does, the host is busy: try another hour",
         minor=True,
-        short="others, perhaps the hypervisor, used the CPUs, too; figures are noisier, and worse",
+        short="others, or the hypervisor, used the CPUs, too; figures are noisier, and worse",
     ),
     Code.MACHINE_SPEED: Wording(
         "a fixed piece of work took longer, or shorter, after the load than before, by more than "

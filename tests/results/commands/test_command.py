@@ -119,7 +119,7 @@ def test_no_figure_is_cut_where_the_terminal_is_narrow(
 @pytest.mark.parametrize(
     ("code", "share", "said"),
     [
-        ("machine-busy", 1.0, "All: machine-busy: others, perhaps the hypervisor, used the CPUs"),
+        ("machine-busy", 1.0, "All: machine-busy: others, or the hypervisor, used the CPUs"),
         ("one-cpu", 1.0, "All: one-cpu: server and generator shared a CPU"),
         ("littles-law", 1.0, "All (not to be compared): littles-law: "),
         ("machine-busy", 0.6, "{part} of {of} Cells: machine-busy: others"),
