@@ -29,6 +29,7 @@ from loopbench.loadtests.generator.session.report import clock_read, load_report
 from loopbench.loadtests.generator.timer import Timer
 from loopbench.loadtests.messages.reports import Report, SessionReport, SliceResult
 from loopbench.loadtests.messages.specs import BlockSpec, Phase
+from loopbench.loadtests.observe import machine_cpu
 
 _SECOND_NS = 1_000_000_000
 _CONNECT_BOUND_S = 30.0
@@ -94,10 +95,12 @@ class Block:
             lane.wait_for_opening(timer)
             first = {name: len(getattr(counting, name)) for name in _MEDIANS}
             timed = self._does_short_work(lane, phase)
+            stolen_s = self._stolen_s(lane)  # out of the window: to read it takes time
             opened = self._edge(lane, counting, begins=timed)
             with self._lag.recording() if phase is Phase.MEASURED else nullcontext():
                 timer.sleep_until(opened.at_ns + int(seconds * _SECOND_NS))
                 closed = self._edge(lane, outside, ends=timed)
+            stolen_s = _between(stolen_s, self._stolen_s(lane))
             lane.call_back()
         if not lane.parked.is_set() and self._defect is None:
             self._defect = RuntimeError(f"users of {name} did not end their Slice")
@@ -105,8 +108,8 @@ class Block:
             raise self._defect
         times = {name: getattr(counting, name)[begin:] for name, begin in first.items()}
         speeds = [ms for ms in (speed_before, self._work_ms()) if ms is not None]
-        work_ms = statistics.fmean(speeds) if speeds else None
-        result = self._result(lane, begun_ns, opened, closed, failures_before, times, work_ms)
+        machine = _Machine(statistics.fmean(speeds) if speeds else None, stolen_s)
+        result = self._result(lane, begun_ns, opened, closed, failures_before, times, machine)
         self._add_parked(lane, opened, closed)
         counting.flush()
         if phase is Phase.MEASURED:
@@ -152,6 +155,11 @@ class Block:
         told = self._gauge is not None and len(self.spec.cpus) == 1 and phase is Phase.MEASURED
         return told and lane.run.model.waits_for_answers and lane.run.users > 1
 
+    def _stolen_s(self, lane: Lane) -> float | None:
+        """In closed loops: the rate of an open one does not follow it."""
+        waits = lane.run.model.waits_for_answers
+        return machine_cpu.stolen_s(self.spec.cpus) if waits else None
+
     def _work_ms(self) -> float | None:
         return None if self._gauge is None else self._gauge.work_ns() / 1e6
 
@@ -172,7 +180,7 @@ class Block:
         closed: _Edge,
         failures_before: int,
         times: Mapping[str, array[int]],
-        work_ms: float | None,
+        machine: _Machine,
     ) -> SliceResult:
         run = lane.run
         failures = run.failed - failures_before
@@ -198,8 +206,9 @@ class Block:
             cpu_window_s=window_s,
             parked_cpu_s=lane.parked_cpu_s if lane.parked_s else None,
             parked_s=lane.parked_s or None,
-            work_ms=work_ms,
+            work_ms=machine.work_ms,
             short_work_us=None if closed.short_ns is None else closed.short_ns / 1000,
+            stolen_share=machine.stolen_share(closed.at_ns - opened.at_ns),
         )
 
     def _add_up(self, lane: Lane, opened: _Edge, closed: _Edge, result: SliceResult) -> None:
@@ -239,6 +248,23 @@ class _Edge:
     own_cpu_ns: int
     gauge: GaugeReading | None
     short_ns: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Machine:
+    """What the servers' CPUs were like. work_ms: the fixed work took there, before and after.
+    stolen_s: for how long the hypervisor ran others in their place."""
+
+    work_ms: float | None
+    stolen_s: float | None
+
+    def stolen_share(self, window_ns: int) -> float | None:
+        """Of this window."""
+        return None if self.stolen_s is None else self.stolen_s / (window_ns / _SECOND_NS)
+
+
+def _between(before: float | None, after: float | None) -> float | None:
+    return None if before is None or after is None else after - before
 
 
 def _p99(times: array[int]) -> int:

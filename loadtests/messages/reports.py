@@ -205,7 +205,9 @@ class SliceResult:
     server in the counted windows of the others since its own last Slice, and how long these were;
     None where there were none. work_ms: the fixed piece of work on the server's CPU, the mean of
     before and after. short_work_us: the short one while the window was open, by the mean of its
-    speeds; None where it was not done.
+    speeds; None where it was not done. stolen_share: of the window, for how much of it the
+    hypervisor ran others in place of the servers' CPUs; None where they have none of their own,
+    and of an open loop.
     """
 
     target: str
@@ -224,3 +226,4 @@ class SliceResult:
     parked_s: float | None
     work_ms: float | None
     short_work_us: float | None
+    stolen_share: float | None

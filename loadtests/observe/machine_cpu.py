@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import statistics
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,14 +24,32 @@ class MachineReading:
 
 def read_machine(stat: Path = _STAT) -> MachineReading | None:
     """A reading of the machine, in steps of 10 ms; None where there is no /proc/stat."""
+    times = _times_s(("cpu",), stat)
+    if times is None:
+        return None
+    user, nice, system, _idle, _iowait, irq, softirq, steal = times[0]
+    return MachineReading(user + nice + system + irq + softirq, steal)
+
+
+def stolen_s(cpus: Sequence[int], stat: Path = _STAT) -> float | None:
+    """Seconds since boot for which the hypervisor ran others while these CPUs had work, the mean
+    over them, in steps of 10 ms; None where no CPU is named, or there is no /proc/stat.
+
+    It is what the hypervisor tells: 0 where there is none, and on those that do not tell.
+    """
+    times = _times_s([f"cpu{cpu}" for cpu in cpus], stat) if cpus else None
+    return None if times is None else statistics.fmean(steal for *_, steal in times)
+
+
+def _times_s(names: Sequence[str], stat: Path) -> list[tuple[float, ...]] | None:
+    """The eight times of each of these lines; None where one of them is not there."""
     try:
-        first = stat.read_text().splitlines()[0].split()
+        lines = [line.split() for line in stat.read_text().splitlines() if line.startswith("cpu")]
     except OSError:
         return None
-    user, nice, system, _idle, _iowait, irq, softirq, steal = (
-        int(field) / os.sysconf("SC_CLK_TCK") for field in first[1:9]
-    )
-    return MachineReading(user + nice + system + irq + softirq, steal)
+    ticks = os.sysconf("SC_CLK_TCK")
+    times = {name: tuple(int(of) / ticks for of in fields[:8]) for name, *fields in lines}
+    return [times[name] for name in names] if times.keys() >= set(names) else None
 
 
 def others_cpu(

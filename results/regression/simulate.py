@@ -133,9 +133,9 @@ def measured_sides() -> Twins:
     pool = []
     for stack in sorted({stack for stack, _ in base}):
         cells = [(base[cell], candidate[cell]) for cell in base if cell[0] == stack]
-        slope = slopes(cells)
+        follows = slopes(cells)
         by_metric = [
-            np.concatenate([paired(*sides, metric, slope[metric]).differences for sides in cells])
+            np.concatenate([paired(*sides, metric, follows[metric]).differences for sides in cells])
             for metric in SLOWER
         ]
         pool.append(np.stack(by_metric, axis=-1))

@@ -19,7 +19,7 @@ from loopbench.results.schema.columns import (
     table,
     text,
 )
-from loopbench.results.schema.tables.slices import SHORT_WORK
+from loopbench.results.schema.tables.slices import SHORT_WORK, STOLEN
 
 SIDES_FILE = "sides.json"
 """Which two sides were measured, and which layers ran."""
@@ -243,6 +243,7 @@ SLOTS = table(
     ),
     number("service_time_p99_ms", "ms", "99th percentile of the same"),
     SHORT_WORK,
+    STOLEN,
     text("warnings", "codes of loopbench.results.schema.warnings, `;` between; blank: none"),
 )
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from loopbench.results.folder.folder import Folder
 from loopbench.results.grouping import grouped
 from loopbench.results.schema import Row
 from loopbench.results.schema.load_kinds import LoadKind
+from loopbench.results.schema.tables.slices import STOLEN
 from loopbench.results.stats.summaries.summary import Summaries, load_models
 
 NARROW = 0.05
@@ -22,6 +23,9 @@ ROUNDED_FROM = 2
 """So many times and more are given as a whole number."""
 
 _METRIC = "throughput_rps"
+TOLD_FROM = 0.01
+"""Share of the servers' CPU time that is worth a word where a hypervisor took it."""
+
 _FEWEST_SLICES = 4
 
 
@@ -31,14 +35,30 @@ def lines(folder: Folder, summaries: Summaries) -> Iterator[str]:
     widths = list(_half_widths(folder, summaries))
     if not widths or (middle := statistics.median(widths)) <= NARROW:
         return
-    varied = variation(folder.slices)
-    why = "" if varied is None else f"; a fixed piece of work varied by {varied:.0%} meanwhile"
-    yield f"Ratios of closed loops are known to ±{middle:.0%} in the median{why}."
+    yield f"Ratios of closed loops are known to ±{middle:.0%} in the median{_why(folder.slices)}."
     longer = (middle / NARROW) ** 2
     if longer <= MOST_TIMES:
         times = f"{longer:.0f}" if longer >= ROUNDED_FROM else f"{longer:.1f}"
         narrow = f"±{NARROW:.0%}"
         yield f"{narrow} takes about {times} times as long here, and less on a quieter machine."
+
+
+def _why(slices: Sequence[Row]) -> str:
+    """What the machine did meanwhile, as far as it was read."""
+    varied, taken = variation(slices), stolen(slices)
+    told = []
+    if varied is not None:
+        told.append(f"a fixed piece of work varied by {varied:.0%} meanwhile")
+    if taken is not None and taken >= TOLD_FROM:
+        told.append(f"the hypervisor took {taken:.0%} of the servers' CPU")
+    return "; " + ", and ".join(told) if told else ""
+
+
+def stolen(slices: Iterable[Row]) -> float | None:
+    """Share of the windows for which the hypervisor ran others in place of the servers' CPUs, in
+    the mean; None where none tells."""
+    shares = [share for row in slices if isinstance(share := row.get(STOLEN.name), float)]
+    return statistics.fmean(shares) if shares else None
 
 
 def variation(slices: Iterable[Row]) -> float | None:

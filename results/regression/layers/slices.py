@@ -10,12 +10,12 @@ trimmed at either end; in sets of 16 Blocks of twins on an AMD EPYC, without the
 10 to 14 % less on aiohttp, and between 2 % less and 5 % more on Quart. Older folders have one or
 two slots a Round, which were made of several Slices each.
 
-The Slices are first freed from the speed that the CPU had meanwhile
-(`results.stats.intervals.short_work`), with one slope for all cells of a stack. Exchanging the
-sides of a Round leaves the slope as it is, so that a test by flipped signs stays exact. On an Intel
-Xeon, equal sides, the ratio of neighbouring Slices had a standard deviation of 15 % on both core
-stacks; with the work before and after the Slice 13 to 14 % are left, with the work within it 6 and
-9 %.
+The Slices are first freed from what the servers' CPU did meanwhile
+(`results.stats.intervals.covariates`), with the same slopes for all cells of a stack. Exchanging
+the sides of a Round leaves the slopes as they are, so that a test by flipped signs stays exact. On
+an Intel Xeon, equal sides, the ratio of neighbouring Slices had a standard deviation of 15 % on
+both core stacks; with the work before and after the Slice 13 to 14 % are left, with the work within
+it 6 and 9 %.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ import numpy as np
 from loopbench.results.regression.layers.trimmed_t import Array
 from loopbench.results.schema import WARNING_SEPARATOR, Row
 from loopbench.results.schema.warnings import wording
-from loopbench.results.stats.intervals import short_work
+from loopbench.results.stats.intervals import covariates
 from loopbench.results.stats.intervals.location import locate
 from loopbench.results.stats.intervals.slices import (
     LEAST_TURNS,
@@ -111,31 +111,35 @@ class Paired:
     differences: Array
 
 
-def paired(base: Rounds, candidate: Rounds, metric: str, slope: float = 0.0) -> Paired:
+def paired(
+    base: Rounds, candidate: Rounds, metric: str, follows: covariates.Slopes | None = None
+) -> Paired:
     """Of the Rounds in which both sides have the metric in as many slots as in any Round.
 
-    slope: by how much the logarithm of the metric follows that of the short work, see `slopes`.
+    follows: how the metric follows what the servers' CPU did, see `slopes`.
     """
     slots = max(map(len, chain(base.values(), candidate.values())), default=0)
     sign = SLOWER.get(metric, 1)
     kept, differences = [], []
     for number in sorted(base.keys() & candidate.keys()):
-        one, other = (_logs(side[number], metric, slope) for side in (base, candidate))
+        sides = base[number], candidate[number]
+        names = covariates.told((slot.values for slot in chain(*sides)), metric) if follows else ()
+        one, other = (_logs(of, follows or covariates.Slopes(metric), names) for of in sides)
         if len(one) == len(other) == slots and one.keys() == other.keys():
             kept.append(number)
             differences.append([sign * (other[slot] - log) for slot, log in one.items()])
     return Paired(tuple(kept), np.array(differences).reshape(len(kept), slots))
 
 
-def slopes(cells: Iterable[tuple[Rounds, Rounds]]) -> dict[str, float]:
-    """By metric, how the sides' differences within a Turn follow those of the short work; cells:
-    base and candidate of each cell of a stack. 0 where there is no such work."""
+def slopes(cells: Iterable[tuple[Rounds, Rounds]]) -> dict[str, covariates.Slopes]:
+    """By metric, how the sides' differences within a Turn follow what the servers' CPU did; cells:
+    base and candidate of each cell of a stack."""
     blocks = [
         tuple(_by_turn(base[number], candidate[number]))
         for base, candidate in cells
         for number in base.keys() & candidate.keys()
     ]
-    return {metric: short_work.slope(blocks, metric) for metric in (*SLOWER, SHOWN)}
+    return {metric: covariates.slopes(blocks, metric) for metric in (*SLOWER, SHOWN)}
 
 
 def _by_turn(base: Sequence[Slot], candidate: Sequence[Slot]) -> Iterator[tuple[Row, Row]]:
@@ -149,16 +153,18 @@ def read_at(metric: str) -> float:
     return MIDDLE if metric == SHOWN else undisturbed(metric)
 
 
-def _logs(slots: Sequence[Slot], metric: str, slope: float = 0.0) -> dict[int, float]:
-    """By slot; without those that lack the metric, or the work where there is a slope."""
-    logs = {slot.slot: short_work.freed(slot.values, metric, slope) for slot in slots}
+def _logs(
+    slots: Sequence[Slot], follows: covariates.Slopes, names: covariates.Names = ()
+) -> dict[int, float]:
+    """By slot; without those that lack the metric, or what others of the Round tell."""
+    logs = {slot.slot: follows.freed(slot.values, names) for slot in slots}
     return {slot: log for slot, log in logs.items() if log is not None}
 
 
 def level(slots: Sequence[Slot], metric: str) -> float | None:
     """The logarithm of a side's reading in a Round; None without any. It keeps the machine's
     speed."""
-    logs = _logs(slots, metric).values()
+    logs = _logs(slots, covariates.Slopes(metric)).values()
     if not logs:
         return None
     return statistics.fmean(logs) if len(logs) < LEAST_TURNS else quantile_of(logs, read_at(metric))

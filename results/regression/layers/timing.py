@@ -28,6 +28,7 @@ from loopbench.results.schema.reading_warnings import GENERATOR_LIMIT, MIN_ROUND
 from loopbench.results.schema.regression import Layer
 from loopbench.results.schema.wording import LOAD_TIMES
 from loopbench.results.stats import formatting
+from loopbench.results.stats.intervals.covariates import Slopes
 
 CAUGHT = 0.95
 """`detectable` is the slowdown that is called with this probability."""
@@ -68,9 +69,9 @@ def judge(evidence: Evidence, settings: Settings) -> tuple[Finding, ...]:
         for stack in {cell[0] for cell in both}
     }
     trials = [
-        _trial(cell, metric, base[cell], candidate[cell], planned, _limit(cell, yardstick), slope)
+        _trial(cell, metric, base[cell], candidate[cell], planned, _limit(cell, yardstick), follows)
         for cell in both
-        for metric, slope in slopes[cell[0]].items()
+        for metric, follows in slopes[cell[0]].items()
         if metric in SLOWER
     ]
     absent = absentees(evidence, base.keys() | candidate.keys(), yardstick.keys())
@@ -102,9 +103,9 @@ def _trial(
     candidate: Rounds,
     planned: int,
     limit: float | None,
-    slope: float,
+    follows: Slopes,
 ) -> Trial:
-    pairs = slices.paired(base, candidate, metric, slope)
+    pairs = slices.paired(base, candidate, metric, follows)
     doubts, void = [], False
     for code, rounds in slices.doubted(base, candidate, metric).items():
         if rounds > len(pairs.rounds) // TRIM_FROM:

@@ -14,6 +14,16 @@ SHORT_WORK = number(
 )
 """Of any table with a row a Slice."""
 
+STOLEN = number(
+    "stolen_share",
+    "",
+    "share of the window for which the hypervisor ran others in place of the servers' CPUs, as it "
+    "tells, in steps of 10 ms; blank where servers have no CPUs of their own, of open loops, and "
+    "in older folders",
+    later=True,
+)
+"""Of any table with a row a Slice."""
+
 SLICES = table(
     "slices",
     "A row a Slice: one visit of the load to one server while the servers of all stacks of the "
@@ -64,6 +74,7 @@ SLICES = table(
         "fast that CPU was; blank where nothing could be pinned to it",
     ),
     SHORT_WORK,
+    STOLEN,
     number(
         "parked_cpu_share",
         "",

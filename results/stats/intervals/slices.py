@@ -44,7 +44,7 @@ from types import MappingProxyType
 
 from loopbench.results.grouping import grouped
 from loopbench.results.schema import Row
-from loopbench.results.stats.intervals import short_work
+from loopbench.results.stats.intervals import covariates
 from loopbench.results.stats.intervals.blocks import BlockEstimate
 from loopbench.results.stats.intervals.location import special
 
@@ -89,9 +89,9 @@ def _completed(row: Row) -> Row:
 
 
 def block_estimates(blocks: Sequence[Block], metric: str) -> tuple[BlockEstimate | None, ...]:
-    """Of all Blocks of a stack and its reference, in this order, freed from the speed of the
-    servers' CPU by the slope that they have in common; see `block_estimate`."""
-    follows = short_work.slope(map(_by_turn, blocks), metric)
+    """Of all Blocks of a stack and its reference, in this order, freed from what the servers' CPU
+    did by the slopes that they have in common; see `block_estimate`."""
+    follows = covariates.slopes(map(_by_turn, blocks), metric)
     return tuple(block_estimate(*block, metric, follows=follows) for block in blocks)
 
 
@@ -106,19 +106,18 @@ def block_estimate(
     metric: str,
     share: float | None = None,
     *,
-    follows: float = 0.0,
+    follows: covariates.Slopes | None = None,
 ) -> BlockEstimate | None:
     """One Run over its reference in the same Block; None where either has too few good Slices.
 
     metric: a column of slices.csv. share: below which share of its Slices a stack is read where it
-    is read apart; at the undisturbed end without one. follows: how the logarithm of the metric
-    follows that of the short work; a Block without any is read as it is. A Slice with a failure,
-    without a value, or with the probe's cost in it is left out.
+    is read apart; at the undisturbed end without one. follows: how the metric follows what the
+    servers' CPU did; the figures stand as they are without it, and in a Block that does not tell. A
+    Slice with a failure, without a value, or with the probe's cost in it is left out.
     """
-    told = any(row.get(short_work.COLUMN) for row in chain(run, reference))
-    values, others = (
-        _logarithms(rows, metric, follows if told else 0.0) for rows in (run, reference)
-    )
+    slopes = follows or covariates.Slopes(metric)
+    names = covariates.told(filter(_counts, chain(run, reference)), metric) if follows else ()
+    values, others = (_logarithms(rows, slopes, names) for rows in (run, reference))
     n = min(len(values), len(others))
     if n < LEAST_TURNS:
         return None
@@ -162,12 +161,14 @@ def undisturbed(metric: str) -> float:
     return 1 - FAST if metric in RATES else FAST
 
 
-def _logarithms(rows: Sequence[Row], metric: str, follows: float) -> dict[int, float]:
+def _logarithms(
+    rows: Sequence[Row], slopes: covariates.Slopes, names: covariates.Names
+) -> dict[int, float]:
     """By Turn."""
     return {
         int(str(row["turn"])): logarithm
         for row in rows
-        if _counts(row) and (logarithm := short_work.freed(row, metric, follows)) is not None
+        if _counts(row) and (logarithm := slopes.freed(row, names)) is not None
     }
 
 

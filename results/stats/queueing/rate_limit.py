@@ -62,7 +62,7 @@ and 5,000 services a second, with 48 trials:
   one came out 6 % too low, with an interval of 5 % that held the truth in 3 of 16 searches;
   exponential services 18 % too low.
 - Services freed from the speed that the CPU had in each trial, by the short work
-  (`results.stats.intervals.short_work`). On simulated servers that differ as that speed does, half
+  (`results.stats.intervals.covariates`). On simulated servers that differ as that speed does, half
   of the interval fell from 18 to 10 %. On an Intel Xeon whose speed differed by 17 % from trial to
   trial it stayed as it was: the services of aiohttp and of Quart followed the work with slopes of
   0.4 and 0.5 only. What is late there is what met the slow moments within a trial, or a stall, and

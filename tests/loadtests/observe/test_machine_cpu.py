@@ -15,6 +15,7 @@ from loopbench.loadtests.observe.machine_cpu import (
     others_cpu,
     own_cpu_s,
     read_machine,
+    stolen_s,
 )
 
 TICK_S = 1 / os.sysconf("SC_CLK_TCK")
@@ -32,9 +33,21 @@ def test_a_reading_adds_up_what_is_work(tmp_path: Path) -> None:
     assert seen.steal_s == pytest.approx(600 * TICK_S)
 
 
+def test_what_the_hypervisor_took_is_told_of_the_cpus_that_are_named(tmp_path: Path) -> None:
+    """The mean over them; nothing of none, nor of one that is not there."""
+    stat = tmp_path / "stat"
+    lines = [f"cpu{number} 1 1 1 1 1 1 1 {steal} 0 0" for number, steal in enumerate((7, 40, 60))]
+    stat.write_text("\n".join(["cpu  3 3 3 3 3 3 3 107 0 0", *lines, "intr 9 9", "ctxt 9", ""]))
+    assert stolen_s((1,), stat) == pytest.approx(40 * TICK_S)
+    assert stolen_s((1, 2), stat) == pytest.approx(50 * TICK_S)
+    assert stolen_s((), stat) is None
+    assert stolen_s((1, 3), stat) is None
+
+
 def test_without_proc_nothing_is_read(tmp_path: Path) -> None:
     """No /proc/stat means not measured."""
     assert read_machine(tmp_path / "stat") is None
+    assert stolen_s((0,), tmp_path / "stat") is None
 
 
 def test_others_are_what_is_left() -> None:

@@ -275,6 +275,7 @@ def in_slices(*cycles_s: float | None) -> tuple[Slice, ...]:
         parked_s=None,
         work_ms=None,
         short_work_us=None,
+        stolen_share=None,
     )
     made = [Slice(n, 1, replace(nothing, cycles_s=one)) for n, one in enumerate(cycles_s, start=1)]
     return *made, Slice(9, 1, replace(nothing, cycles_s=99.0), watched=True)

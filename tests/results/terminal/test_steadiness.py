@@ -21,9 +21,16 @@ def _run_id(number: int, stack: str) -> str:
     return str(folders.run_row(number, stack, "async-32")["run_id"])
 
 
-def _folder(folder: Path, differ: float, work: float | None, model: str = "closed") -> Path:
+def _folder(
+    folder: Path,
+    differ: float,
+    work: float | None,
+    model: str = "closed",
+    stolen: float | None = None,
+) -> Path:
     """Two stacks, five Rounds. differ: what the logarithm of a Round's ratio is off by, in turn to
-    either side. work: the same of the fixed work beside each Slice; None: it was not timed."""
+    either side. work: the same of the fixed work beside each Slice; None: it was not timed.
+    stolen: from every second Slice this share; None: it is not told."""
     runs: list[Row] = []
     slices: list[Row] = []
     for number in range(1, ROUNDS + 1):
@@ -53,6 +60,7 @@ def _folder(folder: Path, differ: float, work: float | None, model: str = "close
                         "failures": 0,
                         "throughput_rps": rate * math.exp(off),
                         "work_ms": timed,
+                        "stolen_share": None if stolen is None else stolen * (turn % 2),
                     }
                 )
     return folders.write(folder, {RUNS: runs, SLICES: slices})
@@ -70,6 +78,30 @@ def test_wide_intervals_are_explained(tmp_path: Path) -> None:
     assert first.startswith("Ratios of closed loops are known to ±")
     assert first.endswith("in the median; a fixed piece of work varied by 21% meanwhile.")
     assert second.startswith("±5% takes about ")
+
+
+@pytest.mark.parametrize(
+    ("work", "stolen", "why"),
+    [
+        (
+            0.2,
+            0.3,
+            (
+                "; a fixed piece of work varied by 21% meanwhile, and the hypervisor took 15% "
+                "of the servers' CPU."
+            ),
+        ),
+        (None, 0.3, "; the hypervisor took 15% of the servers' CPU."),
+        (None, 0.01, "."),
+        (None, None, "."),
+    ],
+)
+def test_what_the_hypervisor_took_is_named(
+    tmp_path: Path, work: float | None, stolen: float | None, why: str
+) -> None:
+    """The mean over all Slices, where it is as much as a hundredth."""
+    first, _ = _said(_folder(tmp_path / "wide", 0.1, work, stolen=stolen))
+    assert first.partition("in the median")[2] == why
 
 
 def test_how_much_longer_follows_from_the_square_of_the_width(tmp_path: Path) -> None:

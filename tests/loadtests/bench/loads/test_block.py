@@ -91,9 +91,9 @@ def test_each_server_is_visited_once_a_turn(generator: Generator) -> None:
 
 
 @needs_proc
-def test_the_short_work_is_done_in_measured_windows_on_one_cpu(generator: Generator) -> None:
-    """Not while the probe watches, nor in an open loop, nor for one user, nor where the servers
-    have no CPU of their own."""
+def test_each_slice_tells_what_its_cpu_did(generator: Generator) -> None:
+    """The short work, not while the probe watches, nor in an open loop, nor for one user; what the
+    hypervisor took, not in an open loop; neither where the servers have no CPU of their own."""
     cpu = frozenset({max(os.sched_getaffinity(0))})
     on_one = replace(PLAN, cpus=CpuPlan(cpu, None, ()))
     pinned = contender("one", cpus=cpu)
@@ -101,16 +101,20 @@ def test_the_short_work_is_done_in_measured_windows_on_one_cpu(generator: Genera
         replace(pinned, scenario=replace(SCENARIO, loads=(Load("main", CASES["async"], model),)))
         for model in (Open(400.0, 8), Closed(1))
     )
-    for one, plan, done in (
-        (pinned, on_one, [True] * TURNS + [False]),
-        (pinned, PLAN, [False] * (TURNS + 1)),
-        (in_open, on_one, [False] * (TURNS + 1)),
-        (for_one, on_one, [False] * (TURNS + 1)),
+    for one, plan, done, closed in (
+        (pinned, on_one, [True] * TURNS + [False], True),
+        (pinned, PLAN, [False] * (TURNS + 1), False),
+        (in_open, on_one, [False] * (TURNS + 1), False),
+        (for_one, on_one, [False] * (TURNS + 1), True),
     ):
         (result,) = measure_in_slices([one], generator, plan)
         told = [one.result.short_work_us for one in result.slices]
         assert [us is not None for us in told] == done
         assert all(us is None or 0 < us < 1e6 * SLICE_S for us in told)
+        taken = [one.result.stolen_share for one in result.slices]
+        assert [share is not None for share in taken] == [closed] * (TURNS + 1)
+        # A tick more than the window has room for, at most; more than the whole of it in no case.
+        assert all(share is None or 0 <= share < 2 for share in taken)
 
 
 def arrivals(model: Open, seed: int, visit: int) -> tuple[int, int]:

@@ -11,7 +11,7 @@ import pytest
 from loopbench.loadtests.selfcheck.checks.twins import SCENARIO, TWIN, judge
 from loopbench.results.regression.simulate import NOISE
 from loopbench.results.schema import SLOTS, Row, read_table
-from loopbench.results.stats.intervals.short_work import COLUMN
+from loopbench.results.schema.tables.slices import SHORT_WORK
 from loopbench.results.stats.intervals.slices import block_estimates
 from loopbench.servers.stacks import CORE
 
@@ -55,7 +55,8 @@ def test_blocks_differ_less_where_the_short_work_tells_the_speed(
         if f".{stack}." in run_id
     ]
     untold = [
-        tuple(tuple({**row, COLUMN: None} for row in rows) for rows in pair) for pair in pairs
+        tuple(tuple({**row, SHORT_WORK.name: None} for row in rows) for rows in pair)
+        for pair in pairs
     ]
     freed, plain = (
         statistics.stdev(one.value for one in block_estimates(of, metric) if one is not None)

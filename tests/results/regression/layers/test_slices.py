@@ -23,13 +23,22 @@ from loopbench.results.regression.layers.slices import (
 )
 from loopbench.results.schema import SLOTS, Row
 from loopbench.results.schema.regression import Layer
-from loopbench.results.stats.intervals.short_work import COLUMN
+from loopbench.results.schema.tables.slices import SHORT_WORK
+from loopbench.results.stats.intervals.covariates import COVARIATES, Slopes
 from tests.results.regression.tables import Plan, slot_row, write
 
 ROUNDS, TURNS, SLOWDOWN = 5, 6, 1.03
 METRICS = (*SLOWER, SHOWN)
 POWER = {metric: -1 if metric == "throughput_rps" else 1 for metric in METRICS}
 """What a figure grows with, where everything takes longer."""
+
+
+WORK = (SHORT_WORK.name,)
+
+
+def _following(metric: str, slope: float) -> Slopes:
+    """That of the short work."""
+    return Slopes(metric, {WORK: (slope,)})
 
 
 def _rows(side: str, follows: float, *, told: bool = True, turns: int = TURNS) -> Iterator[Row]:
@@ -45,7 +54,7 @@ def _rows(side: str, follows: float, *, told: bool = True, turns: int = TURNS) -
             slow = math.exp(rng.normal(0, 0.3))
             for metric in METRICS:
                 made[metric] = float(str(made[metric])) * (slower * slow**follows) ** POWER[metric]
-            yield {**made, COLUMN: 20.0 * slow if told else None}
+            yield {**made, SHORT_WORK.name: 20.0 * slow if told else None}
 
 
 def _sides(follows: float, **how: object) -> tuple[Rounds, Rounds]:
@@ -63,19 +72,20 @@ def test_a_change_of_speed_drops_out(follows: float) -> None:
     sides = _sides(follows)
     found = slopes([sides])
     for metric in SLOWER:
-        assert POWER[metric] * found[metric] == pytest.approx(follows, abs=0.03)
+        (slope,) = found[metric].of[WORK]
+        assert POWER[metric] * slope == pytest.approx(follows, abs=0.03)
         pairs = paired(*sides, metric, found[metric])
         assert pairs.rounds == tuple(range(1, ROUNDS + 1))
         wanted = np.full((ROUNDS, TURNS), math.log(SLOWDOWN))
         assert pairs.differences == pytest.approx(wanted, abs=0.03)
-        exact = paired(*sides, metric, POWER[metric] * follows).differences
+        exact = paired(*sides, metric, _following(metric, POWER[metric] * follows)).differences
         assert exact == pytest.approx(wanted, abs=1e-9)
 
 
 def test_without_the_work_the_speed_stays_in() -> None:
     """As on servers with several CPUs: there is no slope, and the Rounds differ as it did."""
     sides = _sides(1.0, told=False)
-    assert set(slopes([sides]).values()) == {0.0}
+    assert all(not found.of for found in slopes([sides]).values())
     assert np.ptp(paired(*sides, "cpu_us_per_request").differences) > 0.1
 
 
@@ -85,8 +95,8 @@ def test_exchanged_sides_of_a_round_leave_the_slope() -> None:
     exchanged = {**base, 2: candidate[2], 4: candidate[4]}
     others = {**candidate, 2: base[2], 4: base[4]}
     one, other = slopes([(base, candidate)]), slopes([(exchanged, others)])
-    assert one == pytest.approx(other, rel=1e-12)
     for metric, slope in one.items():
+        assert slope.of[WORK] == pytest.approx(other[metric].of[WORK], rel=1e-12)
         signs = np.array([1, -1, 1, -1, 1])[:, None]
         plain = paired(base, candidate, metric, slope).differences
         assert paired(exchanged, others, metric, slope).differences == pytest.approx(signs * plain)
@@ -98,8 +108,16 @@ def test_a_slice_without_a_figure_costs_its_round() -> None:
     lacking = [dict(slot.values) for slot in candidate[3]]
     lacking[0]["cpu_us_per_request"] = None
     short = {**candidate, 3: by_cell(lacking)["aiohttp", "async-32"][3]}
-    assert paired(base, short, "cpu_us_per_request", 1.0).rounds == (1, 2, 4, 5)
-    assert paired(base, short, "throughput_rps", -1.0).rounds == (1, 2, 3, 4, 5)
+    assert paired(
+        base, short, "cpu_us_per_request", _following("cpu_us_per_request", 1.0)
+    ).rounds == (1, 2, 4, 5)
+    assert paired(base, short, "throughput_rps", _following("throughput_rps", -1.0)).rounds == (
+        1,
+        2,
+        3,
+        4,
+        5,
+    )
 
 
 def test_slots_of_older_folders_are_turns() -> None:
@@ -124,14 +142,14 @@ def test_folders_from_before_the_work_are_read(tmp_path: Path) -> None:
     table = tmp_path / SLOTS.filename
     with table.open(newline="", encoding="utf-8") as handle:
         written = list(csv.DictReader(handle))
-    older = [name for name in SLOTS.names if name != COLUMN]
+    older = [name for name in SLOTS.names if name not in COVARIATES]
     with table.open("w", newline="", encoding="utf-8") as handle:
         writer = csv.DictWriter(handle, older, extrasaction="ignore")
         writer.writeheader()
         writer.writerows(written)
     base, candidate = evidence.read(tmp_path).rows(Layer.TIME)
     assert len(base) == len(candidate) == 16
-    assert {row[COLUMN] for row in (*base, *candidate)} == {None}
+    assert {row[name] for row in (*base, *candidate) for name in COVARIATES} == {None}
 
 
 def test_people_see_the_undisturbed_end() -> None:

@@ -166,6 +166,61 @@ def test_the_speed_of_the_cpu_drops_out_where_the_short_work_tells_it(
     assert other.error > 0.05
 
 
+def robbed(row: Row, share: float) -> Row:
+    """As it would have been, had the hypervisor taken this share of the window, which is told by
+    half a step more."""
+    rate = row["throughput_rps"]
+    assert isinstance(rate, float)
+    return {
+        **row,
+        "throughput_rps": rate * (1 - share),
+        "stolen_share": share + 0.05 if share else 0.0,
+    }
+
+
+@pytest.mark.parametrize("told", [True, False])
+def test_what_the_hypervisor_took_drops_out(*, told: bool) -> None:
+    """Of the throughput, exactly, with the CPU's speed or where no work tells that; the CPU time of
+    a request, which it leaves alone, stays."""
+    slow = CHANGING if told else ([1.0] * 6, [1.0] * 6)
+    shares = [0.0, 0.2, 0.4, 0.0, 0.1, 0.0], [0.1, 0.0, 0.0, 0.5, 0.3, 0.0]
+    run, reference = (
+        tuple(map(robbed, on_changing_cpu(of, took, told=told), taken))
+        for of, took, taken in zip(slow, (2.0, 1.0), shares, strict=True)
+    )
+    for metric, ratio in (("throughput_rps", 0.5), ("cpu_us_per_request", 2.0)):
+        (found,) = slices.block_estimates([(run, reference)], metric)
+        assert found is not None
+        assert math.exp(found.value) == pytest.approx(ratio)
+        assert found.error == pytest.approx(0.0, abs=1e-9)
+    plain = slices.block_estimate(run, reference, "throughput_rps")
+    assert plain is not None
+    assert plain.error > 0.05
+
+
+def test_nothing_taken_changes_nothing() -> None:
+    """As where there is no hypervisor: the share is 0 throughout."""
+    pairs = [on_changing_cpu(of, took) for of, took in zip(CHANGING, (2.0, 1.0), strict=True)]
+    run, reference = (tuple({**row, "stolen_share": 0.0} for row in rows) for rows in pairs)
+    (one,) = slices.block_estimates([(run, reference)], "throughput_rps")
+    (other,) = slices.block_estimates([(pairs[0], pairs[1])], "throughput_rps")
+    assert one is not None
+    assert other is not None
+    assert one.value == pytest.approx(other.value, rel=1e-12)
+
+
+def test_a_window_that_was_taken_whole_is_not_infinitely_slow() -> None:
+    """In steps of 10 ms, more than the window may seem to have been taken."""
+    pairs = [on_changing_cpu(of, took) for of, took in zip(CHANGING, (2.0, 1.0), strict=True)]
+    run, reference = (
+        tuple({**row, "stolen_share": share} for row, share in zip(rows, taken, strict=True))
+        for rows, taken in zip(pairs, ([1.05, 0, 0, 0, 0, 0], [0, 0, 0, 1.0, 0, 0]), strict=True)
+    )
+    (found,) = slices.block_estimates([(run, reference)], "throughput_rps")
+    assert found is not None
+    assert math.isfinite(found.value)
+
+
 def test_a_slice_that_does_not_count_says_nothing_of_the_slope() -> None:
     """One that failed, and one in which the probe watched, whose figures follow nothing."""
     run, reference = (on_changing_cpu(of, took) for of, took in zip(CHANGING, (2, 1), strict=True))
