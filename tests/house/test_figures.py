@@ -188,7 +188,7 @@ def intervals_of_the_default_suite() -> Iterator[str]:
     many.remove("async-1")
     found = [half_width(of(BENCH, SLOW, name, metric)) for name in many for metric in _METRICS]
     alone = max(half_width(of(BENCH, SLOW, "async-1", metric)) for metric in _METRICS)
-    yield f"the published run ±{min(found)} to {max(found)} %, async-1 ±{alone} %"
+    yield f"the published run | `--budget 8m` | ±{min(found)} to {max(found)} % | ±{alone} % |"
     asked = of(BENCH, SLOW, "async-32", "throughput_rps")
     assert asked.ratio is not None
     work = [
