@@ -38,6 +38,7 @@ from loopbench.results.schema import (
     SchemaError,
     read_table,
 )
+from loopbench.results.schema.reading_warnings import MIN_ROUNDS
 from loopbench.results.schema.regression import TABLE_OF, TIME_ROUNDS, TIME_TURNS, Layer
 from loopbench.servers.contract.http import Case
 from loopbench.servers.errors import ServerError
@@ -65,7 +66,6 @@ def measure(wish: Wish, sides: Sequence[Side], folder: Folder, say: Say) -> None
 
     Raises HarnessError where the folder cannot be written.
     """
-    common = {"stacks": list(wish.stacks), "other_requests": not_compared(sides)}
     asked = [layer for layer in _LAYERS if layer in wish.layers]
     task = Task(wish, sides, folder, say, Patience())
     with ThreadPoolExecutor(1, thread_name_prefix="beside") as beside:
@@ -76,9 +76,9 @@ def measure(wish: Wish, sides: Sequence[Side], folder: Folder, say: Say) -> None
             for layer in asked:
                 found = begun[layer].result() if layer in begun else _outcome(layer, task)
                 if found.why_not is None:
-                    folder.done(layer, common | found.bound)
+                    folder.done(layer, found.bound)
                 else:
-                    folder.failed(layer, found.why_not, common | found.bound)
+                    folder.failed(layer, found.why_not, found.bound)
         finally:
             task.patience.end()
 
@@ -93,6 +93,11 @@ class Task:
     say: Say
     patience: Patience
 
+    def bound(self, layer: Layer) -> Json:
+        """The settings that a layer is measured with."""
+        common = {"stacks": list(self.wish.stacks), "other_requests": not_compared(self.sides)}
+        return common | _LAYERS[layer].bound(self.wish)
+
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
@@ -103,8 +108,7 @@ class Outcome:
 
 
 def _outcome(layer: Layer, task: Task) -> Outcome:
-    one = _LAYERS[layer]
-    bound = one.bound(task.wish)
+    one, bound = _LAYERS[layer], task.bound(layer)
     if layer in IN_TURN and len(task.sides) < 2:
         return Outcome(bound, SIDE_BY_SIDE)
     task.say(f"{layer}: {one.what}")
@@ -197,6 +201,8 @@ def _instructions(task: Task) -> Json | None:
 
     with alike(task.sides) as moved:
         found = counted(task.wish.counts, 0, None)
+        _keep_counts(task, found)
+        task.folder.kept(Layer.INSTRUCTIONS, task.bound(Layer.INSTRUCTIONS))
         for repeat in range(task.wish.counts.repeats, task.wish.counts.most):
             pair = _pair(Layer.INSTRUCTIONS, [one.rows for one in found], task.sides, task.wish)
             doubtful = instructions.in_doubt(*pair)
@@ -207,14 +213,21 @@ def _instructions(task: Task) -> Json | None:
             again = counted(replace(task.wish.counts, repeats=1), repeat, doubtful)
             for one, more in zip(found, again, strict=True):
                 one.rows.extend(more.rows)
+                for known in one.reasons:
+                    more.reasons.pop(known, None)
                 one.reasons.update(more.reasons)
+            _keep_counts(task, again)
+    if len(task.sides) < 2 or task.wish.counts.most < 2:
+        return None  # a single count, as the self-test takes to size a change, is no verdict
+    return _functions(task, found)
+
+
+def _keep_counts(task: Task, found: Sequence[Counts]) -> None:
+    """Write what has been counted of each side."""
     for side, one in zip(task.sides, found, strict=True):
         task.folder.append(Layer.INSTRUCTIONS, one.rows)
         if one.reasons:
             task.folder.append_to(UNCOUNTED, _reasons(side, one))
-    if len(task.sides) < 2 or task.wish.counts.most < 2:
-        return None  # a single count, as the self-test takes to size a change, is no verdict
-    return _functions(task, found)
 
 
 def _functions(task: Task, found: Sequence[Counts]) -> Json | None:
@@ -280,6 +293,8 @@ def _time(task: Task) -> Json:
             task.say(f"time: Round {number} of {plan.rounds}")
             for rows in loads.round(number, slices.cells(plan, task.sides, number)):
                 task.folder.append(Layer.TIME, rows)
+            if number >= MIN_ROUNDS:
+                task.folder.kept(Layer.TIME, task.bound(Layer.TIME) | {"rounds": number})
     return {"rounds": number}
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import shlex
 import shutil
 import subprocess
 import sys
@@ -12,11 +13,13 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
+from typing import NoReturn
 
 import click
 
 from loopbench.cli_names import NamesIn
 from loopbench.cli_types import Folder as FolderName
+from loopbench.command_line import interrupted
 from loopbench.loadtests.bench.environment import shown_command
 from loopbench.loadtests.errors import HarnessError
 from loopbench.loadtests.observe.request_counts import REPEATS
@@ -152,7 +155,11 @@ def regression(
         raise HarnessError("there is no baseline; `make baseline` writes one, or name a base")
     with writing_into(folder):
         with _sides(None if apart else base, candidate, wish) as sides:
-            _write(wish, sides, folder, uncounted(sides[0], BASELINE_FOLDER) if apart else None)
+            opened_folder = Folder(folder, shown_command(sys.argv[1:]), sides)
+            try:
+                _write(wish, opened_folder, uncounted(sides[0], BASELINE_FOLDER) if apart else None)
+            except KeyboardInterrupt:
+                _interrupted(opened_folder)
         if apart:  # a folder says everything by itself, also when the baseline has moved on
             _keep_baseline(folder)
     sys.exit(_judge(folder))
@@ -208,7 +215,7 @@ def renew(wish: Wish, folder: Path, kept: Path, *, others_stay: bool = False) ->
     wish = replace(wish, layers=layers, counts=instructions.Plan(repeats=REPEATS))
     with writing_into(kept), writing_into(folder):
         with this_tree(Role.BASE, wish.stacks, name=BASELINE) as side:
-            undone = _write(wish, (side,), folder)
+            undone = _write(wish, Folder(folder, shown_command(sys.argv[1:]), (side,)))
         if undone:
             raise HarnessError(f"the baseline stays as it is: {undone[0]}")
         if others_stay:
@@ -319,14 +326,20 @@ def _sides(base: str | None, candidate: str | None, wish: Wish) -> Iterator[tupl
         yield tuple(sides)
 
 
-def _write(
-    wish: Wish, sides: Sequence[Side], path: Path, uncounted: Unlike | None = None
-) -> list[str]:
-    """Measure into a new folder; returns why a layer was not measured, a line each.
+def _interrupted(folder: Folder) -> NoReturn:
+    """Say how what there is can be judged, if there is anything. Raises KeyboardInterrupt if
+    not."""
+    if not any(state.run for state in folder.layers.values()):
+        raise KeyboardInterrupt
+    judge = shlex.join([*own_modules.pasted("results"), "regression", str(folder.path)])
+    interrupted(f"interrupted; what was measured is kept; it is judged by: {judge}")
+
+
+def _write(wish: Wish, folder: Folder, uncounted: Unlike | None = None) -> list[str]:
+    """Measure into a new folder; returns why a layer was not measured, or not whole, a line each.
 
     uncounted: why instructions could not be compared, so that they are not counted either.
     """
-    folder = Folder(path, shown_command(sys.argv[1:]), sides)
     folder.begin(wish.layers)
     measured = wish.layers
     if uncounted is not None and Layer.INSTRUCTIONS in measured:
@@ -334,11 +347,11 @@ def _write(
         _say(f"{Layer.INSTRUCTIONS}: not counted: {why}")
         folder.failed(Layer.INSTRUCTIONS, why, {})
         measured = tuple(layer for layer in measured if layer is not Layer.INSTRUCTIONS)
-    measure(replace(wish, layers=measured, known=BASELINE_FOLDER), sides, folder, _say)
+    measure(replace(wish, layers=measured, known=BASELINE_FOLDER), folder.sides, folder, _say)
     return [
         f"{layer}: {folder.layers[layer].why_not}"
         for layer in wish.layers
-        if not folder.layers[layer].run
+        if not folder.layers[layer].whole
     ]
 
 

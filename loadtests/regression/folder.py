@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 from loopbench.loadtests.errors import HarnessError
@@ -32,24 +33,34 @@ def new_folder() -> Path:
     return REGRESSIONS_FOLDER / f"{stamp}-{secrets.token_hex(2)}"
 
 
+BROKEN_OFF = "broken off before it was done"
+
+
 @dataclass(frozen=True, slots=True)
 class LayerState:
-    """Whether a layer ran; why not; and the settings it ran with."""
+    """run: whether there is something to judge. why_not: of a layer that ran, why there is no more
+    of it. bound: the settings it ran with."""
 
     run: bool
     why_not: str | None
     bound: Mapping[str, Any]
 
+    @property
+    def whole(self) -> bool:
+        """Whether all of it was measured."""
+        return self.run and self.why_not is None
+
 
 @dataclass(slots=True)
 class Folder:
-    """An open folder. A layer counts as run only once all of it was written; until then
-    sides.json says why not."""
+    """An open folder. A layer counts as run once as much of it was written as can be judged;
+    sides.json says what is lacking, and why. Layers may end in several threads."""
 
     path: Path
     command: Sequence[str]
     sides: Sequence[Side]
     layers: dict[Layer, LayerState] = field(default_factory=dict)
+    _lock: Lock = field(default_factory=Lock)
 
     @property
     def log(self) -> Path:
@@ -60,7 +71,7 @@ class Folder:
         """Create it. Raises HarnessError where it cannot be written or holds a check already."""
         wanted = set(asked)
         for layer in Layer:
-            why_not = "broken off before it was done" if layer in wanted else "not asked"
+            why_not = BROKEN_OFF if layer in wanted else "not asked"
             self.layers[layer] = LayerState(False, why_not, {})
         try:
             self.path.mkdir(parents=True, exist_ok=True)
@@ -83,15 +94,24 @@ class Folder:
         except OSError as error:
             raise cannot_write(self.path, table.filename, error) from error
 
+    def kept(self, layer: Layer, bound: Json) -> None:
+        """What has been written of the layer can be judged, should nothing more come."""
+        self._change(layer, LayerState(True, BROKEN_OFF, bound))
+
     def done(self, layer: Layer, bound: Json) -> None:
         """The layer has been measured with these settings."""
-        self.layers[layer] = LayerState(True, None, bound)
-        self._write_sides()
+        self._change(layer, LayerState(True, None, bound))
 
     def failed(self, layer: Layer, why_not: str, bound: Json) -> None:
-        """The layer could not be measured, or not to its end."""
-        self.layers[layer] = LayerState(False, why_not, bound)
-        self._write_sides()
+        """The layer could not be measured, or not to its end; what was kept of it stays."""
+        before = self.layers[layer]
+        bound = dict(before.bound) if before.run else bound
+        self._change(layer, LayerState(before.run, why_not, bound))
+
+    def _change(self, layer: Layer, state: LayerState) -> None:
+        with self._lock:
+            self.layers[layer] = state
+            self._write_sides()
 
     def _write_sides(self) -> None:
         document = {

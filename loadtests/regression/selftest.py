@@ -239,7 +239,7 @@ def _measure(wish: Wish, sides: Sequence[Side], place: Path, say: Say) -> None:
     folder.begin(wish.layers)
     measure(wish, sides, folder, say)
     for layer in wish.layers:
-        if not folder.layers[layer].run:
+        if not folder.layers[layer].whole:
             raise HarnessError(f"{layer}: not measured: {folder.layers[layer].why_not}")
 
 

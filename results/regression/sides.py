@@ -46,8 +46,9 @@ class Side:
 
 @dataclass(frozen=True, slots=True)
 class LayerState:
-    """Whether a layer ran; why not, where it was to; the settings it ran with. known: whether
-    the check that wrote the folder had this layer at all."""
+    """run: whether there is something to judge. why_not: why there is nothing, or, of a layer that
+    ran, why there is no more. bound: the settings it ran with. known: whether the check that wrote
+    the folder had this layer at all."""
 
     run: bool
     why_not: str | None = None

@@ -234,8 +234,11 @@ def not_judged(report: Report) -> Iterator[str]:
 
 
 def _left_out(report: Report, layer: Layer) -> Iterator[str]:
-    """What was not asked of a layer that was judged."""
-    questions = report.evidence.layers[layer].questions
+    """What was not asked or measured of a layer that was judged."""
+    state = report.evidence.layers[layer]
+    if state.why_not is not None:
+        yield f"{layer}: the rest of it: {state.why_not}"
+    questions = state.questions
     if questions:
         others = f"other than {', '.join(questions)}"
         yield f"{layer}: questions {others} (without QUESTIONS all are asked)"

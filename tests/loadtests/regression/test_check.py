@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
 import sys
 import time
 from collections.abc import Sequence
@@ -17,7 +18,7 @@ import pytest
 from loopbench.loadtests.errors import HarnessError
 from loopbench.loadtests.observe.callgrind import missing
 from loopbench.loadtests.regression.check import measure, not_compared
-from loopbench.loadtests.regression.folder import Folder
+from loopbench.loadtests.regression.folder import BROKEN_OFF, Folder
 from loopbench.loadtests.regression.layers import facts, instructions
 from loopbench.loadtests.regression.sides.sides import Role, Side, look
 from loopbench.loadtests.regression.wish import Wish, cells_of
@@ -216,3 +217,63 @@ def test_an_interrupted_check_says_so(
         assert (told["run"], told["why_not"]) == (False, why_not)
     assert not os.path.exists(tmp_path / FACTS.filename)
     assert not os.path.exists(tmp_path / INSTRUCTIONS.filename)
+
+
+_ROUNDS = """
+import sys
+from pathlib import Path
+from loopbench.loadtests.regression import check, command
+from loopbench.loadtests.regression.folder import Folder, Layer
+from loopbench.loadtests.regression.sides.sides import Role, look
+from loopbench.loadtests.regression.wish import Wish
+from loopbench.results.schema import ROOT
+
+check.MIN_ROUNDS = 1
+sides = [look(role, "x", ROOT, Path(sys.executable), {stacks}) for role in Role]
+folder = Folder(Path({path!r}), (), sides)
+wish = Wish((Layer.TIME,), {stacks}, (({stacks}[0], "async"),), 1, rounds=20, yardstick=())
+folder.begin(wish.layers)
+try:
+    check.measure(wish, sides, folder, lambda line: print(line, flush=True))
+except KeyboardInterrupt:
+    command._interrupted(folder)
+"""
+
+
+def test_rounds_that_ended_before_an_interrupt_can_be_judged(tmp_path: Path) -> None:
+    """As many as were whole are the Rounds of the layer, which says that there are no more; the
+    command that judges them is printed, and works."""
+    with python(_ROUNDS.format(stacks=FAST, path=str(tmp_path))) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            if line.startswith("time: Round 2 "):
+                break
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=60)
+    assert process.returncode == 130, said
+    told = _written(tmp_path)["layers"]["time"]
+    assert (told["run"], told["why_not"]) == (True, BROKEN_OFF)
+    assert told["bound"]["rounds"] == 1
+    assert told["bound"]["cells"] == [[FAST[0], "async"]]
+    begin = "interrupted; what was measured is kept; it is judged by: "
+    last = said.splitlines()[-1]
+    assert last.startswith(begin)
+    assert last.endswith(f" regression {tmp_path}")
+    command = [sys.executable, "-m", "results", "regression", str(tmp_path)]
+    judged = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert judged.returncode == 2
+    assert f"Not judged: time: the rest of it: {BROKEN_OFF}" in judged.stdout
+
+
+def test_a_layer_that_fails_keeps_what_was_kept_of_it(sides: list[Side], tmp_path: Path) -> None:
+    """With the settings of that; one that was not kept has nothing."""
+    folder = Folder(tmp_path, (), sides)
+    folder.begin([Layer.TIME, Layer.TAILS])
+    folder.kept(Layer.TIME, {"rounds": 7})
+    for layer in (Layer.TIME, Layer.TAILS):
+        folder.failed(layer, "the load generator has ended", {"rounds": 24})
+    layers = _written(tmp_path)["layers"]
+    why_not = "the load generator has ended"
+    assert layers["time"] == {"run": True, "why_not": why_not, "bound": {"rounds": 7}}
+    assert layers["tails"] == {"run": False, "why_not": why_not, "bound": {"rounds": 24}}
+    assert not any(state.whole for state in folder.layers.values())

@@ -15,6 +15,7 @@ from loopbench.results.schema import FINDINGS, MEMORY
 from tests.results.examples.folders import put
 from tests.results.regression.conftest import Judge
 from tests.results.regression.tables import (
+    ROUNDS,
     Plan,
     apart,
     both,
@@ -318,6 +319,17 @@ def test_what_was_not_judged_is_named_last(folder: Folder, judge: Judge) -> None
     assert not titles & {"Behaviour", "Memory", "Tails", "Time"}
     assert "Not judged: Pythons other than 3.12.1: " in printed
     assert "Not judged: facts" not in printed and "Not judged: instructions" not in printed
+
+
+def test_a_layer_that_was_broken_off_is_judged_as_far_as_it_came(
+    folder: Folder, judge: Judge
+) -> None:
+    """With the Rounds that were whole, and it is said that there are no more, and why."""
+    plan = Plan()
+    plan.layers["time"] |= {"why_not": "the load generator has ended", "bound": {"rounds": ROUNDS}}
+    said = judge(folder(plan))
+    assert said.status == 0
+    assert "Not judged: time: the rest of it: the load generator has ended" in said.out
 
 
 def test_a_layer_that_an_older_baseline_lacks_is_new(folder: Folder, judge: Judge) -> None:
