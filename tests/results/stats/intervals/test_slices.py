@@ -181,7 +181,7 @@ def robbed(row: Row, share: float) -> Row:
 @pytest.mark.parametrize("told", [True, False])
 def test_what_the_hypervisor_took_drops_out(*, told: bool) -> None:
     """Of the throughput, exactly, with the CPU's speed or where no work tells that; the CPU time of
-    a request, which it leaves alone, stays."""
+    a request does not contain it, and stays."""
     slow = CHANGING if told else ([1.0] * 6, [1.0] * 6)
     shares = [0.0, 0.2, 0.4, 0.0, 0.1, 0.0], [0.1, 0.0, 0.0, 0.5, 0.3, 0.0]
     run, reference = (

@@ -13,7 +13,7 @@ from loopbench.loadtests.capacity.trial import services
 from loopbench.loadtests.selfcheck.simulated import SHARE, WINDOW, Server
 from loopbench.results.__main__ import cli
 from loopbench.results.schema import ENVIRONMENT_FILE, TRIAL_SERVICES, TRIALS, Row, TableWriter
-from loopbench.results.stats.queueing.limits import Side, of_folder
+from loopbench.results.stats.queueing.limits import GENERATOR, NOWHERE, Side, of_folder
 from loopbench.results.stats.queueing.queues import ONE_THREAD, Queue
 from loopbench.results.stats.queueing.rate_limit import Trial
 from loopbench.results.terminal import limits as limits_text
@@ -110,3 +110,56 @@ def test_trials_that_were_left_out_are_counted(folder: Path) -> None:
         some = replace(limit, limited_rps=rates)
         text = "\n".join(limits_text.lines(replace(found, stacks=(some,)), None))
         assert said in text
+
+
+def test_limits_are_set_against_the_highest_one(folder: Path) -> None:
+    """With the interval of the ratio; without one of too few trials, for either."""
+    found = of_folder(folder, [])
+    (limit,) = found.stacks
+    assert limit.crossing is not None
+    half = replace(limit.crossing, rate_rps=limit.crossing.rate_rps / 2)
+    few = replace(half, trials=3)
+    for crossing, said in ((half, "  slow: 0.500x ["), (few, "  slow: 0.500x the rate of pool")):
+        slow = replace(limit, stack="slow", crossing=crossing)
+        text = "\n".join(limits_text.lines(replace(found, stacks=(limit, slow)), None))
+        assert said in text
+        assert text.endswith(" the rate of pool")
+        assert ("too few trials for an interval" in text) is (crossing is few)
+
+
+def test_a_stack_without_a_limit_says_why(folder: Path) -> None:
+    """What the generator could offer at most was held; of a server that held nothing there is no
+    rate."""
+    found = of_folder(folder, [])
+    (limit,) = found.stacks
+    for reason, held_rps, said in (
+        (GENERATOR, 1234.0, f"at least 1,230 requests/s: {GENERATOR}"),
+        (NOWHERE, None, f"no limit found: {NOWHERE}"),
+    ):
+        none = replace(limit, crossing=None, reason=reason, held_rps=held_rps)
+        (line,) = (
+            line
+            for line in limits_text.lines(replace(found, stacks=(none,)), 9e9)
+            if line.startswith(f"  {limit.stack}  ")
+        )
+        assert line == f"  pool  {said}"
+
+
+def test_how_many_processes_a_rate_needs_follows_from_the_lower_end(folder: Path) -> None:
+    """Rounded up; one is no plural. Waits beside the queue are told, and services that vary."""
+    found = of_folder(folder, [])
+    (limit,) = found.stacks
+    assert limit.crossing is not None and limit.crossing.interval is not None
+    low = limit.crossing.interval.low
+    for wanted_rps, said in (
+        (low * 0.99, "need 1 process, each"),
+        (low * 1.01, "need 2 processes"),
+    ):
+        text = "\n".join(limits_text.lines(found, wanted_rps))
+        assert f"{wanted_rps:,.0f} requests/s {said}" in text
+    assert limit.crossing.reading is not None
+    reading = replace(limit.crossing.reading, queue=Queue(6, 1.0, 0.2), wait_s=0.004)
+    waits = replace(limit, crossing=replace(limit.crossing, reading=reading))
+    text = "\n".join(limits_text.lines(replace(found, stacks=(waits,)), None))
+    assert " on average, some for much longer than others" in text
+    assert ", beside 4.00 ms in which it holds none" in text
