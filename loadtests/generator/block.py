@@ -215,6 +215,7 @@ class Block:
         lane.warmup_s += result.lead_in_s
         lane.measured_s += result.seconds
         lane.completed += result.requests
+        lane.run.settle_backlog()
         lane.generator_cpu_s += (closed.own_cpu_ns - opened.own_cpu_ns) / _SECOND_NS
 
     def _report(self, lane: Lane) -> Report:

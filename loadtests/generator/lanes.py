@@ -7,6 +7,7 @@ from typing import Protocol
 
 from gevent.event import Event
 
+from loopbench.loadtests.generator.backlog import Backlog
 from loopbench.loadtests.generator.recorder import Series
 from loopbench.loadtests.generator.session import LoadRun
 from loopbench.loadtests.generator.timer import Timer
@@ -166,10 +167,10 @@ class OpenLane(Lane):
         self._visits += 1
         self._given_up = False
         run.before_opening, run.after_opening, run.open_ns = outside, counting, _OPEN_LEAD_IN_NS
-        run.arrivals = run.model.schedule(
-            run.open_ns + int(seconds * _SECOND_NS),
-            f"{self.spec.seed}/{run.load.name}/{self._visits}",
-        )
+        close_ns = run.open_ns + int(seconds * _SECOND_NS)
+        seed = f"{self.spec.seed}/{run.load.name}/{self._visits}"
+        run.arrivals = run.model.schedule(close_ns, seed)
+        run.backlog = Backlog(run.open_ns, close_ns)
         self.visit_ns = time.monotonic_ns() + _HEAD_START_NS
         self.visit_realtime_ns = time.time_ns() + _HEAD_START_NS
         super().let_go(outside, counting, seconds)

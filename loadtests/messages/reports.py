@@ -87,11 +87,45 @@ class Stretch(Generic[H]):
 
 
 @dataclass(frozen=True, slots=True)
+class Growth:
+    """How the requests of an open loop that were due and had not ended grew over its window.
+
+    earlier, later: the fewest of them in its second and in its last quarter. arrivals: those that
+    were due between the middles of the two. All are summed over Slices, or over generators.
+    """
+
+    earlier: int
+    later: int
+    arrivals: int
+
+    def __add__(self, other: Growth) -> Growth:
+        return Growth(
+            self.earlier + other.earlier,
+            self.later + other.later,
+            self.arrivals + other.arrivals,
+        )
+
+    @property
+    def share(self) -> float | None:
+        """Of the arrivals, those by which the requests under way grew; None of no arrivals."""
+        return (self.later - self.earlier) / self.arrivals if self.arrivals else None
+
+    @property
+    def by_chance(self) -> bool:
+        """Whether a load that is held may as well have left it so. Of one with Poisson arrivals
+        and as many servers as it needs (M/G/infinity) the requests under way are a Poisson number,
+        whose variance is its mean; two standard deviations of the difference of two."""
+        grown = self.later - self.earlier
+        return grown <= 0 or grown**2 <= 4 * (self.earlier + self.later)
+
+
+@dataclass(frozen=True, slots=True)
 class LoadReport(Generic[H]):
     """One Load. completed: right answers that came within the window.
 
     watched: the Slice in which the probe watched, lead-in included; None where there was none.
     counted: what the window's rows say of the load beside its requests, by column.
+    growth: of what waits in an open loop; None of any other.
     """
 
     users: int
@@ -101,6 +135,7 @@ class LoadReport(Generic[H]):
     measured: PhaseReport[H]
     counted: dict[str, int]
     watched: PhaseReport[H] | None = None
+    growth: Growth | None = None
 
 
 @dataclass(frozen=True, slots=True)

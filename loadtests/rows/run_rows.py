@@ -130,6 +130,7 @@ def _figures(result: RunResult, load: Load, told: LoadReport[Buckets] | None) ->
         "requests": service.count + failures,
         "failures": failures,
         "throughput_rps": rate,
+        "backlog_growth_share": None if told.growth is None else told.growth.share,
         **{f"service_time_{k}_ms": v for k, v in service.statistics_ms().items()},
         **{f"response_time_{k}_ms": v for k, v in response.statistics_ms().items()},
         **{
@@ -263,16 +264,12 @@ def _evidence(
         cycle_us = service.mean_us() + gap_us
         users = _in_slices(result) if result.slices else throughput * cycle_us / 1e6
         gap_share = gap_us / cycle_us
-    arrivals = None
-    if model.arrival_rate_rps is not None:
-        arrivals = (service.count + int(row["failures"] or 0)) / report.measured_s
     lag_ms = _as_float(row["generator_lag_p99_ms"])
     return Evidence(
         users=told.users,
         requests=int(row["requests"] or 0) if model.counts_requests else None,
         failures=int(row["failures"] or 0),
-        throughput_rps=throughput,
-        arrivals_rps=arrivals,
+        growth=told.growth,
         littles_users=users,
         cycle_share=gap_share,
         # An upstream runs on the generator's CPUs.

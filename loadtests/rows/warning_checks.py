@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from loopbench.loadtests.messages.reports import Growth
 from loopbench.results.schema.warnings import (
     CLOCK_STEP_LIMIT_MS,
     FEW_REQUESTS,
@@ -31,7 +32,7 @@ from loopbench.results.schema.warnings import (
 class Evidence:
     """What is known of one load in one Run. None: not measured, so nothing is concluded.
 
-    arrivals_rps: the rate of the arrivals that were drawn (open loop).
+    growth: of what waits or is under way in an open loop.
     cycle_share: the generator's share of a user's cycle from answer to answer
     (closed loop). littles_users: throughput x (mean response time + mean gap),
     which must equal the number of users. others_cpu: CPU time of everything
@@ -44,8 +45,7 @@ class Evidence:
     users: int
     requests: int | None
     failures: int
-    throughput_rps: float
-    arrivals_rps: float | None
+    growth: Growth | None
     littles_users: float | None
     cycle_share: float | None
     generator_cpu: float
@@ -77,9 +77,10 @@ def _generator_lag(seen: Evidence) -> bool:
 
 
 def _rate_missed(seen: Evidence) -> bool:
-    if not seen.arrivals_rps or seen.requests is None:
+    if seen.growth is None or not seen.requests:
         return False
-    missed = 1 - seen.throughput_rps / seen.arrivals_rps
+    left = 0.0 if seen.growth.by_chance else seen.growth.share or 0.0
+    missed = left + seen.failures / seen.requests
     return missed > RATE_TOLERANCE and round(missed * seen.requests) >= FEWEST_MISSED
 
 

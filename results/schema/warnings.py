@@ -122,7 +122,8 @@ _WORDS: dict[str, Wording] = {
     ),
     Code.RATE_MISSED: Wording(
         f"more than {RATE_TOLERANCE * 100:g} % of the scheduled arrivals, and at least "
-        f"{FEWEST_MISSED}, were not answered within the window",
+        f"{FEWEST_MISSED}, failed or piled up over the window (`backlog_growth_share`, where it is "
+        "more than chance leaves)",
         "the stack cannot hold this rate: its response times grow for as long as the load lasts, "
         "so they say how long it lasted rather than how fast the stack is",
         "read it as 'overloaded at this rate'; for times, offer a rate that it holds",

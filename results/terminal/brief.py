@@ -160,15 +160,7 @@ def _line(
         "" if one is None or one.ratio is None else formatting.ratio(one.ratio),
         "" if cpu is None or cpu.ratio is None else formatting.ratio(cpu.ratio),
         _verdict(metric, one),
-        _marks(found, cells),
-    )
-
-
-def _marks(found: tuple[Note, ...], cells: list[Cell]) -> str:
-    """The marks of both Cells, each once, in the order of the notes."""
-    of_each = [marks(found, cell) for cell in cells]
-    return "".join(
-        note.mark for note in found if note.marked and any(note.mark in some for some in of_each)
+        marks(found, *cells),
     )
 
 
@@ -228,7 +220,7 @@ def _counted(folder: Folder, summaries: Summaries, counts: tuple[Row, ...]) -> I
 def _shown(note: Note, lines: tuple[Line, ...]) -> bool:
     """Whether a line has its mark, or no line has since it is about them all."""
     if note.marked:
-        return any(note.mark in line.marks for line in lines)
+        return any(note.stands_in(line.marks) for line in lines)
     return note.code not in _SAID and len(note.cells) >= MANY * note.of
 
 

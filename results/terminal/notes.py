@@ -41,8 +41,8 @@ class Note:
 
     @property
     def voids(self) -> bool:
-        """Whether it forbids comparing the figures that it is about."""
-        return wording(self.code).disqualifies
+        """Whether it forbids comparing the figures of any Cell."""
+        return any(warning.voids() for _, warning in self.cells)
 
     @property
     def marked(self) -> bool:
@@ -50,12 +50,25 @@ class Note:
         changes a figure, says once for all where it applies."""
         if self.everywhere or wording(self.code).minor:
             return False
-        return self.voids or len(self.cells) < NEARLY_ALL * self.of
+        return wording(self.code).disqualifies or len(self.cells) < NEARLY_ALL * self.of
 
     @property
     def mark(self) -> str:
-        """What stands at the Cells that it is about."""
-        return f"[{self.number}{'!' if self.voids else ''}]"
+        """How it is referred to."""
+        return self._mark(self.voids)
+
+    def mark_at(self, *cells: Cell) -> str:
+        """What stands at these Cells: nothing where it is about none of them, and `!` where it
+        forbids comparing one's figures."""
+        about = [warning for cell, warning in self.cells if cell in cells]
+        return self._mark(any(one.voids() for one in about)) if self.marked and about else ""
+
+    def stands_in(self, marks: str) -> bool:
+        """Whether these marks have its number."""
+        return any(self._mark(voids) in marks for voids in (True, False))
+
+    def _mark(self, voids: bool) -> str:
+        return f"[{self.number}{'!' if voids else ''}]"
 
     def text(self) -> str:
         """What happened, what it means, what to do, and where."""
@@ -106,11 +119,10 @@ def notes(summaries: Summaries) -> tuple[Note, ...]:
     )
 
 
-def marks(found: tuple[Note, ...], cell: Cell) -> str:
-    """The numbers to print at a Cell, with `!` where the note forbids comparing its figures."""
-    return "".join(
-        note.mark for note in found if note.marked and any(cell == about for about, _ in note.cells)
-    )
+def marks(found: tuple[Note, ...], *cells: Cell) -> str:
+    """The numbers to print at a Cell, or at several, with `!` where the note forbids comparing a
+    figure of them."""
+    return "".join(note.mark_at(*cells) for note in found)
 
 
 def failure_lines(folder: Folder) -> Iterator[str]:

@@ -84,6 +84,7 @@ class _Load:
     measured: _Phase = field(default_factory=_Phase)
     timeline: list[_Second] = field(default_factory=list)
     counted: dict[str, int] = field(default_factory=dict)
+    growth: reports.Growth | None = None
 
     def add(self, load: reports.LoadReport[reports.Packed], worker: str, began_ns: int) -> None:
         self.users += load.users
@@ -92,6 +93,8 @@ class _Load:
         self.measured.add(load.measured, worker, began_ns)
         for what, count in load.counted.items():
             self.counted[what] = self.counted.get(what, 0) + count
+        if load.growth is not None:
+            self.growth = load.growth if self.growth is None else self.growth + load.growth
         for number, part in enumerate(load.timeline):
             if number == len(self.timeline):
                 self.timeline.append(_Second(part.from_s, part.to_s))
@@ -108,6 +111,7 @@ class _Load:
             warmup=self.warmup.report(),
             measured=self.measured.report(),
             counted=self.counted,
+            growth=self.growth,
         )
 
 

@@ -7,8 +7,10 @@ from typing import Any
 
 from gevent.event import Event
 
+from loopbench.loadtests.generator.backlog import Backlog
 from loopbench.loadtests.generator.clients.http1 import AnswerBook, Connection
 from loopbench.loadtests.generator.recorder import Series, Timeline
+from loopbench.loadtests.messages.reports import Growth
 from loopbench.loadtests.messages.specs import SessionSpec
 from loopbench.loadtests.scenarios.models import Load
 
@@ -20,7 +22,8 @@ class LoadRun:
     begins now is recorded. running: whether users go on. over: set when they do not. clock: "user"
     where its times cannot be the kernel's. counted: what the window's rows say of the load beside
     its requests, by column. shared: what the users of a model share beside this; the first of
-    them that needs it sets it.
+    them that needs it sets it. backlog: of an open loop, the requests of the window that is under
+    way; growth: of those that were settled.
     """
 
     def __init__(self, load: Load, spec: SessionSpec) -> None:
@@ -39,6 +42,8 @@ class LoadRun:
         self.open_ns = spec.open_ns
         self.before_opening, self.after_opening = self.warmup, self.measured
         self.arrivals = load.model.schedule(spec.close_ns, f"{spec.seed}/{load.name}{spec.part}")
+        self.backlog = None if self.arrivals is None else Backlog(spec.open_ns, spec.close_ns)
+        self.growth: Growth | None = None
         self.clock = "kernel"
         self.counted: dict[str, int] = {}
         self.shared: Any = None
@@ -70,6 +75,12 @@ class LoadRun:
     def series_at(self, due_ns: int) -> Series:
         """The phase that an arrival belongs to."""
         return self.before_opening if due_ns < self.open_ns else self.after_opening
+
+    def settle_backlog(self) -> None:
+        """A window is over, and its last request has ended: add to the growth of what waited."""
+        if self.backlog is not None:
+            grown = self.backlog.growth()
+            self.growth = grown if self.growth is None else self.growth + grown
 
     def count(self, what: str, more: int) -> None:
         """Add to what is counted in a column."""
@@ -113,6 +124,8 @@ class LoadRun:
             and (due := self.arrivals.take()) is not None
             and due <= now_ns
         ):
+            if self.backlog is not None:
+                self.backlog.add(due)
             self.series_at(due).fail(
                 "not sent: every connection was busy",
                 now_ns - due,

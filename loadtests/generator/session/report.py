@@ -81,6 +81,7 @@ def load_report(run: LoadRun, completed: int) -> LoadReport[Buckets]:
         measured=run.measured.report(),
         counted=run.counted,
         watched=run.watched.report() if run.watched.begun else None,
+        growth=run.growth,
     )
 
 

@@ -137,6 +137,8 @@ class Session:
             self.released.set()
         if self._defect is not None:
             raise self._defect
+        for run in self.runs:
+            run.settle_backlog()
         return session_report(self.runs, start, opened, closed, self._lag.buckets())
 
     def _start(self, timer: Timer) -> Start:

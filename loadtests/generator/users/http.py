@@ -189,7 +189,8 @@ def open_loop(
     was. What is left between that and the send is `send_lag`.
     """
     assert run.arrivals is not None
-    take, payload, book = run.arrivals.take, run.payload, run.book
+    assert run.backlog is not None
+    take, payload, book, backlog = run.arrivals.take, run.payload, run.book, run.backlog
     due_from_ns, due_from_realtime_ns = due_from
     free_ns = 0
     with Timer() as timer:
@@ -204,6 +205,7 @@ def open_loop(
             sent, received = connection.sent_ns, connection.received_ns
             intended, began = due_from_realtime_ns + due, began or sent
             waited = max(0, free_ns - intended)
+            backlog.add(due, received - due_from_realtime_ns)
             if problem is None:
                 series.add_answer(sent, received, start_realtime_ns)
                 series.response_time.append(to_us(received - began + waited))

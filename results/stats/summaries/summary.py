@@ -22,7 +22,6 @@ from loopbench.results.schema.load_kinds import LoadKind
 from loopbench.results.schema.reading_warnings import (
     GENERATOR_LIMIT,
     MIN_ROUNDS,
-    TRIM_FROM,
     ReadingCode,
 )
 from loopbench.results.schema.warnings import Code, wording
@@ -50,9 +49,8 @@ class Summary:
 
     @property
     def disqualifying(self) -> tuple[str, ...]:
-        """Codes that say that something else was measured, in more Rounds than are trimmed away."""
-        most = self.n // TRIM_FROM
-        return tuple(w.code for w in self.warnings if w.wording.disqualifies and w.rounds > most)
+        """Codes that say that something else was measured."""
+        return tuple(warning.code for warning in self.warnings if warning.voids(self.n))
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,11 +138,8 @@ def ratio_between(one: Summary, other: Summary) -> Ratio | None:
 
 
 def _overloaded(noted: Iterable[Warning]) -> bool:
-    """Whether the offered rate was missed in more Rounds than are trimmed away."""
-    return any(
-        warning.code == Code.RATE_MISSED and warning.rounds > warning.of // TRIM_FROM
-        for warning in noted
-    )
+    """Whether the offered rate was missed."""
+    return any(warning.code == Code.RATE_MISSED and warning.voids() for warning in noted)
 
 
 def _summary(sample: Sample, ratio: Ratio | None, found: tuple[Warning, ...]) -> Summary:

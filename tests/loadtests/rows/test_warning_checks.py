@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from loopbench.loadtests.messages.reports import Growth
 from loopbench.loadtests.rows.warning_checks import Evidence, doubts
 from loopbench.results.schema import Code
 
@@ -14,8 +15,7 @@ CLOSED = Evidence(
     users=32,
     requests=20_000,
     failures=0,
-    throughput_rps=10_000.0,
-    arrivals_rps=None,
+    growth=None,
     littles_users=32.0,
     cycle_share=0.1,
     generator_cpu=0.5,
@@ -27,8 +27,7 @@ CLOSED = Evidence(
 )
 OPEN = replace(
     CLOSED,
-    throughput_rps=1000.0,
-    arrivals_rps=1000.0,
+    growth=Growth(10, 10, 10_000),
     littles_users=None,
     cycle_share=None,
     send_lag_p99_ms=0.5,
@@ -52,7 +51,7 @@ LIMITS = (
     Limit(Code.GENERATOR_CPU, CLOSED, "cycle_share", 0.249, 0.25),
     Limit(Code.GENERATOR_LAG, CLOSED, "generator_lag_p99_ms", 4.99, 5.0),
     Limit(Code.GENERATOR_LAG, OPEN, "send_lag_p99_ms", 4.99, 5.0),
-    Limit(Code.RATE_MISSED, OPEN, "throughput_rps", 950.1, 949.9),
+    Limit(Code.RATE_MISSED, OPEN, "growth", Growth(10, 510, 10_000), Growth(10, 511, 10_000)),
     Limit(Code.LITTLES_LAW, CLOSED, "littles_users", 32 * 1.099, 32 * 1.101),
     Limit(Code.LITTLES_LAW, CLOSED, "littles_users", 32 * 0.901, 32 * 0.899),
     Limit(Code.FAILURES, CLOSED, "failures", 0, 1),
@@ -82,7 +81,7 @@ def test_a_warning_begins_at_its_limit(limit: Limit) -> None:
     "field",
     [
         "requests",
-        "arrivals_rps",
+        "growth",
         "littles_users",
         "cycle_share",
         "generator_lag_p99_ms",
@@ -115,8 +114,16 @@ def test_several_warnings_come_together() -> None:
     }
 
 
-@pytest.mark.parametrize(("answered", "missed"), [(18, False), (17, True)])
-def test_two_late_requests_of_a_slow_stream_are_no_missed_rate(answered: int, missed: bool) -> None:
-    """Two of twenty are more than 5 %, but may just have been under way as the window closed."""
-    slow = replace(OPEN, requests=20, arrivals_rps=10.0, throughput_rps=answered / 2)
+@pytest.mark.parametrize(("failures", "missed"), [(2, False), (3, True)])
+def test_what_failed_did_not_hold_the_rate(failures: int, missed: bool) -> None:
+    """Nothing waits at a server that refuses: it has missed the rate all the same, where it is more
+    than 5 % and more than two requests."""
+    refused = replace(OPEN, requests=20, failures=failures)
+    assert (Code.RATE_MISSED in doubts(refused)) == missed
+
+
+@pytest.mark.parametrize(("later", "missed"), [(13, False), (14, True)])
+def test_what_chance_may_leave_is_no_missed_rate(later: int, missed: bool) -> None:
+    """Of a hundred arrivals at a route of some time, eight more may just be under way."""
+    slow = replace(OPEN, requests=200, growth=Growth(5, later, 100))
     assert (Code.RATE_MISSED in doubts(slow)) == missed

@@ -228,6 +228,23 @@ def test_an_overloaded_stack_has_no_ratio_of_times(folder: Path) -> None:
     assert lines["async-32"].verdict == "slower"
 
 
+@pytest.mark.parametrize(("missed", "said"), [(2, "~ [0.965–1.04]"), (3, "overloaded")])
+def test_a_rate_is_missed_in_most_rounds(folder: Path, missed: int, said: str) -> None:
+    """Not in two of five, in which the machine was another."""
+    rows = [
+        {**row, "warnings": Code.RATE_MISSED}
+        if (row["stack"], row["scenario"]) == ("quart-hypercorn", "open-low")
+        and int(str(row["round"])) <= missed
+        else row
+        for row in golden.run_rows()
+    ]
+    put(folder, RUNS, rows)
+    summary = _of(summarise(load(folder)), "quart-hypercorn", "open-low", "response_time_p50_ms")
+    assert summary.ratio is not None
+    assert formatting.ratio(summary.ratio) == said
+    assert (Code.RATE_MISSED in summary.disqualifying) == (missed == 3)
+
+
 @pytest.mark.parametrize(
     ("interval", "centre", "said"),
     [
