@@ -22,6 +22,7 @@ from loopbench.loadtests.hosts.cpus import CpuPlan, bindable_cpus, plan_cpus
 from loopbench.loadtests.hosts.server_location import HERE
 from loopbench.loadtests.rows.results_folder import cannot_write
 from loopbench.results.schema import TRIAL_SERVICES, TRIALS, Row, TableWriter
+from loopbench.results.stats import formatting
 from loopbench.servers.contract.http import Case
 from loopbench.servers.errors import ServerError
 from loopbench.servers.managers.managed import Served
@@ -95,7 +96,7 @@ def run(plan: Capacity, say: Callable[[str], None]) -> Mapping[str, str]:
             )
         except OSError as error:
             raise cannot_write(plan.folder, TRIALS.filename, error) from error
-        _search(contenders, plan, generator, writers, say)
+        _search(contenders, plan, generator, writers, sorted(cpus.server or ()), say)
     return left_out
 
 
@@ -147,6 +148,7 @@ def _search(
     plan: Capacity,
     generator: Generator,
     writers: _Writers,
+    cpus: Sequence[int],
     say: Callable[[str], None],
 ) -> None:
     """Turn after Turn, one trial of each stack in an order drawn anew, until all have ended."""
@@ -155,7 +157,7 @@ def _search(
         turn += 1
         random.Random(f"{plan.seed}/turn {turn}").shuffle(under_way)
         for position, one in enumerate(under_way, start=1):
-            _trial(one, turn, position, plan, generator, writers)
+            _trial(one, turn, position, plan, generator, writers, cpus)
             if one.ended:
                 say(f"{one.name}: {one.ended}")
 
@@ -167,6 +169,7 @@ def _trial(
     plan: Capacity,
     generator: Generator,
     writers: _Writers,
+    cpus: Sequence[int],
 ) -> None:
     rate = one.search.next_rps()
     if rate is None:
@@ -176,7 +179,7 @@ def _trial(
     seed = random.Random(f"{plan.seed}/{turn}/{one.name}").randrange(2**31)
     started_at = datetime.now(UTC).isoformat(timespec="milliseconds")
     try:
-        tried = offer(one.server, plan.case, rate, plan.objective, generator, seed)
+        tried = offer(one.server, plan.case, rate, plan.objective, generator, seed, cpus)
     except GeneratorDied as error:
         one.ended = str(error)
         return
@@ -186,10 +189,7 @@ def _trial(
     writers.services.append(
         [{"stack": one.name, "turn": turn, **cells} for cells in tried.services]
     )
-    if tried.limited:
-        one.search.not_offered(rate)
-    else:
-        one.search.add(tried.trial)
+    one.search.learn(rate, tried)
     one.used_s += time.monotonic() - began_s
     one.ended = _enough(one, plan)
 
@@ -210,5 +210,12 @@ def _enough(one: _Contender, plan: Capacity) -> str:
     if one.search.known_to(plan.precision):
         return f"{known} after {len(one.search.trials)} trials"
     if one.used_s >= plan.budget_s:
-        return f"{known} after {len(one.search.trials)} trials, when the time was over"
+        over = f"{known} after {len(one.search.trials)} trials, when the time was over"
+        return over if width is None else f"{over}; {_longer(width, plan.precision)}"
     return ""
+
+
+def _longer(width: float, precision: float) -> str:
+    """What a narrower interval takes: it falls with the root of the trials."""
+    times = formatting.digits(max(1.1, (width / precision) ** 2))
+    return f"±{precision:.1%} takes about {times} times as long here"

@@ -6,6 +6,7 @@ import math
 import random
 from dataclasses import dataclass, field
 
+from loopbench.loadtests.capacity.trial import Tried
 from loopbench.results.stats.queueing.rate_limit import Crossing, Trial, bracketed, crossing
 
 STRIDE = 1.15
@@ -106,13 +107,22 @@ class Search:
         width = None if found is None else found.half_width
         return width is not None and width <= precision and len(self.trials) >= LEAST_TRIALS
 
+    def learn(self, rate_rps: float, tried: Tried) -> None:
+        """What came of a rate. A generator that was late with CPU left was held up by other work:
+        that tells nothing, neither of the server nor of the rate."""
+        if tried.full:
+            self.not_offered(rate_rps)
+        elif not tried.limited:
+            self.add(tried.trial)
+
     def add(self, trial: Trial) -> None:
         """What came of a rate."""
         self._held_up = 0
         self.trials.append(trial)
 
     def not_offered(self, rate_rps: float) -> None:
-        """The generator could not offer this rate: what came of it says nothing of the server.
+        """The generator had no CPU left to offer this rate: what came of it tells nothing of the
+        server.
 
         Once may be chance, other work on the machine; PATIENCE times in a row it is not.
         """

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -13,6 +14,7 @@ from loopbench.loadtests.capacity.objective import Objective
 from loopbench.loadtests.distributed.generator_process import Generator
 from loopbench.loadtests.messages.reports import LoadReport, Report
 from loopbench.loadtests.messages.specs import SessionSpec
+from loopbench.loadtests.observe import machine_cpu
 from loopbench.loadtests.rows.histogram import from_pairs
 from loopbench.loadtests.scenarios.arrivals import Arrivals
 from loopbench.loadtests.scenarios.models import Closed, Load, Open
@@ -65,12 +67,13 @@ class Target(Protocol):
 class Tried:
     """What came of a trial. cells: of its row in trials.csv; services: of its rows in
     trial_services.csv. limited: the generator was in the
-    way, so that `trial` says nothing of the server."""
+    way, so that `trial` says nothing of the server. full: since it had no CPU left."""
 
     trial: Trial
     cells: Row
     services: tuple[Row, ...]
     limited: bool
+    full: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,15 +104,21 @@ def offer(
     objective: Objective,
     generator: Generator,
     seed: int,
+    cpus: Sequence[int] = (),
 ) -> Tried:
     """Offer a rate, and count the requests that the objective calls slow: also those that failed,
-    and those that the server left waiting until the end. Raises GeneratorDied, HarnessError."""
+    and those that the server left waiting until the end. cpus: those of the server alone. Raises
+    GeneratorDied, HarnessError."""
     lead_in_s = max(LEAD_IN_S, objective.limit_ms / 1e3)
     least_s = max(WINDOW_S, LIMITS * objective.limit_ms / 1e3, LEAST_ARRIVALS / rate_rps)
     window_s = min(least_s, LONGEST_WINDOW_S)
     load = Load(_NAME, case, Open(rate_rps, CONNECTIONS))
+    began_s, before_s = time.monotonic(), machine_cpu.stolen_s(cpus)
     report = _loaded(server, load, generator, lead_in_s, window_s, seed)
-    return _tried(report, rate_rps, lead_in_s, window_s, objective, seed)
+    after_s, took_s = machine_cpu.stolen_s(cpus), time.monotonic() - began_s
+    stolen = None if before_s is None or after_s is None else (after_s - before_s) / took_s
+    tried = _tried(report, rate_rps, lead_in_s, window_s, objective, seed)
+    return replace(tried, cells={**tried.cells, "stolen_share": stolen})
 
 
 def _loaded(
@@ -164,7 +173,8 @@ def _tried(
     alone = spans[ONE_THREAD]
     cpu = report.cpu_s / report.measured_s
     lag_ms = lags.percentile_us(99.0) / 1e3 if lags.count else None
-    limited = cpu >= GENERATOR_CPU_LIMIT or (lag_ms or 0.0) >= GENERATOR_LAG_LIMIT_MS
+    full = cpu >= GENERATOR_CPU_LIMIT
+    limited = full or (lag_ms or 0.0) >= GENERATOR_LAG_LIMIT_MS
     trial = Trial(rate_rps, offered, slow, spans, window)
     seconds = {
         f"response_time_p{percent}_ms": times.percentile_us(percent) / 1e3 if times.count else None
@@ -190,6 +200,7 @@ def _tried(
         },
         tuple(services(spans)),
         limited,
+        full,
     )
 
 

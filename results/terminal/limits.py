@@ -11,6 +11,9 @@ from loopbench.results.stats.queueing.rate_limit import Reading
 _CHANCE = ": so near to the limit, trials differ by chance"
 """Where the times above it are lower than those below it."""
 
+UNSTEADY = 0.05
+"""Services that differ by less from trial to trial leave an interval of some per cent."""
+
 LIKELY = 0.5
 """A kind of queue of less of the likelihood is one of several that fit."""
 
@@ -77,13 +80,15 @@ def _more(one: Limit, wanted_rps: float | None) -> Iterator[str]:
         )
     if one.crossing is not None and one.crossing.reading is not None and one.crossing.interval:
         yield _reading(one.crossing.reading)
-    if one.limited_rps:
-        lowest, highest = (formatting.digits(one.limited_rps[end]) for end in (0, -1))
+        if (differs := one.crossing.reading.deviation) >= UNSTEADY:
+            yield (
+                f"for {differs:.0%} longer or shorter from trial to trial, as the machine, or the "
+                "server, was slower or faster: that makes the interval wide"
+            )
+    for why, of in one.left_out.items():
+        lowest, highest = (formatting.digits(of[end]) for end in (0, -1))
         rates = f"{lowest}/s" if lowest == highest else f"{lowest} to {highest}/s"
-        yield (
-            f"{formatting.counted(len(one.limited_rps), 'trial')} left out: the load generator "
-            f"could not offer {rates} as it should"
-        )
+        yield f"{formatting.counted(len(of), 'trial')} left out: {why.format(rates=rates)}"
     if wanted_rps is not None and (count := one.processes(wanted_rps)) is not None:
         plural = "" if count == 1 else "es"
         yield (

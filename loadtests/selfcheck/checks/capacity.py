@@ -113,10 +113,7 @@ def search(server: Target, case: Case, generator: Generator) -> Crossing | None:
     while time.monotonic() < ends_s and (rate := found.next_rps()) is not None:
         number += 1
         tried = offer(server, case, rate, OBJECTIVE, generator, number)
-        if tried.limited:
-            found.not_offered(rate)
-        else:
-            found.add(tried.trial)
+        found.learn(rate, tried)
     return found.limit()
 
 

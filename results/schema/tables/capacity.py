@@ -47,6 +47,13 @@ TRIALS = table(
     number("response_time_p99_ms", "ms", "likewise"),
     number("generator_cpu_utilisation", "1", "CPU time of the generator over wall time"),
     number("generator_lag_p99_ms", "ms", "lateness of a timer in the generator"),
+    number(
+        "stolen_share",
+        "1",
+        "share of the trial for which the hypervisor ran others in place of the server's CPUs, as "
+        "it tells, in steps of 10 ms; blank where the server has no CPUs of its own",
+        later=True,
+    ),
     flag(
         "generator_limited",
         "whether the generator ran out of CPU, or lagged: the trial says nothing of the server",

@@ -12,6 +12,7 @@ from loopbench.results.errors import ResultsError
 from loopbench.results.folder.tables import Problem, optional_rows, rows
 from loopbench.results.grouping import grouped
 from loopbench.results.schema import TRIAL_SERVICES, TRIALS, Row
+from loopbench.results.schema.warnings import GENERATOR_CPU_LIMIT
 from loopbench.results.stats.intervals.location import Interval
 from loopbench.results.stats.queueing.queues import ONE_THREAD, Queue, Span, Window
 from loopbench.results.stats.queueing.rate_limit import (
@@ -24,6 +25,9 @@ from loopbench.results.stats.queueing.rate_limit import (
 
 BESIDE = 3
 """So many trials on either side of the limit tell what the response times are there."""
+
+FULL = "the load generator could not offer {rates} as it should"
+HELD_UP = "the load generator was held up meanwhile, as other work on the machine does"
 
 GENERATOR = "the load generator could not offer a higher rate"
 TOO_FEW = "too few trials"
@@ -43,8 +47,8 @@ class Limit:
     """One stack. crossing: None where the trials are all on one side; reason: then why.
 
     held_rps, not_held_rps: the highest rate of a trial that held, the lowest of one that did not.
-    below, above: the trials beside the limit. limited_rps: the rates of trials in which the
-    generator was in the way, which count for nothing.
+    below, above: the trials beside the limit. left_out: the rates of trials that count for
+    nothing, by why.
     """
 
     stack: str
@@ -54,7 +58,7 @@ class Limit:
     trials: int
     below: Side | None
     above: Side | None
-    limited_rps: tuple[float, ...]
+    left_out: Mapping[str, tuple[float, ...]]
     reason: str
 
     @property
@@ -151,15 +155,15 @@ def _trial(row: Row, spans: Spans) -> Trial:
 
 
 def _limit(stack: str, every: Sequence[Row], share: float, spans: Spans) -> Limit:
-    usable = [row for row in every if not row["generator_limited"]]
+    out = grouped((why, row) for row in every if (why := _why_left_out(row)))
+    usable = [row for row in every if not _why_left_out(row)]
     trials = [_trial(row, spans) for row in usable]
     held = [one.rate_rps for one in trials if one.slow <= share * one.offered]
     not_held = [one.rate_rps for one in trials if one.slow > share * one.offered]
-    limited = [_number(row, "arrival_rate_rps") for row in every if row["generator_limited"]]
     found = crossing(trials, share)
     reason = ""
     if found is None:
-        reason = NOWHERE if not_held and not held else GENERATOR if limited else TOO_FEW
+        reason = NOWHERE if not_held and not held else GENERATOR if FULL in out else TOO_FEW
     return Limit(
         stack,
         found,
@@ -168,9 +172,22 @@ def _limit(stack: str, every: Sequence[Row], share: float, spans: Spans) -> Limi
         len(every),
         None if found is None else _side(usable, found.rate_rps, below=True),
         None if found is None else _side(usable, found.rate_rps, below=False),
-        tuple(sorted(limited)),
+        {why: _rates(of) for why, of in out.items()},
         reason,
     )
+
+
+def _rates(trials: Sequence[Row]) -> tuple[float, ...]:
+    """Ascending."""
+    return tuple(sorted(_number(row, "arrival_rate_rps") for row in trials))
+
+
+def _why_left_out(row: Row) -> str:
+    """Blank of a trial that counts. A generator with CPU left is late at any rate, or at none."""
+    if not row["generator_limited"]:
+        return ""
+    used = row["generator_cpu_utilisation"]
+    return HELD_UP if isinstance(used, float) and used < GENERATOR_CPU_LIMIT else FULL
 
 
 def _side(trials: Sequence[Row], rate_rps: float, *, below: bool) -> Side | None:

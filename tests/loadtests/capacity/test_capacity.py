@@ -103,6 +103,11 @@ def test_a_search_leaves_a_row_a_trial_and_says_what_it_found(tmp_path: Path) ->
     assert [(row["stack"], row["turn"]) for row in services] == [
         (row["stack"], row["turn"]) for row in rows for _ in QUEUES
     ]
+    # In steps of 10 ms, so that a short trial may show some more than the whole of it; blank where
+    # the server has no CPU of its own.
+    stolen = [share for row in rows if (share := row["stolen_share"]) is not None]
+    assert all(isinstance(share, float) and 0 <= share < 1.1 for share in stolen)
+    assert len(stolen) in (0, len(rows))
     # 50 ms are never below 30 ms, at whatever rate.
     assert all(row["slow"] == row["offered"] for row in rows)
     assert done.stdout.count("no limit found: ") == 2

@@ -12,6 +12,7 @@ from click.testing import CliRunner
 from loopbench.loadtests.capacity.trial import services
 from loopbench.loadtests.selfcheck.simulated import SHARE, WINDOW, Server
 from loopbench.results.__main__ import cli
+from loopbench.results.folder.tables import rows
 from loopbench.results.schema import ENVIRONMENT_FILE, TRIAL_SERVICES, TRIALS, Row, TableWriter
 from loopbench.results.stats.queueing.limits import GENERATOR, NOWHERE, Side, of_folder
 from loopbench.results.stats.queueing.queues import ONE_THREAD, Queue
@@ -99,17 +100,46 @@ def test_times_that_fall_with_the_rate_are_said_to_do_so_by_chance(folder: Path)
         assert (words in text) is (above_ms < below_ms)
 
 
-def test_trials_that_were_left_out_are_counted(folder: Path) -> None:
-    """With the rates that the generator could not offer; one is no plural."""
+@pytest.mark.parametrize(
+    ("used", "said"),
+    [
+        ((0.95,), "1 trial left out: the load generator could not offer 601/s as it should"),
+        ((0.95, 0.9), "2 trials left out: the load generator could not offer 601 to 602/s as it"),
+        ((None,), "1 trial left out: the load generator could not offer 601/s as it should"),
+        ((0.5, 0.89), "2 trials left out: the load generator was held up meanwhile, as other work"),
+    ],
+)
+def test_trials_that_were_left_out_are_counted(
+    folder: Path, used: tuple[float | None, ...], said: str
+) -> None:
+    """With the rates that the generator could not offer for want of CPU; one is no plural. Where it
+    had CPU left, the rate was not to blame, and none is named."""
+    whole = list(rows(folder, TRIALS, []))
+    for row, cpu in zip(whole, used, strict=False):
+        row["generator_limited"], row["generator_cpu_utilisation"] = True, cpu
+    for number, row in enumerate(whole[: len(used)], start=601):
+        row["arrival_rate_rps"] = float(number)
+    (folder / TRIALS.filename).unlink()
+    with TableWriter(folder, TRIALS) as writer:
+        writer.append(whole)
+    found = of_folder(folder, [])
+    text = "\n".join(limits_text.lines(found, None))
+    assert said in text
+    assert text.count("left out") == 1
+    assert found.stacks[0].trials == len(whole)
+
+
+@pytest.mark.parametrize(("differs", "said"), [(0.0499, False), (0.18, True)])
+def test_what_makes_an_interval_wide_is_said(folder: Path, differs: float, said: bool) -> None:
+    """Where services differ from trial to trial, whatever the rate."""
     found = of_folder(folder, [])
     (limit,) = found.stacks
-    for rates, said in (
-        ((788.0,), "1 trial left out: the load generator could not offer 788/s as it should"),
-        ((788.0, 900.0), "2 trials left out: the load generator could not offer 788 to 900/s as"),
-    ):
-        some = replace(limit, limited_rps=rates)
-        text = "\n".join(limits_text.lines(replace(found, stacks=(some,)), None))
-        assert said in text
+    assert limit.crossing is not None and limit.crossing.reading is not None
+    reading = replace(limit.crossing.reading, deviation=differs)
+    changed = replace(limit, crossing=replace(limit.crossing, reading=reading))
+    text = "\n".join(limits_text.lines(replace(found, stacks=(changed,)), None))
+    assert ("for 18% longer or shorter from trial to trial, as the machine" in text) == said
+    assert ("longer or shorter" in text) == said
 
 
 def test_limits_are_set_against_the_highest_one(folder: Path) -> None:

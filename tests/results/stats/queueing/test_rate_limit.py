@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from loopbench.loadtests.capacity.search import PATIENCE, Search
+from loopbench.loadtests.capacity.trial import Tried
 from loopbench.loadtests.selfcheck.simulated import (
     SHARE,
     WINDOW,
@@ -163,6 +164,19 @@ def test_a_rate_that_the_generator_could_not_offer_is_not_offered_again() -> Non
         search.not_offered(rate)
     assert search.next_rps() is None
     assert search.limit() is None
+
+
+def test_a_generator_that_is_held_up_does_not_end_the_search() -> None:
+    """It was late though it had CPU left, however often in a row: the rate is offered again. Where
+    it had none, the search ends as above."""
+    for full, ends in ((False, False), (True, True)):
+        search = Search(SHARE, 1000.0, "generator")
+        for _ in range(PATIENCE + 2):
+            search.learn(1000.0, Tried(trial(1000.0), {}, (), limited=True, full=full))
+        assert search.trials == []
+        assert (search.next_rps() is None) == ends
+    search.learn(1000.0, Tried(trial(1000.0), {}, (), limited=False, full=False))
+    assert [one.rate_rps for one in search.trials] == [1000.0]
 
 
 def test_the_ratio_of_two_limits_is_wider_than_either() -> None:
