@@ -19,6 +19,11 @@ from loopbench.servers.probe.connection_pool import PoolWatch
 from loopbench.servers.settings import Settings
 
 _SET_UP = ("PRAGMA journal_mode = WAL", "PRAGMA synchronous = NORMAL")
+_OPENING_S = 30.0
+"""How long a connection that is being set up waits for a lock. A request waits as long as the pool
+may let it; on a machine with a load of 15 the first one was answered with 503 for this."""
+
+_PATIENCE = "PRAGMA busy_timeout = {:.0f}"
 
 _row, _insert_save, _update_row, _insert_pair, _pairs, _insert_row = (
     statement.format("?", "?") for statement in statements.STATEMENTS
@@ -44,12 +49,13 @@ class AsyncSqlite:
         try:
             for _ in range(self._settings.pool_size):
                 connection = await aiosqlite.connect(
-                    self._path, isolation_level=None, timeout=self._settings.pool_timeout_s
+                    self._path, isolation_level=None, timeout=_OPENING_S
                 )
                 self._all.append(connection)
-                for statement in _SET_UP:
-                    await connection.execute(statement)
+                await _set_up(connection)
             await self._transaction(self._all[0], _fill)
+            for connection in self._all:
+                await _wait_at_most(connection, self._settings.pool_timeout_s)
         except sqlite3.DatabaseError as error:
             await self.close()
             raise _away(error) from error
@@ -128,6 +134,18 @@ class AsyncSqlite:
         self._all.clear()
 
 
+async def _set_up(connection: aiosqlite.Connection) -> None:
+    """Each statement is closed: an answer that nobody has fetched keeps its lock."""
+    for statement in _SET_UP:
+        async with connection.execute(statement):
+            pass
+
+
+async def _wait_at_most(connection: aiosqlite.Connection, seconds: float) -> None:
+    async with connection.execute(_PATIENCE.format(seconds * 1000)):
+        pass
+
+
 async def _fill(connection: aiosqlite.Connection) -> None:
     for statement in statements.TABLES:
         await connection.execute(statement)
@@ -145,10 +163,12 @@ class FirstSqlite:
     async def open(self) -> None:
         try:
             self._connection = await aiosqlite.connect(
-                self._path, isolation_level=None, timeout=self._timeout_s
+                self._path, isolation_level=None, timeout=_OPENING_S
             )
-            for statement in (*_SET_UP, *statements.TABLES):
+            await _set_up(self._connection)
+            for statement in statements.TABLES:
                 await self._connection.execute(statement)
+            await _wait_at_most(self._connection, self._timeout_s)
         except sqlite3.DatabaseError as error:
             await self.close()
             raise _away(error) from error
@@ -192,13 +212,15 @@ class SyncSqlite:
                 connection = sqlite3.connect(
                     self._path,
                     isolation_level=None,
-                    timeout=self._settings.pool_timeout_s,
+                    timeout=_OPENING_S,
                     check_same_thread=False,  # one thread at a time, as the pool sees to
                 )
                 self._all.append(connection)
                 for statement in _SET_UP:
-                    connection.execute(statement)
+                    connection.execute(statement).close()
             self._fill(self._all[0])
+            for connection in self._all:
+                connection.execute(_PATIENCE.format(self._settings.pool_timeout_s * 1000)).close()
         except sqlite3.DatabaseError as error:
             self.close()
             raise _away(error) from error
