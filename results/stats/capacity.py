@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import fnmatch
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from loopbench.results.folder.folder import Folder
@@ -20,6 +20,7 @@ from loopbench.results.schema.load_kinds import LoadKind
 from loopbench.results.stats import formatting
 from loopbench.results.stats.summaries.sample import Cell
 from loopbench.results.stats.summaries.summary import Summaries, Summary
+from loopbench.results.stats.summaries.warned import Warning  # noqa: A004  the project's noun
 
 RATE, P99, CPU, SHARE = (
     "arrival_rate_rps",
@@ -38,19 +39,28 @@ ASSUMPTIONS = (
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """One rate that was offered to a stack. utilisation: of one CPU. why_not: blank: it held."""
+    """One rate that was offered to a stack. utilisation: of one CPU, by all its processes together.
+    None: of no Run there is a figure. why_not: blank: it held. processes: that served it."""
 
     scenario: str
     rate_rps: float
-    p99_ms: float
-    cpu_us: float
-    utilisation: float
+    p99_ms: float | None
+    cpu_us: float | None
+    utilisation: float | None
     why_not: str
+    processes: int = 1
 
     @property
     def held(self) -> bool:
         """Whether the stack held the rate."""
         return not self.why_not
+
+    @property
+    def per_process_rps(self) -> float | None:
+        """What one process can do, by the share of a CPU that each used."""
+        if self.utilisation is None or not self.cpu_us:
+            return None
+        return self.utilisation / self.processes / self.cpu_us * 1e6
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,9 +68,9 @@ class Capacity:
     """What one process of a stack can do, and what is needed for `wanted_rps`.
 
     best: the highest rate that held below the first that did not; None where none did.
-    beyond: the lowest rate that did not hold; None where all did, and the
-    capacity is at least what is said. process_bytes: resident memory before the
-    load. connection_bytes: what an idle connection added. None: not measured.
+    beyond: the lowest rate that did not hold, or has no figure; None where all held, and
+    the capacity is at least what is said. process_bytes: resident memory of a process before
+    the load. connection_bytes: what an idle connection added. None: not measured.
     """
 
     stack: str
@@ -74,7 +84,7 @@ class Capacity:
     @property
     def per_process_rps(self) -> float | None:
         """The rate that one process can hold."""
-        return None if self.best is None else self.best.utilisation / self.best.cpu_us * 1e6
+        return None if self.best is None else self.best.per_process_rps
 
     @property
     def processes(self) -> int | None:
@@ -116,22 +126,32 @@ def capacities(
 def _points(
     folder: Folder, summaries: Summaries, stack: str, slo_ms: float | None, pattern: str
 ) -> Iterator[Point]:
-    """The rates that were offered, the lowest first."""
+    """The rates that were offered, the lowest first. One without any figure was not held, as far
+    as anybody knows; one whose CPU time alone is missing says nothing here."""
     rates = {
-        run.where: rate
+        run.where: (rate, int(run.number("processes") or 1))
         for run in folder.runs
         if run.stack == stack and fnmatch.fnmatchcase(run.scenario, pattern)
         if summaries.facts[run.where].is_rate
         if (rate := run.number(RATE)) is not None
     }
-    for where, rate in sorted(rates.items(), key=lambda pair: pair[1]):
+    for where, (rate, processes) in sorted(rates.items(), key=lambda pair: pair[1][0]):
         cell: Cell = (stack, *where)
         p99, cpu, share = (summaries.get(cell, metric) for metric in (P99, CPU, SHARE))
-        if p99 is not None and cpu is not None and share is not None:
-            yield Point(where[0], rate, p99.centre, cpu.centre, share.centre, _why_not(p99, slo_ms))
+        why_not = _why_not(p99, summaries.cells[cell], slo_ms)
+        if why_not or (cpu is not None and share is not None):
+            ms, cpu_us, used = map(_centre, (p99, cpu, share))
+            yield Point(where[0], rate, ms, cpu_us, used, why_not, processes)
 
 
-def _why_not(p99: Summary, slo_ms: float | None) -> str:
+def _centre(found: Summary | None) -> float | None:
+    return None if found is None else found.centre
+
+
+def _why_not(p99: Summary | None, noted: Iterable[Warning], slo_ms: float | None) -> str:
+    if p99 is None:
+        codes = formatting.listed(one.code for one in noted if one.wording.disqualifies)
+        return f"no figures{f' ({codes})' if codes else ''}"
     if p99.disqualifying:
         return formatting.listed(p99.disqualifying)
     most = p99.highest if p99.interval is None else p99.interval.high
@@ -149,7 +169,8 @@ def _memory(folder: Folder, summaries: Summaries, stack: str) -> tuple[float | N
         cell: Cell = (stack, run.scenario, run.load)
         start, end = (summaries.get(cell, f"rss_{when}_bytes") for when in ("start", "end"))
         if start is not None and end is not None:
-            return start.centre, (end.centre - start.centre) / users
+            processes = run.number("processes") or 1
+            return start.centre / processes, (end.centre - start.centre) / users
     return None, None
 
 
@@ -170,10 +191,14 @@ class Check:
 
 def checks(found: Sequence[Capacity]) -> Iterator[Check]:
     """Each rate that held, its utilisation predicted by the straight line through the two next
-    lower ones that held."""
+    lower ones that held; of several scenarios of one rate the first by name."""
     for one in found:
-        held = [point for point in one.points if point.held]
-        for first, second, third in zip(held, held[1:], held[2:], strict=False):
-            slope = (second.utilisation - first.utilisation) / (second.rate_rps - first.rate_rps)
-            predicted = second.utilisation + slope * (third.rate_rps - second.rate_rps)
-            yield Check(one.stack, third.scenario, predicted, third.utilisation)
+        held: dict[float, tuple[str, float]] = {}
+        for point in one.points:
+            if point.held and point.utilisation:
+                held.setdefault(point.rate_rps, (point.scenario, point.utilisation))
+        known = [(rate, *told) for rate, told in held.items()]
+        for first, second, third in zip(known, known[1:], known[2:], strict=False):
+            slope = (second[2] - first[2]) / (second[0] - first[0])
+            predicted = second[2] + slope * (third[0] - second[0])
+            yield Check(one.stack, third[1], predicted, third[2])

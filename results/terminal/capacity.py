@@ -30,12 +30,19 @@ def _needs(one: Capacity) -> str:
     rate, count = one.per_process_rps, one.processes
     if rate is None or count is None or one.best is None:
         lowest = one.points[0]
-        return f"no answer: it did not hold even {lowest.rate_rps:,.0f}/s ({lowest.why_not})"
+        rate_rps = f"{lowest.rate_rps:,.0f}/s"
+        if lowest.p99_ms is None:
+            return f"no answer: of {rate_rps}, the lowest, nothing is known ({lowest.why_not})"
+        return f"no answer: it did not hold even {rate_rps} ({lowest.why_not})"
     plural = "es" if count != 1 else ""
     needed = f"{count:,} process{plural}"
     each = f"{formatting.digits(rate)} requests/s each"
     if one.beyond is None:
         return f"{needed} or fewer, at least {each}: it held every rate that was offered"
+    if one.beyond.p99_ms is None:
+        return (
+            f"{needed} or fewer, at least {each}: of {one.beyond.rate_rps:,.0f}/s nothing is known"
+        )
     return f"{needed}, {each}"
 
 
@@ -43,7 +50,8 @@ def _basis(one: Capacity) -> Iterator[str]:
     if one.best is not None:
         yield f"held {_point(one.best)}"
     if one.best is not None and one.beyond is not None:
-        yield f"did not hold {_point(one.beyond)}: {one.beyond.why_not}"
+        what = "nothing known of" if one.beyond.p99_ms is None else "did not hold"
+        yield f"{what} {_point(one.beyond)}: {one.beyond.why_not}"
     if one.process_bytes is not None and one.connection_bytes is not None:
         process = formatting.digits(one.process_bytes * 1e-6)
         each = formatting.digits(one.connection_bytes * 1e-3)
@@ -53,10 +61,16 @@ def _basis(one: Capacity) -> Iterator[str]:
 
 
 def _point(point: Point) -> str:
-    return (
-        f"{point.rate_rps:,.0f}/s ({point.scenario}) at {point.utilisation:.0%} of a CPU, "
-        f"{formatting.digits(point.cpu_us)} µs a request, p99 {formatting.digits(point.p99_ms)} ms"
+    """The rate, and what was read of it."""
+    by = "" if point.processes == 1 else f" by {point.processes} processes together"
+    share, cpu_us, p99_ms = point.utilisation, point.cpu_us, point.p99_ms
+    read = (
+        "" if share is None else f"at {share:.0%} of a CPU{by}",
+        "" if cpu_us is None else f"{formatting.digits(cpu_us)} µs a request",
+        "" if p99_ms is None else f"p99 {formatting.digits(p99_ms)} ms",
     )
+    said = ", ".join(filter(None, read))
+    return f"{point.rate_rps:,.0f}/s ({point.scenario}){f' {said}' if said else ''}"
 
 
 def _checked(found: Sequence[Capacity]) -> Iterator[str]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 
 import pytest
 
 from loopbench.results.folder import folder as folders
-from loopbench.results.schema import RUNS, Row
+from loopbench.results.schema import RUNS, Row, Value
 from loopbench.results.stats.capacity import Capacity, capacities, checks
 from loopbench.results.stats.summaries.summary import summarise
 from loopbench.results.terminal.console import folded
@@ -115,6 +116,51 @@ def test_a_measured_rate_is_predicted_from_those_below(tmp_path: Path) -> None:
     assert check.scenario == "rate-4000"
     assert check.predicted == pytest.approx(0.5)
     assert check.off == pytest.approx(0.5 / 0.52 - 1)
+
+
+def _edited(folder: Path, scenario: str, **cells: Value) -> Path:
+    """The folder of RATES, with other cells in all rows of one scenario."""
+    folder.mkdir()
+    rows = _rows(RATES)
+    put(folder, RUNS, [{**row, **cells} if row["scenario"] == scenario else row for row in rows])
+    return folder
+
+
+def test_a_rate_without_figures_is_not_held(tmp_path: Path, results: Program) -> None:
+    """The server died at 4,000/s in every Round: 2,000/s is not the most that was offered."""
+    blank = dict.fromkeys(
+        ("response_time_p99_ms", "throughput_rps", "cpu_us_per_request", "server_cpu_utilisation")
+    )
+    folder = _edited(tmp_path / "run", "rate-4000", **blank, requests=None, warnings="server-died")
+    found = _capacity(folder, 10_000)
+    assert found.best is not None and found.best.scenario == "rate-2000"
+    assert found.beyond is not None and found.beyond.why_not == "no figures (server-died)"
+    said = results.run("capacity", str(folder), "--rps", "10000").out
+    assert (
+        "5 processes or fewer, at least 2,000 requests/s each: of 4,000/s nothing is known" in said
+    )
+    assert "nothing known of 4,000/s (rate-4000): no figures (server-died)" in said
+    assert "it held every rate" not in said
+    (one,) = json.loads(results.run("capacity", str(folder), "--rps", "1", "--json").out)["stacks"]
+    assert (one["offered"][-1]["p99_ms"], one["offered"][-1]["held"]) == (None, False)
+
+
+def test_what_several_processes_did_is_not_one_processs(tmp_path: Path, results: Program) -> None:
+    """CPU time, and memory, are sums over them: two held 4,000/s together, each 2,000."""
+    folder = tmp_path / "run"
+    folder.mkdir()
+    put(folder, RUNS, [{**row, "processes": 2} for row in _rows(RATES)])
+    found = _capacity(folder, 10_000)
+    assert found.per_process_rps == pytest.approx(2000)
+    assert (found.processes, found.process_bytes) == (5, 20_000_000)
+    said = results.run("capacity", str(folder), "--rps", "10000").out
+    assert "at 52% of a CPU by 2 processes together" in said
+
+
+def test_two_scenarios_of_one_rate_are_one_point_of_the_check(tmp_path: Path) -> None:
+    """A line through them would have no slope."""
+    folder = _edited(tmp_path / "run", "rate-2000", arrival_rate_rps=1000.0)
+    assert list(checks([_capacity(folder, 1.0)])) == []
 
 
 def test_the_command_says_it_in_words(tmp_path: Path, results: Program) -> None:
