@@ -30,7 +30,6 @@ from loopbench.results.stats.summaries.summary import (
     Summary,
     load_models,
     loads,
-    ratio_between,
 )
 from loopbench.results.terminal.notes import Note, notes
 from loopbench.results.terminal.table import in_order
@@ -144,8 +143,7 @@ class Material:
 
     def against(self, cell: Cell, other: Cell, metric: str) -> Ratio | None:
         """One Cell over another within a Round; marked where a rate was not held."""
-        one, reference = self.summaries.get(cell, metric), self.summaries.get(other, metric)
-        return None if one is None or reference is None else ratio_between(one, reference)
+        return self.summaries.between(cell, other, metric)
 
     def instructions(self, where: Where) -> dict[str, float]:
         """Instructions of the request that a load sends, by stack, as far as they were counted."""

@@ -16,7 +16,6 @@ from loopbench.results.schema import Family
 from loopbench.results.schema.load_kinds import LoadKind
 from loopbench.results.stats import formatting
 from loopbench.results.stats.summaries.ratios import Ratio
-from loopbench.results.stats.summaries.summary import ratio_between
 
 RATE, P50, P99 = "throughput_rps", "service_time_p50_ms", "service_time_p99_ms"
 LAST50, LAST99 = "last_delivery_p50_ms", "last_delivery_p99_ms"
@@ -173,7 +172,7 @@ def _beside(material: Material, even: Where, slow: Where) -> Iterator[Part]:
             beside = material.get(stack, slow, metric)
             if without is None or beside is None:
                 continue
-            ratio = ratio_between(beside, without)
+            ratio = material.against((stack, *slow), (stack, *even), metric)
             rows.append(
                 (stack, text, readings.value(without), readings.value(beside), _ratio(ratio))
             )

@@ -19,7 +19,7 @@ from loopbench.results.folder.scenarios import first_loads
 from loopbench.results.folder.tables import Problem, optional_rows
 from loopbench.results.schema import COUNTS, Row
 from loopbench.results.stats.intervals.location import Interval, locate
-from loopbench.results.stats.summaries.ratios import Ratio, paired_ratio
+from loopbench.results.stats.summaries.ratios import Ratio
 from loopbench.results.stats.summaries.sample import Cell, Sample
 from loopbench.results.stats.summaries.summary import Summaries, loads
 
@@ -60,7 +60,7 @@ class Split:
 
     base, other: centres over those Rounds. difference: the centre of other minus base within
     a Round. interval: its 95 % interval; None where the Rounds are too few.
-    ratio: other over base. codes: Warnings that touch either side.
+    ratio: other over base, as any ratio of stacks. codes: Warnings that touch either side.
     """
 
     pair: Pair
@@ -173,7 +173,7 @@ def _split(pair: Pair, where: tuple[str, str], summaries: Summaries) -> Split | 
         other=_centre(other.sample, shared),
         difference=located.centre,
         interval=located.interval,
-        ratio=paired_ratio(other.sample, base.sample),
+        ratio=summaries.between((pair.other, *where), (pair.base, *where), CPU),
         codes=tuple(codes),
     )
 

@@ -12,14 +12,14 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass
 
 from loopbench.results.folder.folder import Folder
 from loopbench.results.grouping import grouped
 from loopbench.results.stats.intervals import blocks, moderation, slices
 from loopbench.results.stats.intervals.location import Interval, Location, locate, raised
-from loopbench.results.stats.summaries.sample import Cell, Sample
+from loopbench.results.stats.summaries.sample import METRICS, Cell, Sample
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,11 +43,17 @@ class Ratio:
 
 
 def ratios(
-    folder: Folder, taken: Mapping[tuple[Cell, str], Sample], to: str
+    folder: Folder,
+    taken: Mapping[tuple[Cell, str], Sample],
+    to: str,
+    metrics: Iterable[str] = METRICS,
 ) -> dict[tuple[Cell, str], Ratio]:
-    """Every ratio to the reference stack: by Slices where there are some, else by whole Runs."""
-    sliced = sliced_ratios(folder, to)
-    return whole_ratios({key: one for key, one in taken.items() if key not in sliced}, to) | sliced
+    """Every ratio of these metrics to a stack: by Slices where there are some, else by whole
+    Runs."""
+    wanted = frozenset(metrics)
+    sliced = sliced_ratios(folder, to, wanted)
+    whole = {key: one for key, one in taken.items() if key[1] in wanted and key not in sliced}
+    return whole_ratios(whole, to) | sliced
 
 
 def paired_ratio(sample: Sample, reference: Sample) -> Ratio | None:
@@ -89,7 +95,9 @@ def whole_ratios(
     }
 
 
-def sliced_ratios(folder: Folder, to: str) -> dict[tuple[Cell, str], Ratio]:
+def sliced_ratios(
+    folder: Folder, to: str, metrics: Set[str] = frozenset(slices.METRICS)
+) -> dict[tuple[Cell, str], Ratio]:
     """Ratios of Runs that were measured in Slices, by their Turns; see `stats.intervals.slices`."""
     rows = slices.by_run(folder.slices)
     references = {(run.round, run.scenario): run for run in folder.runs if run.stack == to}
@@ -99,7 +107,7 @@ def sliced_ratios(folder: Folder, to: str) -> dict[tuple[Cell, str], Ratio]:
         if reference is None or run.stack == to or not rows.get(run.run_id):
             continue
         pair = rows[run.run_id], rows.get(reference.run_id, ())
-        for metric in slices.METRICS:
+        for metric in filter(metrics.__contains__, slices.METRICS):
             if run.number(metric) is not None and reference.number(metric) is not None:
                 measured[run.stack, metric].append((run.cell, pair))  # not what was cut short
     estimates: defaultdict[tuple[Cell, str], list[blocks.BlockEstimate]] = defaultdict(list)

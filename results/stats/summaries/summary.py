@@ -10,8 +10,9 @@ The method, with its source and limits: `results.stats.intervals.location`.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from types import MappingProxyType
 
 from loopbench.results.errors import UnknownName
@@ -61,7 +62,8 @@ class Summaries:
     load, those without any figure included, in the order to show them in.
     reference: None where no stack can be one. yardstick: the stack without a framework, which
     shows what the generator reaches at most and is never the reference; None without one.
-    facts: what the rows say of each scenario and load. names: how these are called.
+    facts: what the rows say of each scenario and load. names: how these are called. over: the
+    ratios of one metric to any stack, worked out as those to the reference are.
     """
 
     reference: str | None
@@ -70,10 +72,29 @@ class Summaries:
     yardstick: str | None
     facts: Mapping[Where, LoadFacts]
     names: Mapping[Where, str]
+    over: Callable[[str, str], Mapping[tuple[Cell, str], Ratio]]
 
     def get(self, cell: Cell, metric: str) -> Summary | None:
         """The Summary of one metric; None where it was not measured."""
         return self.by.get((cell, metric))
+
+    def between(self, cell: Cell, other: Cell, metric: str) -> Ratio | None:
+        """One Cell over another within a Round; `overloaded` where one did not hold the rate. Under
+        one load it is the ratio that the other's stack as the reference would show; between loads
+        it is that of whole Runs. None where there is none."""
+        one, base = self.get(cell, metric), self.get(other, metric)
+        if one is None or base is None:
+            return None
+        if cell[1:] == other[1:]:
+            found = self.over(other[0], metric).get((cell, metric))
+        else:
+            found = paired_ratio(one.sample, base.sample)
+        if found is None:
+            return None
+        missed = dict.fromkeys(
+            summary.sample.stack for summary in (one, base) if _overloaded(summary.warnings)
+        )
+        return replace(found, overloaded=tuple(missed))
 
     def name(self, cell: Cell) -> str:
         """Stack and scenario of a Cell; the load too where the scenario alone does not tell."""
@@ -121,20 +142,14 @@ def summarise(folder: Folder, reference: str | None = None) -> Summaries:
         cell: _of_cell(cell, noted.get(cell, ()), by, folder.plan) for cell in _every_cell(folder)
     }
     return Summaries(
-        to, MappingProxyType(by), MappingProxyType(cells), yardstick, facts, names_of(facts)
+        to,
+        MappingProxyType(by),
+        MappingProxyType(cells),
+        yardstick,
+        facts,
+        names_of(facts),
+        cache(lambda stack, metric: ratios(folder, taken, stack, (metric,))),
     )
-
-
-def ratio_between(one: Summary, other: Summary) -> Ratio | None:
-    """Any two Summaries of a metric, paired by Round; `overloaded` where one did not hold the
-    rate."""
-    found = paired_ratio(one.sample, other.sample)
-    if found is None:
-        return None
-    missed = dict.fromkeys(
-        summary.sample.stack for summary in (one, other) if _overloaded(summary.warnings)
-    )
-    return replace(found, overloaded=tuple(missed))
 
 
 def _overloaded(noted: Iterable[Warning]) -> bool:

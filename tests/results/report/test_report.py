@@ -332,7 +332,7 @@ def test_what_uvloop_and_the_server_bring_is_read_from_peers(folder: Path) -> No
     )
     report = made(folder)
     assert _plain(report.questions[12].line) == (
-        "0.250x [0.244–0.256] for quart-hypercorn over aiohttp: the throughput of one framework on "
+        "0.250x [0.246–0.254] for quart-hypercorn over aiohttp: the throughput of one framework on "
         "another server, the loop the same, with 32 users at once (async-32)."
     )
     text = (folder / "environment.json").read_text().replace("Hypercorn", "aiohttp")
@@ -341,7 +341,7 @@ def test_what_uvloop_and_the_server_bring_is_read_from_peers(folder: Path) -> No
         text[:at] + text[at:].replace(report_folder.LOOP, "uvloop.Loop", 1)
     )
     assert _plain(made(folder).questions[11].line) == (
-        "0.250x [0.244–0.256] for quart-hypercorn over aiohttp: the throughput with uvloop over "
+        "0.250x [0.246–0.254] for quart-hypercorn over aiohttp: the throughput with uvloop over "
         "that without it, with 32 users at once (async-32)."
     )
 
