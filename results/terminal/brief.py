@@ -19,7 +19,7 @@ from loopbench.results.schema.warnings import wording
 from loopbench.results.stats import formatting
 from loopbench.results.stats.comparisons.compare import word_for
 from loopbench.results.stats.summaries.ratios import Ratio
-from loopbench.results.stats.summaries.sample import METRICS, Cell
+from loopbench.results.stats.summaries.sample import Cell
 from loopbench.results.stats.summaries.summary import Summaries, Summary, load_models
 from loopbench.results.terminal import stalls, steadiness
 from loopbench.results.terminal.notes import Note, marks, notes
@@ -186,7 +186,7 @@ def verdict(metric: str, ratio: Ratio) -> str:
     if not ratio.significant:
         near = ratio.interval.low >= 1 / (1 + ALIKE) and ratio.interval.high <= 1 + ALIKE
         return "no difference" if near else "cannot tell"
-    return word_for(METRICS[metric].unit, ratio.centre)
+    return word_for(metric, ratio.centre)
 
 
 def _counted(folder: Folder, summaries: Summaries, counts: tuple[Row, ...]) -> Iterator[Line]:

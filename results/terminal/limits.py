@@ -49,7 +49,7 @@ def _rate(one: Limit) -> str:
     sure = "too few trials for an interval"
     if interval is not None:
         sure = f"95 % interval {formatting.between(interval)}"
-    return f"{formatting.digits(found.rate_rps)} requests/s ({sure}; {one.trials} trials)"
+    return f"{formatting.digits(found.rate_rps)} requests/s ({sure}; {found.trials} trials)"
 
 
 def _reading(found: Reading) -> str:

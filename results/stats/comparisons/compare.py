@@ -54,9 +54,12 @@ class Verdict(enum.StrEnum):
 _RISE_AND_FALL: Mapping[str, tuple[Verdict, Verdict]] = {
     "1/s": (Verdict.FASTER, Verdict.SLOWER),
     "ms": (Verdict.SLOWER, Verdict.FASTER),
-    "s": (Verdict.SLOWER, Verdict.FASTER),
 }
 """What a rise and a fall are called, by unit; other units: more and less."""
+
+_AMOUNTS = frozenset({"gc_pause_total_ms", "task_oldest_ms"})
+"""Columns in these units that are no time of anything that is waited for: a window in which more is
+answered has more of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,11 +156,12 @@ def _welch(one: Location, other: Location) -> Interval | None:
 
 
 def _verdict(metric: str, ratio: float, interval: Interval) -> Verdict:
-    return Verdict.SAME if 1.0 in interval else word_for(METRICS[metric].unit, ratio)
+    return Verdict.SAME if 1.0 in interval else word_for(metric, ratio)
 
 
-def word_for(unit: str, ratio: float) -> Verdict:
-    """What a ratio of figures in this unit is called that is not 1."""
+def word_for(metric: str, ratio: float) -> Verdict:
+    """What a ratio that is not 1 is called, of a column of runs.csv or of what is no time."""
+    unit = METRICS[metric].unit if metric in METRICS.keys() - _AMOUNTS else ""
     rise, fall = _RISE_AND_FALL.get(unit, (Verdict.MORE, Verdict.LESS))
     return rise if ratio > 1 else fall
 
@@ -175,7 +179,8 @@ def _no_interval(one: Summary, other: Summary, interval: Interval | None) -> str
     fewest = min(one.n, other.n)
     if fewest < MIN_ROUNDS:
         return f"too few Rounds: {one.n} and {other.n}, {MIN_ROUNDS} needed"
-    return "a zero has no ratio"
+    values = (*one.sample.values.values(), *other.sample.values.values())
+    return f"a {'figure below zero' if min(values) < 0 else 'zero'} has no ratio"
 
 
 _IGNORED = re.compile(

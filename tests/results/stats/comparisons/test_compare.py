@@ -8,7 +8,12 @@ import pytest
 
 from loopbench.results.folder.folder import load
 from loopbench.results.schema import RUNS, Value
-from loopbench.results.stats.comparisons.compare import Comparison, Verdict, compare
+from loopbench.results.stats.comparisons.compare import (
+    Comparison,
+    Verdict,
+    compare,
+    word_for,
+)
 from loopbench.results.stats.summaries.summary import summarise
 from tests.results.examples import golden
 from tests.results.examples.folders import put
@@ -61,3 +66,41 @@ def test_what_has_no_interval_says_why(
     assert (found.reason, found.interval) == (reason, None)
     assert found.verdict is Verdict.CANNOT_TELL
     assert found.after == value
+
+
+def test_what_shrank_is_no_zero(tmp_path: Path) -> None:
+    """Memory that a process gave back, over a growth."""
+    runs = []
+    for name, growth in (("one", 12.0), ("other", -12.0)):
+        path = golden.write(tmp_path / name)
+        column = {"memory_growth_bytes_per_request": growth}
+        put(path, RUNS, [{**row, **column} for row in golden.run_rows()])
+        runs.append(load(path))
+    first, second = runs
+    (found,) = (
+        one
+        for one in compare(first, summarise(first), second, summarise(second), every=True)
+        if (one.cell, one.metric) == (CELL, "memory_growth_bytes_per_request")
+    )
+    assert (found.verdict, found.reason) == (
+        Verdict.CANNOT_TELL,
+        "a figure below zero has no ratio",
+    )
+
+
+@pytest.mark.parametrize(
+    ("metric", "rise", "fall"),
+    [
+        ("throughput_rps", Verdict.FASTER, Verdict.SLOWER),
+        ("response_time_p99_ms", Verdict.SLOWER, Verdict.FASTER),
+        ("cpu_us_per_request", Verdict.MORE, Verdict.LESS),
+        ("database_cpu_s", Verdict.MORE, Verdict.LESS),
+        ("redis_cpu_s", Verdict.MORE, Verdict.LESS),
+        ("gc_pause_total_ms", Verdict.MORE, Verdict.LESS),
+        ("task_oldest_ms", Verdict.MORE, Verdict.LESS),
+        ("instructions a request", Verdict.MORE, Verdict.LESS),
+    ],
+)
+def test_what_a_window_has_more_of_is_not_slower(metric: str, rise: Verdict, fall: Verdict) -> None:
+    """A server that answers more has more of its database's CPU time, and of the collector's."""
+    assert (word_for(metric, 1.5), word_for(metric, 0.5)) == (rise, fall)

@@ -126,7 +126,11 @@ def test_trials_that_were_left_out_are_counted(
     text = "\n".join(limits_text.lines(found, None))
     assert said in text
     assert text.count("left out") == 1
-    assert found.stacks[0].trials == len(whole)
+    (limit,) = found.stacks
+    assert limit.trials == len(whole)
+    assert limit.crossing is not None
+    assert f"; {limit.crossing.trials} trials)" in text  # the limit is of the others
+    assert limit.crossing.trials <= len(whole) - len(used)
 
 
 @pytest.mark.parametrize(("differs", "said"), [(0.0499, False), (0.18, True)])
