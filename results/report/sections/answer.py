@@ -65,16 +65,22 @@ def rates(material: Material) -> Words:
 
 
 def _alone(material: Material) -> Words:
-    """One contender, or none: what it reaches, and that it is compared with nothing."""
+    """What is reached where nothing is compared: one contender, or none, or no ratio of several."""
     for where in material.models(LoadKind.CLOSED):
-        for stack in material.stacks:
-            found = material.get(stack, where, THROUGHPUT)
-            if found is not None:
-                rate = formatting.figure(THROUGHPUT, found.centre)
-                said = (
-                    f"{stack} answers {rate} requests/s in {material.name(where)}; no other stack"
-                )
-                return (f"{said} was measured beside it", *_see("speed"))
+        rates = {
+            stack: formatting.figure(THROUGHPUT, found.centre)
+            for stack in material.contenders() or material.stacks
+            if (found := material.get(stack, where, THROUGHPUT)) is not None
+        }
+        if rates:
+            (stack, rate), *others = rates.items()
+            said = f"{stack} answers {rate} requests/s"
+            if not others:
+                end = f"in {material.name(where)}; no other stack was measured beside it"
+                return (f"{said} {end}", *_see("speed"))
+            more = findings.listed([said, *(f"{one} {its}" for one, its in others)])
+            no_ratio = f"there is no ratio of them to {material.summaries.reference}"
+            return (f"{more} in {material.name(where)}; {no_ratio}", *_see("speed"))
     return ()
 
 

@@ -166,16 +166,22 @@ def _doubt(difference: Difference) -> str:
 
 
 def headline(found: Sequence[Difference]) -> str:
-    """One clause: a contender beside the reference, or from where to where several go."""
+    """One clause: a contender beside the reference, or from where to where several go; and how
+    many it says nothing of."""
     clear = [one for one in found if one.standing in (Standing.TOLD, Standing.SAME)]
-    clear.sort(key=lambda difference: difference.ratio.centre)
-    if len(clear) < 2:
-        return _said((clear or found)[0], _CLAUSES)
-    least, most = clear[0], clear[-1]
+    few = [one for one in found if one.standing is Standing.TOO_FEW]
+    told = sorted(clear or few, key=lambda difference: difference.ratio.centre)
+    rest = len(found) - max(1, len(told))
+    others = f"; {rest} more cannot be compared there" if rest else ""
+    if len(told) < 2:
+        return _said((told or found)[0], _CLAUSES) + others
+    least, most = told[0], told[-1]
     manner = MANNERS[least.one.sample.metric]
+    chance = "" if clear else f", as far as {_rounds(max(one.ratio.n for one in told))} can tell"
     return (
-        f"Beside {least.ratio.to} the {manner.what} of {len(clear)} stacks in {least.name} goes "
+        f"Beside {least.ratio.to} the {manner.what} of {len(told)} stacks in {least.name} goes "
         f"from {_factor(least.ratio)} ({least.stack}) to {_factor(most.ratio)} ({most.stack})"
+        f"{chance}{others}"
     )
 
 

@@ -144,24 +144,34 @@ def contested(material: Material, wheres: Iterable[Where]) -> list[Where]:
 
 
 def undecided(material: Material, wheres: Sequence[Where], metric: str) -> str:
-    """A sentence that names where the interval of the ratio is wider than the effect; blank where
-    it is nowhere."""
-    places = [
-        material.name(where)
-        for where in wheres
-        if any(
-            summary.ratio is not None and summary.ratio.significant is False
+    """A sentence that names where the interval of the ratio is wider than the effect, of several
+    contenders with those of which it is; blank where it is nowhere."""
+    alike = {
+        where: [
+            stack
             for stack in material.contenders()
             if (summary := material.get(stack, where, metric)) is not None
-        )
+            and summary.ratio is not None
+            and summary.ratio.significant is False
+        ]
+        for where in wheres
+    }
+    several = len(material.contenders()) > 2
+    places = [
+        material.name(where) + (f" ({formatting.listed(stacks)})" if several else "")
+        for where, stacks in alike.items()
+        if stacks
     ]
     if not places:
         return ""
-    what = formatting.label(metric)
+    them = f"these cannot be told from {material.summaries.reference}"
     return (
-        f" Of {what} the interval is wider than the effect in {formatting.listed(places)}: there "
-        "the stacks cannot be told apart."
+        f" Of {formatting.label(metric)} the interval is wider than the effect in "
+        f"{formatting.listed(places)}: there {them if several else _NOT_APART}."
     )
+
+
+_NOT_APART = "the stacks cannot be told apart"
 
 
 def worked_dot(material: Material, stack: str, sample: Sample) -> Dot:
