@@ -32,12 +32,14 @@ PIECES = {
 @dataclass(frozen=True, slots=True)
 class Asks:
     """An experiment by its name. yes: how a piece of its answers begins that means yes; with
-    `unless`, that means no. of: what it is about, as the subject of a clause."""
+    `unless`, that means no. of: what it is about, as the subject of a clause. decides: without it
+    the others answer another question."""
 
     name: str
     yes: str
     of: str = ""
     unless: bool = False
+    decides: bool = False
 
     def holds(self, answer: str) -> bool | None:
         """Whether an answer says yes; None where nothing was seen that could say it."""
@@ -160,12 +162,16 @@ Answer = Callable[[Material], Reply | None]
 
 
 def _answering(reply: Callable[[Sequence[Seen]], Reply]) -> Callable[..., Answer]:
-    """An answer from these experiments; None where not one of them was made."""
+    """An answer from these experiments; None where not one of them was made, or not the one that
+    decides."""
 
     def by(*asks: Asks) -> Answer:
         def answer(material: Material) -> Reply | None:
             found = _seen(material, *asks)
-            return reply(found) if found else None
+            made = {seen.asks for seen in found}
+            if not found or any(one.decides and one not in made for one in asks):
+                return None
+            return reply(found)
 
         return answer
 
@@ -218,8 +224,8 @@ def _lost(seen: Seen) -> str:
 def causes(found: Sequence[Seen]) -> Reply:
     """How many of several things hold up a stop, which do, and which do not."""
     holding = [_cause(seen) for seen in found if seen.on(True)]
-    never = [seen.asks.of for seen in found if not seen.on(True, None)]
-    unknown = [seen.asks.of for seen in found if not seen.on(True, False)]
+    never = [_harmless(seen) for seen in found if seen.on(False) and not seen.on(True)]
+    unknown = [_untold(seen) for seen in found if seen.on(None) and not seen.on(True)]
     said = (
         f"{listed(holding)} can hold up a stop" if holding else "",
         f"{listed(never)} {'does' if len(never) == 1 else 'do'} not" if never else "",
@@ -229,7 +235,18 @@ def causes(found: Sequence[Seen]) -> Reply:
     return Reply(f"{count}: {'; '.join(filter(None, said))}", _details(found))
 
 
+def _harmless(seen: Seen) -> str:
+    return seen.asks.of + ("" if not seen.on(None) else f" (on {listed(seen.on(False))})")
+
+
+def _untold(seen: Seen) -> str:
+    return seen.asks.of + ("" if not seen.on(False) else f" on {listed(seen.on(None))}")
+
+
 def _cause(seen: Seen) -> str:
     """With the stacks where it is not so on all."""
-    held = seen.on(True)
-    return seen.asks.of if len(held) == len(seen.usual) else f"{seen.asks.of} (on {listed(held)})"
+    held, untold = seen.on(True), seen.on(None)
+    if len(held) == len(seen.usual):
+        return seen.asks.of
+    rest = f", and of {listed(untold)} nothing can be told" if untold else ""
+    return f"{seen.asks.of} (on {listed(held)}{rest})"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from loopbench.results.folder.scenarios import Where
 from loopbench.results.report.blocks import Table
@@ -32,7 +33,7 @@ def faster(found: Sequence[findings.Difference]) -> Reply:
     )
 
 
-def _beside(one: findings.Difference) -> str:
+def _beside(one: findings.Difference | Peers) -> str:
     if one.doubts:
         return f"not to be compared: {formatting.listed(map(formatting.plain, one.doubts))}"
     return formatting.ratio(one.ratio, interval=True)
@@ -41,39 +42,60 @@ def _beside(one: findings.Difference) -> str:
 def _range(ratios: Sequence[tuple[str, Ratio]], of: str) -> str:
     """From the least ratio to the largest, those that cannot be told from 1 among them."""
     if not ratios:
-        return f"Cannot tell: Warnings forbid comparing each stack with its peer as {of}"
+        return "Cannot tell: Warnings forbid comparing any of them"
     ordered = sorted(ratios, key=lambda pair: pair[1].centre)
     (least, low), (most, high) = ordered[0], ordered[-1]
     apart = sum(ratio.significant is True for _, ratio in ratios)
+    known = sum(ratio.interval is not None for _, ratio in ratios)
     told = (
         f"{formatting.digits(low.centre)} ({least}) to {formatting.digits(high.centre)} ({most}) "
         f"{of}"
     )
-    return f"{told}; {apart} of {len(ratios)} differ by more than chance (95 % interval)"
+    if not known:
+        return f"{told}; too few Rounds for an interval, so that chance is not ruled out"
+    few = f", and {len(ratios) - known} have too few Rounds for one" if known < len(ratios) else ""
+    return f"{told}; {apart} of {known} differ by more than chance (95 % interval){few}"
 
 
-def peers(material: Material, found: Sequence[tuple[str, str, Where, Ratio]]) -> Reply:
+@dataclass(frozen=True, slots=True)
+class Peers:
+    """Throughput of `other` over that of `one`, in a closed loop. doubts: codes of Warnings that
+    forbid comparing them there."""
+
+    one: str
+    other: str
+    where: Where
+    ratio: Ratio
+    doubts: tuple[str, ...]
+
+
+def peers(material: Material, found: Sequence[Peers]) -> Reply:
     """Throughput of pairs that differ in one thing, each in the first closed loop of both."""
-    rows = [
-        (other, one, material.name(where), formatting.ratio(ratio, interval=True))
-        for one, other, where, ratio in found
-    ]
+    rows = [(of.other, of.one, material.name(of.where), _beside(of)) for of in found]
     of = "times the throughput of the stack that it is compared with"
     return Reply(
-        _range([(other, ratio) for _, other, _, ratio in found if not ratio.overloaded], of),
+        _range([(one.other, one.ratio) for one in found if not one.doubts], of),
         table=Table(
             "Throughput beside a peer", ("stack", "peer", "in", "ratio [95 %]"), (*rows,), 3
         ),
     )
 
 
-def first_ratio(material: Material, one: str, other: str) -> tuple[Where, Ratio] | None:
-    """Throughput of `other` over that of `one`, where the first closed loop has both."""
-    for where in material.models(LoadKind.CLOSED):
-        ratio = material.against((other, *where), (one, *where), THROUGHPUT)
-        if ratio is not None:
-            return where, ratio
-    return None
+def first_peers(material: Material, one: str, other: str) -> Peers | None:
+    """Two stacks where the first closed loop has both; one without doubts goes before."""
+    every = [
+        Peers(one, other, where, ratio, _forbid(material, where, one, other))
+        for where in material.models(LoadKind.CLOSED)
+        if (ratio := material.against((other, *where), (one, *where), THROUGHPUT)) is not None
+    ]
+    return next((found for found in every if not found.doubts), None) or next(iter(every), None)
+
+
+def _forbid(material: Material, where: Where, *stacks: str) -> tuple[str, ...]:
+    """Codes of Warnings that forbid comparing the throughput of these stacks there."""
+    found = (material.get(stack, where, THROUGHPUT) for stack in stacks)
+    codes = (code for summary in found if summary is not None for code in summary.disqualifying)
+    return tuple(dict.fromkeys(codes))
 
 
 def layers(found: Sequence[Split]) -> Table | None:

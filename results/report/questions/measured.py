@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
+from loopbench.results.folder.folder import RunRow
 from loopbench.results.folder.scenarios import Where
+from loopbench.results.grouping import grouped
 from loopbench.results.report.data import Material
 from loopbench.results.report.questions import many
 from loopbench.results.report.questions.reply import (
@@ -12,6 +14,7 @@ from loopbench.results.report.questions.reply import (
     Figure,
     Reply,
     capital,
+    doubted,
     figures_alone,
     offered,
     over,
@@ -27,6 +30,7 @@ from loopbench.results.schema.load_kinds import LoadKind
 from loopbench.results.stats import formatting
 from loopbench.results.stats.summaries.ratios import Ratio
 from loopbench.results.stats.summaries.summary import Summary
+from loopbench.results.terminal.brief import ALIKE
 
 
 def faster(material: Material) -> Reply | None:
@@ -87,11 +91,12 @@ def sync(material: Material) -> Reply | None:
             for one in found
             if (wait := material.get(one.stack, threaded, "executor_wait_mean_ms")) is not None
         ]
-        waited = f", for which it waits {figures_alone(waits)} in the mean" if waits else ""
+        waited = f", for which it waits {figures_alone(waits, found)} in the mean" if waits else ""
         return Reply(
             f"{capital(over(found))}: a sync route takes that many times the {of_what} of the "
             f"async one, since each call is handed to a thread{waited} "
-            f"({threaded[0]} over {direct[0]})",
+            f"({threaded[0]} over {direct[0]})"
+            + doubted(material, {direct: (CPU,), threaded: (CPU, "executor_wait_mean_ms")}),
             (other,) if other else (),
         )
     return None
@@ -144,10 +149,12 @@ def _swept(material: Material, sweep: pressure.Sweep) -> str:
     if not sizes:
         return ""
     variant = f" ({sweep.variant})" if sweep.variant else ""
+    waited = f"each request waits {figures_alone(waits, sizes)} for a thread"
     return (
-        f"{over(sizes)}{variant}: they allow {figures_alone(allowed)} calls of "
+        f"{over(sizes)}{variant}: they allow {figures_alone(allowed, sizes)} calls of "
         f"{sweep.work_s * 1000:g} ms a second, so that {most} users at once get "
-        f"{figures_alone(rates)} and each request waits {figures_alone(waits)} for a thread"
+        f"{figures_alone(rates, sizes)} and {waited}"
+        + doubted(material, {where: (THROUGHPUT, "executor_wait_p50_ms")})
     )
 
 
@@ -173,30 +180,39 @@ def _stalled(material: Material, where: Where, found: Sequence[tuple[str, Summar
     what = "the p99 response time of the other requests"
     now = over([Figure(stack, one.centre, _ms(one)) for stack, one in found])
     baseline = material.baseline(where)
-    grown = {} if baseline is None else _grown(material, where, baseline, found)
-    if baseline is None or not grown:
-        return Reply(f"{now}: {what} beside a call that blocks the loop", slowest)
+    alone = {
+        stack: summary
+        for stack, _ in found
+        if baseline is not None and (summary := material.get(stack, baseline, P99)) is not None
+    }
+    if baseline is None or not alone:
+        line = f"{now}: {what} beside a call that blocks the loop"
+        return Reply(line + doubted(material, {where: (P99,)}), slowest)
+    grown = {
+        stack: _grown(material.against((stack, *where), (stack, *baseline), P99))
+        for stack, _ in found
+    }
     changes = [
-        Figure(stack, one.centre, f"from {_ms(alone)} to {_ms(one)}")
+        Figure(
+            stack,
+            one.centre,
+            f"from {_ms(alone[stack])} to {_ms(one)}" if stack in alone else f"to {_ms(one)}",
+        )
         for stack, one in found
-        if (alone := material.get(stack, baseline, P99)) is not None
     ]
     said = over(changes) if len(changes) <= MOST_NAMED else f"to {now}"
     line = f"{verdict(grown)}: {_lower(neighbour(material, where[0]))} takes {what} {said}"
-    return Reply(line, slowest)
+    return Reply(line + doubted(material, {baseline: (P99,), where: (P99,)}), slowest)
 
 
-def _grown(
-    material: Material, where: Where, baseline: Where, found: Sequence[tuple[str, Summary]]
-) -> dict[str, bool | None]:
-    told: dict[str, bool | None] = {}
-    for stack, _ in found:
-        ratio = material.against((stack, *where), (stack, *baseline), P99)
-        if material.get(stack, baseline, P99) is not None:
-            told[stack] = ratio is not None and ratio.significant is True and ratio.centre > 1
-            if ratio is not None and ratio.interval is None:
-                told[stack] = None
-    return told
+def _grown(ratio: Ratio | None) -> bool | None:
+    """Whether a time has grown: no only where the interval has no room for it, or says that it has
+    become less. None: cannot tell."""
+    if ratio is None or ratio.interval is None:
+        return None
+    if ratio.significant:
+        return ratio.centre > 1
+    return False if ratio.interval.high <= 1 + ALIKE else None
 
 
 def _lower(text: str) -> str:
@@ -211,35 +227,56 @@ def health(material: Material) -> Reply | None:
     """Whether the slowest of other requests beside handlers that compute was within the time
     that a health check waits, and none failed."""
     wheres = beside(material, lambda _: True, Work.COMPUTE)
-    slowest: dict[str, float] = {}
-    failed: dict[str, float] = {}
-    for run in material.runs:
-        most = run.number("response_time_max_ms")
-        if run.where in wheres and most is not None:
-            slowest[run.stack] = max(most, slowest.get(run.stack, 0.0))
-            failures = run.number("failures")
-            if failures is not None:
-                failed[run.stack] = failed.get(run.stack, 0.0) + failures
-    stacks = [stack for stack in material.contenders() if stack in slowest]
-    if not stacks:
+    here = grouped((run.stack, run) for run in material.runs if run.where in wheres)
+    rows = {stack: here[stack] for stack in material.contenders() if stack in here}
+    slowest = {
+        stack: max(times)
+        for stack, runs in rows.items()
+        if (times := [ms for run in runs if (ms := run.number(_SLOWEST)) is not None])
+    }
+    if not slowest:
         return None
-    survives = {stack: _survives(slowest[stack], failed.get(stack)) for stack in stacks}
     worst = [
-        Figure(stack, slowest[stack], f"{formatting.figure(P99, slowest[stack])} ms")
-        for stack in stacks
+        Figure(stack, most, f"{formatting.figure(P99, most)} ms") for stack, most in slowest.items()
     ]
-    errors = sum(failed.get(stack, 0.0) for stack in stacks)
+    errors = sum(run.number("failures") or 0.0 for runs in rows.values() for run in runs)
     lost = f"{errors:,.0f} of them" if errors else "none"
+    doubts = {stack: _doubtful(material, stack, wheres) for stack in rows}
+    survives = {stack: _survives(runs, doubtful=doubts[stack]) for stack, runs in rows.items()}
     return Reply(
         f"{verdict(survives)}: beside a handler that computes, the slowest of all other requests "
         f"took {over(worst)}, and {lost} failed (Kubernetes waits {HEALTH_CHECK_MS / 1000:g} s by "
-        "default)",
+        f"default){_unknown(rows)}{doubted(material, dict.fromkeys(wheres, (_SLOWEST,)))}",
         tuple(_computed(material, where) for where in wheres),
     )
 
 
-def _survives(slowest_ms: float, failed: float | None) -> bool | None:
-    return None if failed is None else slowest_ms < HEALTH_CHECK_MS and not failed
+_SLOWEST = "response_time_max_ms"
+
+
+def _survives(runs: Sequence[RunRow], *, doubtful: bool) -> bool | None:
+    """No where one request failed or was too late; yes where none was, and all Runs say so."""
+    if any(
+        (run.number(_SLOWEST) or 0.0) >= HEALTH_CHECK_MS or run.number("failures") for run in runs
+    ):
+        return False
+    return None if doubtful or not all(map(_read, runs)) else True
+
+
+def _read(run: RunRow) -> bool:
+    return run.number(_SLOWEST) is not None and run.number("failures") is not None
+
+
+def _doubtful(material: Material, stack: str, wheres: Sequence[Where]) -> bool:
+    found = (material.get(stack, where, _SLOWEST) for where in wheres)
+    return any(summary.disqualifying for summary in found if summary is not None)
+
+
+def _unknown(rows: Mapping[str, Sequence[RunRow]]) -> str:
+    """How many Runs of which stack say nothing; blank where all do."""
+    counts = {stack: sum(not _read(run) for run in runs) for stack, runs in rows.items()}
+    said = [f"{formatting.counted(n, 'Run')} of {stack}" for stack, n in counts.items() if n]
+    return f"; {findings.listed(said)} cannot say" if said else ""
 
 
 def _computed(material: Material, where: Where) -> str:
@@ -284,24 +321,32 @@ def _held(material: Material, scenario: str) -> str:
         if rest is not None and total is not None:
             megabytes, all_of_it = readings.estimate(rest)[0], readings.estimate(total)[0]
             left.append(Figure(stack, megabytes, f"{formatting.digits(megabytes)} MB"))
-            (kept if megabytes >= NOT_GIVEN_BACK * all_of_it else back).append(stack)
+            if all_of_it > 0:
+                (kept if megabytes >= NOT_GIVEN_BACK * all_of_it else back).append(stack)
     if not costs:
         return ""
     line = f"{over(costs)} for each idle connection" if _idle(material, scenario) else over(costs)
+    wheres = [where for where in material.loads if where[0] == scenario]
+    doubts = doubted(material, dict.fromkeys(wheres, ("rss_end_bytes", "rss_after_bytes")))
     if not left:
-        return f"{line} ({scenario})"
+        return f"{line} ({scenario}){doubts}"
+    told = _given_back(kept, back, len(costs))
     return (
-        f"{line}, {_given_back(kept, back)}: with all of them closed, the process is larger than "
-        f"before by {over(left)} ({scenario})"
+        f"{line}{told}: with all of them closed, the process is larger than "
+        f"before by {over(left)} ({scenario}){doubts}"
     )
 
 
-def _given_back(kept: Sequence[str], back: Sequence[str]) -> str:
-    if not back:
-        return "and it is not given back"
-    if not kept:
-        return "and it is given back"
-    return f"given back on {findings.listed(back)} and not on {findings.listed(kept)}"
+def _given_back(kept: Sequence[str], back: Sequence[str], of: int) -> str:
+    """Of so many stacks. One that grew by nothing, or that was not read again, gives nothing
+    back and keeps nothing."""
+    if len(kept) == of:
+        return ", and it is not given back"
+    if len(back) == of:
+        return ", and it is given back"
+    said = [f"given back on {findings.listed(back)}"] if back else []
+    said += [f"not {'' if back else 'given back '}on {findings.listed(kept)}"] if kept else []
+    return f", {findings.listed(said)}" if said else ""
 
 
 def _idle(material: Material, scenario: str) -> bool:
@@ -320,7 +365,7 @@ def cores(material: Material) -> Reply | None:
         if found:
             rate = f"{many.CORES_FOR_RPS:,} requests/s of {material.name(where)}"
             line = f"{over(found)}: so many are busy with {rate}, by CPU time a request"
-            return Reply(line, table=many.cores(found, rate))
+            return Reply(line + doubted(material, {where: (CPU,)}), table=many.cores(found, rate))
     return None
 
 

@@ -11,11 +11,13 @@ from loopbench.results.report.questions.reply import (
     Figure,
     Reply,
     capital,
+    doubted,
     offered,
     over,
     times,
 )
 from loopbench.results.report.sections import framework_split
+from loopbench.results.report.sections.throughput import CPU
 from loopbench.results.stats import formatting
 from loopbench.results.stats.comparisons import framework_split_text
 from loopbench.results.stats.comparisons.framework_split import Split
@@ -43,16 +45,29 @@ def _peers(material: Material, differ: str, same: tuple[str, ...]) -> list[tuple
 def _beside_peers(material: Material, pairs: Sequence[tuple[str, str]], what: str) -> Reply | None:
     """The ratios of throughput of pairs that differ in one thing."""
     found = [
-        (one, other, *first)
+        first
         for one, other in pairs
-        if (first := many.first_ratio(material, one, other)) is not None
+        if (first := many.first_peers(material, one, other)) is not None
     ]
     if not found:
         return None
     if len(found) > MOST_NAMED:
         return many.peers(material, found)
-    figures = [Figure(f"{other} over {one}", 0.0, times(ratio)) for one, other, _, ratio in found]
-    return Reply(f"{capital(over(figures, 'for'))}: {what}, {offered(material, found[0][2])}")
+    alike = len({one.where for one in found}) == 1
+    figures = [
+        Figure(
+            f"{of.other} over {of.one}{'' if alike else f' in {material.name(of.where)}'}",
+            0.0,
+            times(of.ratio) if not of.doubts else f"cannot tell ({_codes(of.doubts)})",
+        )
+        for of in found
+    ]
+    place = f", {offered(material, found[0].where)}" if alike else ""
+    return Reply(f"{capital(over(figures, 'for'))}: {what}{place}")
+
+
+def _codes(doubts: Sequence[str]) -> str:
+    return formatting.listed(map(formatting.plain, doubts))
 
 
 def uvloop(material: Material) -> Reply | None:
@@ -78,15 +93,24 @@ def layers(material: Material) -> Reply | None:
             material, pairs, "the throughput of one framework on another server, the loop the same"
         )
     shares = [
-        Figure(split.pair.other, split.difference / split.other, framework_split_text.share(split))
-        for split in parts
+        Figure(split.pair.other, split.difference / split.other, _share(split)) for split in parts
     ]
+    where = (parts[0].scenario, parts[0].load)
     return Reply(
-        f"{over(shares)} of a request's CPU time is the framework's and the rest the server's: so "
-        f"much is added to a bare ASGI application on the same server ({parts[0].scenario})",
+        f"{capital(over(shares))} of a request's CPU time is the framework's and the rest the "
+        "server's: so much is added to a bare ASGI application on the same server "
+        f"({parts[0].scenario}){doubted(material, {where: (CPU,)})}",
         tuple(map(_part, parts)),
         many.layers(parts),
     )
+
+
+def _share(split: Split) -> str:
+    """The framework's, as far as it can be told from none."""
+    if split.significant is False:
+        return "no part that can be told"
+    few = " (too few Rounds for an interval)" if split.interval is None else ""
+    return framework_split_text.share(split) + few
 
 
 def _part(split: Split) -> str:

@@ -164,6 +164,7 @@ QUESTIONS: tuple[Question, ...] = (
                 "stopping.request-ends-inside-grace",
                 "client got 200",
                 "a request ends within the grace time",
+                decides=True,
             ),
             Asks("stopping.request-outlives-grace", "client got 200", "it takes longer"),
         ),

@@ -48,11 +48,22 @@ def over(figures: Sequence[Figure], preposition: str = "on") -> str:
     return listed(f"{text} {preposition} {listed(stacks)}" for text, stacks in alike.items())
 
 
-def figures_alone(figures: Sequence[Figure]) -> str:
-    """`93.7 and 93.8 ms`: the figures of stacks that are named already, in their order."""
-    if len(figures) > MOST_NAMED:
+def figures_alone(figures: Sequence[Figure], named: Sequence[Figure]) -> str:
+    """`93.7 ms and 93.8 ms`: the figures of stacks that are named already, in the order in which
+    `over` has named them. With their names where it takes these to tell whose they are.
+
+    named: the figures by which they were named.
+    """
+    texts = {figure.stack: figure.text for figure in figures}
+    groups = grouped((one.text, texts.get(one.stack)) for one in named).values()
+    each = [text for of_group in groups for text in of_group]
+    if len(named) > MOST_NAMED or None in each:
         return over(figures)
-    return listed(dict.fromkeys(figure.text for figure in figures))
+    if len(set(each)) in (1, len(each)):
+        return listed(dict.fromkeys(filter(None, each)))
+    if all(len(set(of_group)) == 1 for of_group in groups):
+        return listed(str(of_group[0]) for of_group in groups)
+    return over(figures)
 
 
 def verdict(holds: Mapping[str, bool | None]) -> str:
@@ -76,6 +87,23 @@ def offered(material: Material, where: Where) -> str:
             if users is not None:
                 return f"with {formatting.counted(users, 'user')} at once ({name})"
     return f"in {name}"
+
+
+def doubted(material: Material, metrics: Mapping[Where, Sequence[str]]) -> str:
+    """Where Warnings forbid comparing one of these metrics: which, and on what stack; blank where
+    none does. For the end of a sentence."""
+    found: dict[str, list[str]] = {}
+    for stack in material.contenders():
+        for where, names in metrics.items():
+            summaries = (material.get(stack, where, metric) for metric in names)
+            codes = dict.fromkeys(
+                code for summary in summaries if summary for code in summary.disqualifying
+            )
+            if codes:
+                said = f"{material.name(where)} ({formatting.listed(map(formatting.plain, codes))})"
+                found.setdefault(said, []).append(stack)
+    places = [f"{listed(stacks)} in {said}" for said, stacks in found.items()]
+    return f"; not to be compared: {listed(places)}" if places else ""
 
 
 def times(ratio: Ratio) -> str:
