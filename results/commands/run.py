@@ -98,10 +98,15 @@ def load(path: Path) -> folders.Folder:
     raise ResultsError(f"{path} has nothing to show: {why}; measure again{longer}")
 
 
-def summaries_of(loaded: folders.Folder, reference: str | None) -> Summaries:
+def summaries_of(
+    loaded: folders.Folder, reference: str | None, whole: folders.Folder | None = None
+) -> Summaries:
+    """whole: the folder that this one is a part of; None: it is one by itself."""
     from loopbench.results.stats.summaries import summary
 
     with names_of_the_user():
+        if whole is not None:
+            return summary.summarise_part(whole, loaded, reference)
         return summary.summarise(loaded, reference)
 
 

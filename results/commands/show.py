@@ -64,7 +64,7 @@ def show(
     if scenarios:
         with names_of_the_user():
             loaded = folders.only(loaded, scenarios)
-        summaries = summaries_of(loaded, reference)
+        summaries = summaries_of(loaded, reference, whole)
     if as_json:
         from loopbench.results.terminal import documents
 

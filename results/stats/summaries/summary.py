@@ -152,6 +152,29 @@ def summarise(folder: Folder, reference: str | None = None) -> Summaries:
     )
 
 
+def summarise_part(whole: Folder, part: Folder, reference: str | None = None) -> Summaries:
+    """Summaries of some scenarios of a folder, each as the whole folder shows it: what Rounds and
+    the CPU's speed do to a ratio is learned from all of them.
+
+    part: the folder with these alone. Raises UnknownName for a reference that it does not have.
+    """
+    measured = sorted({run.stack for run in part.runs})
+    to = choose_reference(measured, part.yardstick, reference)
+    found = summarise(whole, to)
+    wheres = facts_by_load(part.runs)
+    by = {key: one for key, one in found.by.items() if key[0][1:] in wheres}
+    cells = {cell: noted for cell, noted in found.cells.items() if cell[1:] in wheres}
+    return replace(
+        found,
+        reference=to,
+        by=MappingProxyType(by),
+        cells=MappingProxyType(cells),
+        yardstick=part.yardstick,
+        facts=wheres,
+        names=names_of(wheres),
+    )
+
+
 def _overloaded(noted: Iterable[Warning]) -> bool:
     """Whether the offered rate was missed."""
     return any(warning.code == Code.RATE_MISSED and warning.voids() for warning in noted)

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from loopbench.results.folder.folder import Folder, facts_of, load
+from loopbench.results.errors import UnknownName
+from loopbench.results.folder.folder import Folder, facts_of, load, only
 from loopbench.results.schema import RUNS, SLICES, Row
 from loopbench.results.stats.comparisons.framework_split import splits
-from loopbench.results.stats.summaries.summary import summarise
+from loopbench.results.stats.summaries.summary import summarise, summarise_part
 from tests.results.examples import folders
 
 STACKS = {"plain": 1000.0, "quick": 1500.0, "slow": 500.0}
@@ -94,3 +96,34 @@ def test_the_ratio_between_loads_is_that_of_whole_runs(tmp_path: Path) -> None:
     assert ratio.to == "plain"
     assert ratio.centre == pytest.approx(1.0)
     assert found.between(one, other, "rss_peak_bytes") is None
+
+
+@pytest.mark.parametrize("sliced", [True, False])
+def test_a_scenario_alone_has_the_ratios_that_it_has_among_all(
+    tmp_path: Path, *, sliced: bool
+) -> None:
+    """What Rounds do is learned from all scenarios, whichever of them are shown."""
+    whole = _folder(tmp_path / "run", sliced=sliced)
+    every = summarise(whole)
+    part = only(whole, ["case-1", "case-2"])
+    found = summarise_part(whole, part)
+    assert {cell[1] for cell in found.cells} == {"case-1", "case-2"}
+    assert found.by == {
+        key: one for key, one in every.by.items() if key[0][1] in ("case-1", "case-2")
+    }
+    assert found.reference == every.reference
+    with pytest.raises(UnknownName, match="unknown stack 'quik'; did you mean 'quick'"):
+        summarise_part(whole, part, "quik")
+
+
+def test_the_reference_is_one_that_was_measured_there(tmp_path: Path) -> None:
+    """Where the first by name was not."""
+    whole = _folder(tmp_path / "run", sliced=False)
+    runs = [run for run in whole.runs if (run.stack, run.scenario) != ("plain", "case-1")]
+    whole = replace(whole, runs=tuple(runs))
+    found = summarise_part(whole, only(whole, ["case-1"]))
+    summary = found.get(("slow", "case-1", "main"), "throughput_rps")
+    assert found.reference == "quick"
+    assert summary is not None
+    assert summary.ratio is not None
+    assert (summary.ratio.to, round(summary.ratio.centre, 3)) == ("quick", 0.333)
