@@ -159,7 +159,7 @@ def _line(
         _figure(metric, one),
         "" if one is None or one.ratio is None else formatting.ratio(one.ratio),
         "" if cpu is None or cpu.ratio is None else formatting.ratio(cpu.ratio),
-        _verdict(metric, one),
+        _verdict(metric, one, base),
         marks(found, *cells),
     )
 
@@ -168,12 +168,15 @@ def _figure(metric: str, summary: Summary | None) -> str:
     return _NOTHING if summary is None else formatting.figure(metric, summary.centre)
 
 
-def _verdict(metric: str, summary: Summary | None) -> str:
+def _verdict(metric: str, summary: Summary | None, base: Summary | None) -> str:
     if summary is None:
         return "not measured"
     ratio = summary.ratio
     if ratio is not None and ratio.overloaded:
         return ""  # the ratio's own cell says so
+    doubtful = any(one is not None and one.disqualifying for one in (summary, base))
+    if ratio is not None and ratio.interval is not None and doubtful:
+        return "not comparable"
     return formatting.precision(summary) if ratio is None else verdict(metric, ratio)
 
 
