@@ -6,7 +6,7 @@ A ratio that cannot be told from 1 is printed as `~`, as benchstat does
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import islice
@@ -17,6 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from loopbench.results.folder.folder import Folder, RunRow
+from loopbench.results.grouping import grouped
 from loopbench.results.schema.load_kinds import LoadKind
 from loopbench.results.schema.reading_warnings import MIN_ROUNDS
 from loopbench.results.stats import bottleneck, formatting
@@ -162,14 +163,8 @@ def _entry(summary: Summary | None, intervals: bool) -> Entry:
 
 def heading(folder: Folder) -> Iterator[str]:
     """What run this is, and where it was measured, a line each."""
-    rounds = len({run.round for run in folder.runs})
-    planned = folder.plan.rounds
-    every = max(rounds, planned or 0)
-    of = f" of {every}" if every > rounds else ""
     begun = _minute(min((str(run.values["started_at"]) for run in folder.runs), default=""))
-    yield formatting.plain(
-        f"{folder.path.resolve().name}: {rounds}{of} Round{'s' if every != 1 else ''}, {begun}"
-    )
+    yield formatting.plain(f"{folder.path.resolve().name}: {_rounds(folder)}, {begun}")
     several = {run.number("processes") for run in folder.runs} - {None, 1.0}
     counts = " or ".join(f"{count:g}" for count in sorted(filter(None, several))) or "1"
     if folder.plan.own_manager:
@@ -196,6 +191,23 @@ def heading(folder: Folder) -> Iterator[str]:
         facts.append(f"Python {python['version']}")
     if any(facts):
         yield formatting.plain(", ".join(str(fact) for fact in facts if fact))
+
+
+def rounds_of(folder: Folder) -> Mapping[str, int]:
+    """By scenario, in how many Rounds it was measured: with a budget not all in as many."""
+    rounds = grouped((run.scenario, run.round) for run in folder.runs)
+    return {scenario: len(set(numbers)) for scenario, numbers in rounds.items()}
+
+
+def _rounds(folder: Folder) -> str:
+    """Of how many there are; the fewest and the most where scenarios differ."""
+    counts = rounds_of(folder).values()
+    least, most = min(counts, default=0), max(counts, default=0)
+    every = max(most, folder.plan.rounds or 0)
+    of = f" of {every}" if every > most else ""
+    if least == most:
+        return f"{most}{of} Round{'s' if every != 1 else ''}"
+    return f"{least} to {most}{of} Rounds a scenario"
 
 
 def _legend(summaries: Summaries, found: tuple[Note, ...]) -> str:

@@ -15,6 +15,7 @@ from loopbench.results.schema.load_kinds import LoadKind
 from loopbench.results.schema.reading_warnings import MIN_ROUNDS, TRIM_FROM, ReadingCode
 from loopbench.results.schema.warnings import wording
 from loopbench.results.stats import formatting
+from loopbench.results.terminal.table import rounds_of
 
 P99 = "response_time_p99_ms"
 
@@ -193,7 +194,9 @@ def neighbour(material: Material, scenario: str) -> str:
 
 def distrust(material: Material) -> Words:
     """The Warnings that weigh most, and what the number of Rounds allows."""
-    rounds = len({run.round for run in material.runs})
+    counts = rounds_of(material.folder).values()
+    rounds = max(counts, default=0)
+    few = sum(count < TRIM_FROM for count in counts)
     grave = [note for note in material.notes if wording(note.code).disqualifies]
     light = [
         note
@@ -209,8 +212,14 @@ def distrust(material: Material) -> Words:
         said.append(f"with less weight {formatting.listed(map(formatting.plain, where))}")
     if rounds < MIN_ROUNDS:
         said.append("everything, since fewer than three Rounds allow no interval")
-    elif rounds < TRIM_FROM:
+    elif few == len(counts):
         said.append(f"small differences, since {rounds} Rounds do not tolerate an outlier")
+    elif few:
+        share = f"{few} of {len(counts)} scenarios"
+        said.append(
+            f"small differences in {share}, which have fewer than {TRIM_FROM} Rounds: these do not "
+            "tolerate an outlier"
+        )
     if material.problems:
         count = len(material.problems)
         notes = "1 note" if count == 1 else f"{count} notes"

@@ -7,9 +7,12 @@ from pathlib import Path
 import pytest
 
 from loopbench.results.folder.folder import load
+from loopbench.results.report.data import gather
+from loopbench.results.report.sections.answer import distrust
 from loopbench.results.schema import RUNS
 from loopbench.results.stats.summaries.summary import summarise
 from loopbench.results.terminal.brief import brief
+from loopbench.results.terminal.table import heading
 from tests.results.examples import folders
 
 
@@ -33,3 +36,31 @@ def test_what_is_not_to_be_compared_has_no_verdict(tmp_path: Path, doubtful: str
     (line,) = brief(folder, summarise(folder), ()).lines
     assert line.verdict == ("not comparable" if doubtful else "slower")
     assert line.marks == ("[1!]" if doubtful else "")
+
+
+@pytest.mark.parametrize(
+    ("rounds", "planned", "said"),
+    [
+        ((3, 3), None, "3 Rounds, "),
+        ((3, 25), None, "3 to 25 Rounds a scenario, "),
+        ((2, 3), 5, "2 to 3 of 5 Rounds a scenario, "),
+        ((1, 1), 1, "1 Round, "),
+        ((1, 1), 2, "1 of 2 Rounds, "),
+    ],
+)
+def test_the_head_says_how_many_rounds_a_scenario_has(
+    tmp_path: Path, rounds: tuple[int, int], planned: int | None, said: str
+) -> None:
+    """With a budget one has more than another: the most is not that of all."""
+    rows = [
+        folders.run_row(number, "aiohttp", scenario, load_model="closed", users=1)
+        for scenario, count in zip(("async-1", "async-32"), rounds, strict=True)
+        for number in range(1, count + 1)
+    ]
+    path = folders.write(tmp_path / "run", {RUNS: rows}, plan={"rounds": planned})
+    folder = load(path)
+    first, *_ = heading(folder)
+    assert first.startswith(f"run: {said}")
+    told = "".join(map(str, distrust(gather(folder, summarise(folder)))))
+    some = "small differences in 1 of 2 scenarios, which have fewer than 5 Rounds: these"
+    assert (some in told) is (max(rounds) >= 5)
