@@ -14,7 +14,6 @@ from loopbench.results.report.questions.reply import (
     Figure,
     Reply,
     capital,
-    doubted,
     figures_alone,
     offered,
     over,
@@ -96,7 +95,9 @@ def sync(material: Material) -> Reply | None:
             f"{capital(over(found))}: a sync route takes that many times the {of_what} of the "
             f"async one, since each call is handed to a thread{waited} "
             f"({threaded[0]} over {direct[0]})"
-            + doubted(material, {direct: (CPU,), threaded: (CPU, "executor_wait_mean_ms")}),
+            + findings.doubted(
+                material, {direct: (CPU,), threaded: (CPU, "executor_wait_mean_ms")}
+            ),
             (other,) if other else (),
         )
     return None
@@ -154,7 +155,7 @@ def _swept(material: Material, sweep: pressure.Sweep) -> str:
         f"{over(sizes)}{variant}: they allow {figures_alone(allowed, sizes)} calls of "
         f"{sweep.work_s * 1000:g} ms a second, so that {most} users at once get "
         f"{figures_alone(rates, sizes)} and {waited}"
-        + doubted(material, {where: (THROUGHPUT, "executor_wait_p50_ms")})
+        + findings.doubted(material, {where: (THROUGHPUT, "executor_wait_p50_ms")})
     )
 
 
@@ -187,7 +188,7 @@ def _stalled(material: Material, where: Where, found: Sequence[tuple[str, Summar
     }
     if baseline is None or not alone:
         line = f"{now}: {what} beside a call that blocks the loop"
-        return Reply(line + doubted(material, {where: (P99,)}), slowest)
+        return Reply(line + findings.doubted(material, {where: (P99,)}), slowest)
     grown = {
         stack: _grown(material.against((stack, *where), (stack, *baseline), P99))
         for stack, _ in found
@@ -202,7 +203,7 @@ def _stalled(material: Material, where: Where, found: Sequence[tuple[str, Summar
     ]
     said = over(changes) if len(changes) <= MOST_NAMED else f"to {now}"
     line = f"{verdict(grown)}: {_lower(neighbour(material, where[0]))} takes {what} {said}"
-    return Reply(line + doubted(material, {baseline: (P99,), where: (P99,)}), slowest)
+    return Reply(line + findings.doubted(material, {baseline: (P99,), where: (P99,)}), slowest)
 
 
 def _grown(ratio: Ratio | None) -> bool | None:
@@ -246,7 +247,7 @@ def health(material: Material) -> Reply | None:
     return Reply(
         f"{verdict(survives)}: beside a handler that computes, the slowest of all other requests "
         f"took {over(worst)}, and {lost} failed (Kubernetes waits {HEALTH_CHECK_MS / 1000:g} s by "
-        f"default){_unknown(rows)}{doubted(material, dict.fromkeys(wheres, (_SLOWEST,)))}",
+        f"default){_unknown(rows)}{findings.doubted(material, dict.fromkeys(wheres, (_SLOWEST,)))}",
         tuple(_computed(material, where) for where in wheres),
     )
 
@@ -327,7 +328,7 @@ def _held(material: Material, scenario: str) -> str:
         return ""
     line = f"{over(costs)} for each idle connection" if _idle(material, scenario) else over(costs)
     wheres = [where for where in material.loads if where[0] == scenario]
-    doubts = doubted(material, dict.fromkeys(wheres, ("rss_end_bytes", "rss_after_bytes")))
+    doubts = findings.doubted(material, dict.fromkeys(wheres, ("rss_end_bytes", "rss_after_bytes")))
     if not left:
         return f"{line} ({scenario}){doubts}"
     told = _given_back(kept, back, len(costs))
@@ -365,7 +366,9 @@ def cores(material: Material) -> Reply | None:
         if found:
             rate = f"{many.CORES_FOR_RPS:,} requests/s of {material.name(where)}"
             line = f"{over(found)}: so many are busy with {rate}, by CPU time a request"
-            return Reply(line + doubted(material, {where: (CPU,)}), table=many.cores(found, rate))
+            return Reply(
+                line + findings.doubted(material, {where: (CPU,)}), table=many.cores(found, rate)
+            )
     return None
 
 

@@ -11,13 +11,13 @@ from loopbench.results.report.questions.reply import (
     Figure,
     Reply,
     capital,
-    doubted,
     offered,
     over,
     times,
 )
 from loopbench.results.report.sections import framework_split
 from loopbench.results.report.sections.throughput import CPU
+from loopbench.results.report.series.findings import doubted
 from loopbench.results.stats import formatting
 from loopbench.results.stats.comparisons import framework_split_text
 from loopbench.results.stats.comparisons.framework_split import Split

@@ -89,23 +89,6 @@ def offered(material: Material, where: Where) -> str:
     return f"in {name}"
 
 
-def doubted(material: Material, metrics: Mapping[Where, Sequence[str]]) -> str:
-    """Where Warnings forbid comparing one of these metrics: which, and on what stack; blank where
-    none does. For the end of a sentence."""
-    found: dict[str, list[str]] = {}
-    for stack in material.contenders():
-        for where, names in metrics.items():
-            summaries = (material.get(stack, where, metric) for metric in names)
-            codes = dict.fromkeys(
-                code for summary in summaries if summary for code in summary.disqualifying
-            )
-            if codes:
-                said = f"{material.name(where)} ({formatting.listed(map(formatting.plain, codes))})"
-                found.setdefault(said, []).append(stack)
-    places = [f"{listed(stacks)} in {said}" for said, stacks in found.items()]
-    return f"; not to be compared: {listed(places)}" if places else ""
-
-
 def times(ratio: Ratio) -> str:
     """A ratio in a sentence, or what keeps it from being told."""
     if ratio.overloaded:

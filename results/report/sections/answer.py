@@ -161,7 +161,8 @@ def blocking(material: Material) -> Words:
     if not told:
         return ()
     what = f"the p99 response time of innocent requests beside it {findings.listed(told)}"
-    return (f"{neighbour(material, where[0])} takes {what}", *_see("pressure"))
+    doubts = findings.doubted(material, dict.fromkeys(filter(None, (baseline, where)), (P99,)))
+    return (f"{neighbour(material, where[0])} takes {what}{doubts}", *_see("pressure"))
 
 
 def blocked(material: Material) -> list[Where]:

@@ -68,3 +68,31 @@ def test_stacks_that_can_be_told_apart_are_not_said_to_be_alike(tmp_path: Path) 
         "Of requests/s the interval is wider than the effect in async-32 (b): there these cannot "
         "be told from a." in said
     )
+
+
+def test_a_call_that_blocks_has_its_warnings_in_the_sentence(tmp_path: Path) -> None:
+    """The server of quart died beside it in every Round."""
+    rows = [
+        folders.run_row(
+            number,
+            stack,
+            scenario,
+            load=load,
+            load_model="open",
+            users=64,
+            arrival_rate_rps=500.0,
+            response_time_p99_ms=p99 if load == "canary" else None,
+            warnings="server-died" if (stack, load) == ("quart", "canary") and p99 > 1 else None,
+        )
+        for number in (1, 2, 3)
+        for stack in ("aiohttp", "quart")
+        for scenario, load, p99 in (
+            ("neighbour-none", "canary", 1.0),
+            ("neighbour-sleep-blocking", "canary", 100.0 + number),
+            ("neighbour-sleep-blocking", "neighbour", 0.0),
+        )
+    ]
+    said = _report(tmp_path / "run", rows)
+    (line,) = (line for line in said.splitlines() if "innocent requests beside it" in line)
+    assert "; not to be compared: quart in neighbour-sleep-blocking (server-died)" in line
+    assert "aiohttp in neighbour" not in line
