@@ -15,9 +15,11 @@ import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from loopbench.results.folder.folder import Folder
+from loopbench.results.folder.folder import Folder, RunRow
+from loopbench.results.grouping import grouped
 from loopbench.results.schema.load_kinds import LoadKind
 from loopbench.results.stats import formatting
+from loopbench.results.stats.intervals.location import locate
 from loopbench.results.stats.summaries.sample import Cell
 from loopbench.results.stats.summaries.summary import Summaries, Summary
 from loopbench.results.stats.summaries.warned import Warning  # noqa: A004  the project's noun
@@ -28,6 +30,8 @@ RATE, P99, CPU, SHARE = (
     "cpu_us_per_request",
     "server_cpu_utilisation",
 )
+
+_BEFORE = "rss_start_bytes"
 
 ASSUMPTIONS = (
     "each process has a CPU of its own, and requests are spread evenly over the processes",
@@ -161,17 +165,25 @@ def _why_not(p99: Summary | None, noted: Iterable[Warning], slo_ms: float | None
 
 
 def _memory(folder: Folder, summaries: Summaries, stack: str) -> tuple[float | None, float | None]:
-    """Of a process before its load, and of an idle connection: from idle scenarios."""
-    for run in folder.runs:
-        users = run.number("users")
-        if run.stack != stack or run.load_model != LoadKind.IDLE or not users:
-            continue
-        cell: Cell = (stack, run.scenario, run.load)
-        start, end = (summaries.get(cell, f"rss_{when}_bytes") for when in ("start", "end"))
-        if start is not None and end is not None:
-            processes = run.number("processes") or 1
-            return start.centre / processes, (end.centre - start.centre) / users
+    """Of a process before its load, and of a connection: from the first idle scenario. What the
+    load beside the idle connections took is shared among all, as in the report."""
+    idle = (run for run in folder.runs if (run.stack, run.load_model) == (stack, LoadKind.IDLE))
+    for one in idle:
+        here = (run for run in folder.runs if (run.stack, run.scenario) == (stack, one.scenario))
+        shares = list(_shares(grouped((run.round, run) for run in here).values()))
+        start = summaries.get(one.cell, _BEFORE)
+        if start is not None and shares:
+            return start.centre / (one.number("processes") or 1), locate(shares).centre
     return None, None
+
+
+def _shares(rounds: Iterable[Sequence[RunRow]]) -> Iterator[float]:
+    """How much the server grew by each connection, a value a Round. rounds: the loads of each."""
+    for loads in rounds:
+        before, end = loads[0].number(_BEFORE), loads[0].number("rss_end_bytes")
+        users = sum(run.number("users") or 0 for run in loads)
+        if before is not None and end is not None and users:
+            yield (end - before) / users
 
 
 @dataclass(frozen=True, slots=True)

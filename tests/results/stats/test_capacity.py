@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from loopbench.results.folder import folder as folders
+from loopbench.results.report.data import gather
+from loopbench.results.report.sections.pressure import HELD, held
 from loopbench.results.schema import RUNS, Row, Value
 from loopbench.results.stats.capacity import Capacity, capacities, checks
 from loopbench.results.stats.summaries.summary import summarise
@@ -155,6 +157,27 @@ def test_what_several_processes_did_is_not_one_processs(tmp_path: Path, results:
     assert (found.processes, found.process_bytes) == (5, 20_000_000)
     said = results.run("capacity", str(folder), "--rps", "10000").out
     assert "at 52% of a CPU by 2 processes together" in said
+
+
+def test_a_connection_costs_what_the_report_says(tmp_path: Path) -> None:
+    """Of 100 idle ones beside 25 of another load each has a 125th of what a Round grew by: 8, 8
+    and 16 kB."""
+    folder = tmp_path / "run"
+    folder.mkdir()
+    rows = _rows(RATES)
+    beside: Row = {"load": "main", "load_model": "closed", "users": 25}
+    idle = [row for row in rows if row["scenario"] == "idle"]
+    for row in idle:
+        grown: Row = {"rss_end_bytes": 42_000_000 if row["round"] == 3 else 41_000_000}
+        rows[rows.index(row)] = {**row, **grown}
+        rows.append({**row, **grown, **beside})
+    put(folder, RUNS, rows)
+    assert _capacity(folder, 1.0).connection_bytes == 8_000
+    loaded = folders.load(folder)
+    material = gather(loaded, summarise(loaded))
+    share = held(material, "aiohttp", "idle", HELD[0])
+    assert share is not None
+    assert list(share.values.values()) == [8, 8, 16]
 
 
 def test_two_scenarios_of_one_rate_are_one_point_of_the_check(tmp_path: Path) -> None:
