@@ -14,8 +14,18 @@ MOST = 10
 
 
 def parts(material: Material) -> Iterator[Part]:
-    """Nothing where no stall was told."""
+    """Nothing where no stall was told, and no loop was away for a whole window."""
     found = stalls.held(material.folder)
+    whole = stalls.all_the_time(material.folder)
+    if whole:
+        away = formatting.listed(
+            formatting.plain(f"{stack} in {scenario} ({formatting.digits(ms)} ms)")
+            for (stack, scenario), ms in whole.items()
+        )
+        yield paragraph(
+            "For as long as the window, or longer, a loop returned to no other request on "
+            f"{away}. Such a stretch has no row in `stalls.csv`, and its cause was not read.",
+        )
     if not found:
         return
     yield paragraph(

@@ -9,6 +9,7 @@ from rich.console import Console
 
 from loopbench.results import schema
 from loopbench.results.folder.folder import load
+from loopbench.results.report.markdown import render
 from loopbench.results.schema import Row
 from loopbench.results.terminal import stalls
 from tests.results.examples import folders, report_folder
@@ -67,6 +68,13 @@ def test_a_loop_that_was_away_all_the_time_is_named_first(folder: Path) -> None:
     _, first, second, *_ = shown(folder, width=120)
     assert first == f"aiohttp async-32          1,080 ms       –  {stalls.WHOLE}"
     assert second == "aiohttp async-32           60.0 ms       2  a call waited: a.py:9 nap"
+    said = (
+        "a loop returned to no other request on aiohttp in async-32 (1,080 ms). Such a stretch has "
+        "no row in"
+    )
+    assert said in render(made(folder))
+    (folder / schema.STALLS.filename).unlink()
+    assert said in render(made(folder))
 
 
 def test_the_report_has_the_longest_and_the_sum_by_cause(folder: Path) -> None:
