@@ -141,7 +141,7 @@ def precision(summary: Summary, *, ends: bool = False) -> str:
     half = interval.reach(summary.centre)
     if half is None or ends:
         return f"[{figure(metric, interval.low)}–{figure(metric, interval.high)}]"
-    return _percent(half)
+    return reach(half)
 
 
 def is_wide(summary: Summary) -> bool:
@@ -167,10 +167,10 @@ def ratio(value: Ratio, *, interval: bool = False) -> str:
     half = value.interval.reach(value.centre)
     if interval or half is None:
         return f"{digits(value.centre)}x [{between(value.interval)}]"
-    return f"{digits(value.centre)}x {_percent(half)}"
+    return f"{digits(value.centre)}x {reach(half)}"
 
 
-def _percent(share: float) -> str:
+def reach(share: float) -> str:
     """Rounded up, to tenths below 10 %, else to whole ones; above 100 % only that it is so."""
     if share > 1:
         return "±>100%"

@@ -11,6 +11,7 @@ from loopbench.results.grouping import grouped
 from loopbench.results.schema import Row
 from loopbench.results.schema.load_kinds import LoadKind
 from loopbench.results.schema.tables.slices import STOLEN
+from loopbench.results.stats import formatting
 from loopbench.results.stats.summaries.summary import Summaries, load_models
 
 NARROW = 0.05
@@ -35,7 +36,8 @@ def lines(folder: Folder, summaries: Summaries) -> Iterator[str]:
     widths = list(_half_widths(folder, summaries))
     if not widths or (middle := statistics.median(widths)) <= NARROW:
         return
-    yield f"Ratios of closed loops are known to ±{middle:.0%} in the median{_why(folder.slices)}."
+    known = f"Ratios of closed loops are known to {formatting.reach(middle)} in the median"
+    yield f"{known}{_why(folder.slices)}."
     longer = (middle / NARROW) ** 2
     if longer <= MOST_TIMES:
         times = f"{longer:.0f}" if longer >= ROUNDED_FROM else f"{longer:.1f}"

@@ -112,6 +112,15 @@ def test_how_much_longer_follows_from_the_square_of_the_width(tmp_path: Path) ->
     assert ((width - 0.005) / 0.05) ** 2 - 1 < times < ((width + 0.005) / 0.05) ** 2 + 1
 
 
+def test_a_width_that_is_hardly_too_wide_is_not_called_the_narrow_one(tmp_path: Path) -> None:
+    """5.1 % are not 5 %, which would take no longer."""
+    differ = 0.0373
+    first, second = _said(_folder(tmp_path / "hardly", differ, None))
+    width = first.partition("±")[2].partition("%")[0]
+    assert 5.0 < float(width) < 5.5
+    assert second.startswith("±5% takes about 1.")
+
+
 @pytest.mark.parametrize(
     ("differ", "model"),
     [(0.005, "closed"), (0.1, "open")],
