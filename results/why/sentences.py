@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from loopbench.results.schema import CostKind
 from loopbench.results.why.costs import Costs, Total
-from loopbench.results.why.groups import differences, grouped
+from loopbench.results.why.groups import Difference, differences, grouped
 from loopbench.results.why.phases import THREADS, UNKNOWN, by_phase
 
 _MOST_GROUPS = 3
+_WORTH = 0.05
+"""Of the largest difference between phases: where some cancel others, less is not named."""
 _ALIKE = 0.005
 """Of a request: counts of equal code in two sittings, whose heaps differ, differ by less."""
 
@@ -69,16 +71,34 @@ def _against(costs: Costs, stack: str, base: str, case: str) -> str:
     one, other = costs.totals[stack, case], costs.totals[base, case]
     if abs(one.instructions / other.instructions - 1) < _ALIKE:
         return f"{case}: {stack} takes as much as {base}, within {_ALIKE:.1%}."
-    parts = [
-        f"{difference.name} ({_short(difference.one)} for {_short(difference.other)})"
-        for difference in differences(costs, (stack, case), (base, case), "phase")
-        if difference.name != UNKNOWN and difference.more > 0
-    ][:_MOST_GROUPS]
-    most = f", most of it in {_listed(parts)}" if parts else ""
+    times = f"{one.instructions / other.instructions:.2f} times as much"
     return (
         f"{case}: {stack} spends {_short(one.instructions - other.instructions)} more than {base} "
-        f"({one.instructions / other.instructions:.2f} times as much){most}."
+        f"({times}){_where(costs, stack, base, case)}."
     )
+
+
+def _where(costs: Costs, stack: str, base: str, case: str) -> str:
+    """The phases in which it spends more; those in which it spends less as well, where these make
+    up for more than half as much as is left."""
+    found = differences(costs, (stack, case), (base, case), "phase")
+    left = sum(one.more for one in found)
+    named = [one for one in found if one.name != UNKNOWN]
+    more = [one for one in named if one.more > 0][:_MOST_GROUPS]
+    less = [one for one in named if one.more < 0]
+    if not more:
+        return ""
+    saved = -sum(one.more for one in less)
+    if saved <= left / 2 <= sum(one.more for one in more):
+        return f", most of it in {_phases(more)}"
+    least = _WORTH * max(one.more for one in more)
+    more, less = ([one for one in some if abs(one.more) >= least] for some in (more, less))
+    end = f", and less in {_phases(less[:_MOST_GROUPS])}" if less else ""
+    return f": more in {_phases(more)}{end}"
+
+
+def _phases(found: Sequence[Difference]) -> str:
+    return _listed([f"{one.name} ({_short(one.one)} for {_short(one.other)})" for one in found])
 
 
 def _hand_over(costs: Costs, stack: str, case: str) -> Iterator[str]:

@@ -141,6 +141,15 @@ def test_sentences_say_what_the_rows_say(costs: Costs) -> None:
     ]
 
 
+def test_what_others_make_up_for_is_not_most_of_a_difference(tmp_path: Path) -> None:
+    """Of 1,000 more the handler has 1,800, since reading takes 600 less."""
+    *_, said = of_case(read(cost_folder.write(tmp_path, {"on_url": 7000})), "async")
+    assert said.endswith(
+        "(5.00 times as much): more in handler (2,000 for 200), and less in reading and parsing "
+        "(6,900 for 7,500)."
+    )
+
+
 def test_what_equality_costs_is_told_by_the_plain_counts(costs: Costs) -> None:
     """Which stacks belong together stands in the rows."""
     assert list(of_equality(costs)) == [
