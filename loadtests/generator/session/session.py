@@ -168,6 +168,8 @@ class Session:
                 due += _SECOND_NS
             self._watch_until(timer, close_ns)
             closed = Edge.now(self.runs)
+            for run in self.runs:
+                run.end()  # before anybody gets a turn: what begins now is not of the window
             self._mark(open_ns)
         return opened, closed
 
@@ -186,8 +188,6 @@ class Session:
 
     def _drain(self) -> None:
         """Wait for the requests under way; give up those that take too long."""
-        for run in self.runs:
-            run.end()
         if self._ending.wait(0 if self.aborted else self.spec.drain_s):
             return
         self.aborted = True
