@@ -130,7 +130,7 @@ def _figures(result: RunResult, load: Load, told: LoadReport[Buckets] | None) ->
         "requests": service.count + failures,
         "failures": failures,
         "throughput_rps": rate,
-        "backlog_growth_share": None if told.growth is None else told.growth.share,
+        "backlog_growth_share": told.growth.share if told.growth is not None and whole else None,
         **{f"service_time_{k}_ms": v for k, v in service.statistics_ms().items()},
         **{f"response_time_{k}_ms": v for k, v in response.statistics_ms().items()},
         **{

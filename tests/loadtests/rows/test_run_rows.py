@@ -411,6 +411,17 @@ def test_a_server_that_died_leaves_counts_and_no_rate(
     assert row["warnings"] == warnings
 
 
+@pytest.mark.parametrize("code", [Code.SERVER_DIED, Code.WORKER_LOST])
+def test_what_piled_up_in_a_part_of_a_window_is_not_said(code: Code) -> None:
+    """Nothing was due after its end, or of one worker's share: that is no window of this load."""
+    told = replace(OPEN_TOLD, growth=Growth(10, 0, 100))
+    assert (
+        only_row(rows_of(result(OPEN, report=report(beside=told))))["backlog_growth_share"] == -0.1
+    )
+    row = only_row(rows_of(result(OPEN, report=report(beside=told), codes=(code,))))
+    assert row["backlog_growth_share"] is None
+
+
 def test_a_warning_is_named_once() -> None:
     """A code that was found twice stands once, in the order of finding."""
     found = (Code.MACHINE_SPEED, Code.ONE_CPU, Code.MACHINE_SPEED)
