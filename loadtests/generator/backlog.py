@@ -18,17 +18,20 @@ class Backlog:
     """
 
     def __init__(self, open_ns: int, close_ns: int) -> None:
-        self._open_ns = open_ns
+        self._open_ns, self._close_ns = open_ns, close_ns
         self._length_ns = max(1, close_ns - open_ns)
         # One more on either side: before the window, and after it.
         self._due = [0] * (_BINS + 2)
         self._ended = [0] * (_BINS + 2)
+        self._failed = 0
 
-    def add(self, due_ns: int, ended_ns: int | None = None) -> None:
+    def add(self, due_ns: int, ended_ns: int | None = None, *, failed: bool = False) -> None:
         """Count an arrival, and when its request ended, right or wrong; None: never."""
         self._due[self._bin(due_ns)] += 1
         if ended_ns is not None:
             self._ended[self._bin(ended_ns)] += 1
+        if failed and due_ns >= self._open_ns:
+            self._failed += ended_ns is None or ended_ns >= self._close_ns
 
     def growth(self) -> Growth:
         """Of the requests under way, over the window.
@@ -42,7 +45,7 @@ class Backlog:
         earlier = min(held[_QUARTER : 2 * _QUARTER + 1])
         later = min(held[3 * _QUARTER :])
         middles = self._due[1 + 3 * _QUARTER // 2 : 1 + 7 * _QUARTER // 2]
-        return Growth(earlier, later, sum(middles))
+        return Growth(earlier, later, sum(middles), self._failed)
 
     def _bin(self, at_ns: int) -> int:
         """Of this instant: 0 before the window, 1 to _BINS in it, and then one for all after."""

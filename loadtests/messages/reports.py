@@ -91,18 +91,21 @@ class Growth:
     """How the requests of an open loop that were due and had not ended grew over its window.
 
     earlier, later: the fewest of them in its second and in its last quarter. arrivals: those that
-    were due between the middles of the two. All are summed over Slices, or over generators.
+    were due between the middles of the two. failed: those of the window that failed, and had not
+    ended as it closed. All are summed over Slices, or over generators.
     """
 
     earlier: int
     later: int
     arrivals: int
+    failed: int = 0
 
     def __add__(self, other: Growth) -> Growth:
         return Growth(
             self.earlier + other.earlier,
             self.later + other.later,
             self.arrivals + other.arrivals,
+            self.failed + other.failed,
         )
 
     @property

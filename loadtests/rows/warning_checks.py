@@ -77,10 +77,12 @@ def _generator_lag(seen: Evidence) -> bool:
 
 
 def _rate_missed(seen: Evidence) -> bool:
+    """Each request counts once: one that hangs until it is given up has piled up, and failed."""
     if seen.growth is None or not seen.requests:
         return False
     left = 0.0 if seen.growth.by_chance else seen.growth.share or 0.0
-    missed = left + seen.failures / seen.requests
+    hung = seen.growth.failed
+    missed = max(left, hung / seen.requests) + (seen.failures - hung) / seen.requests
     return missed > RATE_TOLERANCE and round(missed * seen.requests) >= FEWEST_MISSED
 
 

@@ -125,7 +125,7 @@ class LoadRun:
             and due <= now_ns
         ):
             if self.backlog is not None:
-                self.backlog.add(due)
+                self.backlog.add(due, failed=True)
             self.series_at(due).fail(
                 "not sent: every connection was busy",
                 now_ns - due,

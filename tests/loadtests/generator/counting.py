@@ -1,8 +1,8 @@
 """A little server that counts what it is asked, and answers as the path says.
 
-`/now…` at once, `/wait/MS…` after so many milliseconds, `/never…` not at all,
-`/wrong…` with a 503, `/close…` by closing the connection instead, `/bye…` at once, but then
-closing it.
+`/now…` at once, `/wait/MS…` after so many milliseconds, `/never…` not at all, `/some/N` at once,
+but every Nth not at all, `/wrong…` with a 503, `/close…` by closing the connection instead,
+`/bye…` at once, but then closing it.
 """
 
 from __future__ import annotations
@@ -92,6 +92,8 @@ class Counting:
 
     def _act(self, path: str) -> bytes:
         verb, *rest = path.strip("/").split("/")
+        if verb == "some":
+            verb = "now" if self.requests[path] % int(rest[0]) else "never"
         if verb == "wait":
             time.sleep(int(rest[0]) / 1000)
         elif verb == "never":

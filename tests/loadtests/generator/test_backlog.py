@@ -12,7 +12,7 @@ from loopbench.loadtests.generator.backlog import Backlog
 from loopbench.loadtests.messages.reports import Growth
 from loopbench.loadtests.scenarios.arrivals import Arrivals
 from tests.loadtests.generator.counting import Counting
-from tests.loadtests.generator.loads import offer, opened
+from tests.loadtests.generator.loads import failures, offer, opened
 
 MS = 1_000_000
 OPEN_NS, CLOSE_NS = 400 * MS, 2400 * MS
@@ -85,10 +85,23 @@ def test_what_never_ended_waits_for_ever() -> None:
     assert not told.by_chance
 
 
+def test_what_hangs_until_it_is_given_up_is_told_apart() -> None:
+    """It has piled up, and is a failure, too: of those due in the window, those that failed and had
+    not ended as it closed, whether they were sent or not."""
+    backlog = Backlog(OPEN_NS, CLOSE_NS)
+    backlog.add(OPEN_NS - MS, failed=True)
+    backlog.add(OPEN_NS, CLOSE_NS - 1, failed=True)
+    backlog.add(OPEN_NS, CLOSE_NS)
+    assert backlog.growth().failed == 0
+    backlog.add(OPEN_NS, CLOSE_NS, failed=True)
+    backlog.add(CLOSE_NS - 1, failed=True)
+    assert backlog.growth().failed == 2
+
+
 def test_growths_add_up() -> None:
     """Of Slices, and of generators that share a load; without an arrival there is no share."""
-    both = Growth(2, 12, 100) + Growth(6, 6, 100)
-    assert (both, both.share) == (Growth(8, 18, 200), 0.05)
+    both = Growth(2, 12, 100, 3) + Growth(6, 6, 100, 4)
+    assert (both, both.share) == (Growth(8, 18, 200, 7), 0.05)
     assert both.by_chance
     assert not Growth(2, 12, 100).by_chance
     assert Growth(14, 2, 100).by_chance
@@ -105,3 +118,11 @@ def test_the_generator_tells_what_piled_up(generator: Generator, server: Countin
     assert one.growth.share == pytest.approx(0.5, abs=0.2)
     assert not one.growth.by_chance
     assert many.growth.by_chance
+
+
+def test_the_generator_tells_what_hung(generator: Generator, server: Counting) -> None:
+    """Every tenth request is never answered, and fails when the load is over."""
+    told = offer(generator, server, opened("/some/10", 200.0, 64), measured_s=1.0, drain_s=0.5)
+    growth = told.loads["main"].growth
+    assert growth is not None
+    assert growth.failed == sum(failures(told, "measured").values()) > 0

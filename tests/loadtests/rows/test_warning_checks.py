@@ -127,3 +127,17 @@ def test_what_chance_may_leave_is_no_missed_rate(later: int, missed: bool) -> No
     """Of a hundred arrivals at a route of some time, eight more may just be under way."""
     slow = replace(OPEN, requests=200, growth=Growth(5, later, 100))
     assert (Code.RATE_MISSED in doubts(slow)) == missed
+
+
+@pytest.mark.parametrize(("hung", "refused", "missed"), [(400, 0, False), (400, 200, True)])
+def test_what_hangs_until_it_fails_is_missed_once(hung: int, refused: int, missed: bool) -> None:
+    """Four in a hundred pile up, and are given up after the window: they are no eight."""
+    growth = Growth(120, 320, 5000, hung)
+    slow = replace(OPEN, requests=10_000, failures=hung + refused, growth=growth)
+    assert (Code.RATE_MISSED in doubts(slow)) == missed
+
+
+def test_few_that_hang_are_missed_though_chance_may_leave_as_many() -> None:
+    """They have failed."""
+    slow = replace(OPEN, requests=100, failures=6, growth=Growth(0, 3, 50, 6))
+    assert Code.RATE_MISSED in doubts(slow)
