@@ -244,12 +244,12 @@ def _generator_cpu(report: Report) -> float:
 
 
 def _upstream_cpu(result: RunResult) -> float | None:
-    """CPU time over wall time of the upstream; None where there is none to be read."""
-    opened, closed, report = result.observed.opened, result.observed.closed, result.report
-    if opened is None or closed is None or report is None:
+    """CPU time over wall time of the upstream, between its own readings, which may be long after
+    the generator's edges; None where there is none to be read."""
+    opened, closed = result.observed.opened, result.observed.closed
+    if opened is None or closed is None or opened.upstream is None or closed.upstream is None:
         return None
-    used_s = process_cpu_s(opened.upstream, closed.upstream)
-    return None if used_s is None else used_s / report.measured_s
+    return closed.upstream.utilisation_since(opened.upstream)
 
 
 def _evidence(
