@@ -38,9 +38,10 @@ class PoolWatch:
         self.reset()
 
     def reset(self) -> None:
-        """Begin counting anew."""
+        """Begin counting anew. Those who wait already are waiting at once with those to come."""
         self._waits = ThreadCounts()
-        self._most_waiting = 0
+        with self._lock:
+            self._most_waiting = self._waiting
 
     def begin(self) -> int:
         """A connection is asked for; returns what `end` wants."""

@@ -21,7 +21,8 @@ WITH_STORES = CORE
 
 
 def test_waits_and_those_who_wait() -> None:
-    """Three wait at once, in threads, each for as long as it did; a reset begins anew."""
+    """Three wait at once, in threads, each for as long as it did; a reset begins anew, with those
+    who wait by then."""
     watch = PoolWatch()
     watch.sizes["threads"] = 2
     begun = [watch.begin() for _ in range(3)]
@@ -36,6 +37,10 @@ def test_waits_and_those_who_wait() -> None:
     assert min(us for us, _ in seen.wait_us) >= 20_000
     watch.reset()
     assert watch.read() == PoolReading({"threads": 2}, 0, ())
+    waiting = watch.begin()
+    watch.reset()
+    watch.end(waiting)
+    assert watch.read().most_waiting == 1
 
 
 def test_no_pool_is_not_a_zero() -> None:
