@@ -143,7 +143,7 @@ class LoopWatch:
             self._selector.reset()
         if self._libuv is not None:
             self._libuv.reset()
-        self._tasks_max = 0
+        self._tasks_max: int | None = None
         self._delays: Counts = {}
 
     def pause(self) -> None:
@@ -206,7 +206,7 @@ class LoopWatch:
                 self._on_beat()
             if self._beats % SELDOM == 0:
                 alive = asyncio.all_tasks(self._loop)
-                self._tasks_max = max(self._tasks_max, len(alive))
+                self._tasks_max = max(self._tasks_max or 0, len(alive))
                 self._tasks.look(alive)
         except Exception as error:  # the beat goes on; the Run gets its Warning
             self.failure = self.failure or f"{type(error).__name__}: {error}"
