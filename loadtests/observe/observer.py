@@ -130,13 +130,13 @@ class Observer:
         self._counting = self._ask(readings.Reset(instants=False)) is not None
         self.observed.opened = self._edge()
 
-    def _second(self) -> None:
-        self.observed.glances.append(self._count(readings.Glance()))
+    def _second(self, *, loaded: bool = True) -> None:
+        self.observed.glances.append(self._count(readings.Glance(loaded)))
 
     def closed(self) -> None:
         """The measured window is over: read both sides, and what was counted."""
         self.observed.closed = self._edge()
-        self._second()
+        self._second(loaded=False)
         if self._watched:  # last, since it keeps the server busy for a while
             self.observed.probe = self._count(readings.Observe())
 

@@ -30,6 +30,6 @@ def observations(watched: Probe) -> Handlers:
         **answering(Pause, lambda _: accept(watched.pause)),
         **answering(Resume, lambda _: accept(watched.resume)),
         **answering(Observe, lambda _: watched.observe()),
-        **answering(Glance, lambda _: watched.glance()),
+        **answering(Glance, lambda one: watched.glance(loaded=one.loaded)),
         **answering(Instants, lambda one: watched.instants(one.route, one.skip, one.count)),
     }

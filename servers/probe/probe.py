@@ -372,9 +372,11 @@ class Probe:
         readings = (tally_reading(*one) for one in since)
         return tuple(reading for reading in readings if reading.requests)
 
-    def glance(self) -> Moment:
-        """The little that is asked for every second while a load runs."""
-        self._thread_pools.look()
+    def glance(self, *, loaded: bool = True) -> Moment:
+        """The little that is asked for every second while a load runs. loaded: whether it does
+        still, so that what waits for the pools of threads counts."""
+        if loaded:
+            self._thread_pools.look()
         return Moment(self._loop.read(), self.executor.queued, os_stats.read())
 
 

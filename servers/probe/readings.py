@@ -117,7 +117,9 @@ class Observe(Question[Observation]):
 
 @dataclass(frozen=True, slots=True)
 class Glance(Question[Moment]):
-    """A little of it."""
+    """A little of it. loaded: whether the load still lasts."""
+
+    loaded: bool = True
 
 
 @dataclass(frozen=True, slots=True)

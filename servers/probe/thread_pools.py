@@ -2,7 +2,7 @@
 
 Pools are found by what their threads run, so that nobody has to hand them over: executors of the
 standard library (asyncio's, asgiref's, a2wsgi's, gunicorn's), waitress's and anyio's. They are
-looked at some thirty times a second by the loop, and whenever the harness asks.
+looked at some thirty times a second by the loop, and whenever the harness asks under a load.
 """
 
 from __future__ import annotations
@@ -12,15 +12,16 @@ import os
 import sys
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import thread as executor_threads
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 _MOST_LOOKS = 6_000
 """Of ten minutes."""
 
 UNREADABLE = "the queue of these threads cannot be read"
+UNSEEN = "nobody looked at the queue of these threads while the load lasted"
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,13 +67,11 @@ class ThreadPoolsWatch:
         """Begin counting anew."""
         self._seen: dict[str, deque[PoolLook]] = {}
 
-    def look(self, *, at: Callable[[str], bool] = lambda name: True) -> None:
-        """Note every pool as it is now, or those whose name is to be looked at. In the loop's
-        thread anyio's queue can be read, too."""
+    def look(self) -> None:
+        """Note every pool as it is now. In the loop's thread anyio's queue can be read, too."""
         try:
             for one in pools():
-                if at(one.name):
-                    self._seen.setdefault(one.name, deque(maxlen=_MOST_LOOKS)).append(one)
+                self._seen.setdefault(one.name, deque(maxlen=_MOST_LOOKS)).append(one)
         except Exception as error:  # the server goes on; the Run gets its Warning
             self.failure = self.failure or f"{type(error).__name__}: {error}"
 
@@ -82,11 +81,14 @@ class ThreadPoolsWatch:
         """A reading a pool, from any thread. requests: of the suite's routes, by the thread that
         handled them; the loop's own thread not among them. since_ns: how long these were counted.
         """
-        # The load may be gone: a pool that was seen under it has no queue because of that.
-        self.look(at=lambda name: name not in self._seen)
         # The loop goes on looking meanwhile.
         seen = {name: list(looks) for name, looks in self._seen.copy().items()}
-        readings = [_reading(name, looks, requests, since_ns) for name, looks in seen.items()]
+        unseen = self._unseen(seen)
+        seen |= unseen
+        readings = [
+            _reading(name, looks, requests, since_ns, UNSEEN if name in unseen else UNREADABLE)
+            for name, looks in seen.items()
+        ]
         pooled = {ident for looks in seen.values() for one in looks for ident in one.threads}
         alone = {thread: n for thread, n in requests.items() if thread.ident not in pooled}
         if alone:
@@ -95,9 +97,24 @@ class ThreadPoolsWatch:
             readings.append(ThreadPoolReading(os.getpid(), names, *many, UNREADABLE))
         return tuple(readings)
 
+    def _unseen(self, seen: Mapping[str, list[PoolLook]]) -> dict[str, list[PoolLook]]:
+        """The pools that nobody has looked at, as they are now, but for their queues: the load may
+        be gone, and they are empty because of that."""
+        try:
+            return {
+                one.name: [replace(one, queued=None)] for one in pools() if one.name not in seen
+            }
+        except Exception as error:  # as in `look`
+            self.failure = self.failure or f"{type(error).__name__}: {error}"
+            return {}
+
 
 def _reading(
-    name: str, looks: list[PoolLook], requests: Mapping[threading.Thread, int], since_ns: int
+    name: str,
+    looks: list[PoolLook],
+    requests: Mapping[threading.Thread, int],
+    since_ns: int,
+    why_not: str,
 ) -> ThreadPoolReading:
     queued = [one.queued for one in looks if one.queued is not None]
     limits = [one.limit for one in looks if one.limit is not None]
@@ -113,7 +130,7 @@ def _reading(
         mean_queued=mean,
         requests=handled,
         wait_mean_ns=None if mean is None or not handled else mean * since_ns / handled,
-        words="" if queued else UNREADABLE,
+        words="" if queued else why_not,
     )
 
 

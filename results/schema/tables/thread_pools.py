@@ -19,8 +19,9 @@ THREAD_POOLS = table(
     count("thread_limit", "the most that it may have; blank where it does not say"),
     count(
         "queued_max",
-        "the most calls that waited for a thread, looked at twice a second where a loop serves, "
-        "else every second; blank where it cannot be read",
+        "the most calls that waited for a thread, looked at some thirty times a second where a "
+        "loop serves, else every second of a whole Run; blank where it cannot be read, or nobody "
+        "looked",
     ),
     number("queued_mean", "1", "the mean of the same"),
     count("requests", "requests of the suite's routes that its threads handled", required=True),

@@ -17,6 +17,7 @@ from loopbench.servers.contract.http import (
     Request,
 )
 from loopbench.servers.lifecycle.process import ServerProcess, server_process
+from loopbench.servers.probe.thread_pools import UNSEEN
 from loopbench.servers.settings import Settings
 from tests.loadtests.observe.observed import (
     EACH_KIND,
@@ -28,6 +29,7 @@ from tests.loadtests.observe.observed import (
     undisturbed,
     watched,
 )
+from tests.servers.choices import IN_THREADS, stacks
 from tests.servers.processes import needs_proc
 
 
@@ -169,6 +171,23 @@ def test_the_threads_of_the_server(plain_server: ServerProcess, generator: Gener
     cpu_ms = {str(row["thread"]): row["cpu_ms"] for row in seen.rows.threads}
     assert {"MainThread", "control", *(f"asyncio_{n}" for n in range(THREADS))} <= set(cpu_ms)
     assert float(cpu_ms["MainThread"] or 0) > 0
+
+
+@pytest.mark.parametrize("stack", stacks(IN_THREADS))
+@pytest.mark.parametrize(("measured_s", "looks"), [(0.3, False), (1.1, True)])
+def test_a_queue_is_that_of_the_load(
+    generator: Generator, stack: str, measured_s: float, looks: bool
+) -> None:
+    """Twelve users of four threads: up to eight calls wait as somebody looks, which nobody does
+    between two seconds where no loop serves; as the load has gone, none would wait."""
+    with watched(stack) as server:
+        seen = observe(server, generator, closed("sleep-sync-50", 12), measured_s=measured_s)
+    (pool,) = seen.rows.thread_pools
+    if looks:
+        assert 1 <= float(pool["queued_mean"] or 0) <= 8
+        assert pool["queued_max"] == pool["queued_mean"]  # it was looked at once
+    else:
+        assert (pool["queued_mean"], pool["wait_mean_ms"], pool["note"]) == (None, None, UNSEEN)
 
 
 # The timeline.

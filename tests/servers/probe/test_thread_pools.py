@@ -19,6 +19,7 @@ from loopbench.servers.probe import thread_pools
 from loopbench.servers.probe.readings import Observe
 from loopbench.servers.probe.thread_pools import (
     UNREADABLE,
+    UNSEEN,
     PoolLook,
     ThreadPoolReading,
     ThreadPoolsWatch,
@@ -56,12 +57,21 @@ def of(readings: tuple[ThreadPoolReading, ...], pool: str) -> ThreadPoolReading:
 def test_an_executor_is_found_with_its_size_and_its_queue(full: ThreadPoolExecutor) -> None:
     """And how many requests its threads have handled, which give the wait by Little's law."""
     watch = ThreadPoolsWatch()
+    watch.look()
     threads = [one for one in threading.enumerate() if one.name.startswith("kitchen")]
     seen = of(watch.read(dict.fromkeys(threads, 5), 1_000_000), "kitchen")
     assert (seen.threads, seen.limit, seen.words) == (2, 2, "")
     assert (seen.most_queued, seen.mean_queued, seen.requests) == (3, 3.0, 10)
     assert seen.wait_mean_ns == pytest.approx(3 * 1_000_000 / 10)
     assert watch.failure is None
+
+
+def test_what_nobody_looked_at_under_the_load_has_no_queue(full: ThreadPoolExecutor) -> None:
+    """It is not known, rather than that of now; size and requests are."""
+    threads = [one for one in threading.enumerate() if one.name.startswith("kitchen")]
+    seen = of(ThreadPoolsWatch().read(dict.fromkeys(threads, 5), 1_000_000), "kitchen")
+    assert (seen.threads, seen.limit, seen.requests, seen.words) == (2, 2, 10, UNSEEN)
+    assert (seen.most_queued, seen.mean_queued, seen.wait_mean_ns) == (None, None, None)
 
 
 def test_a_thread_of_no_known_pool_says_so() -> None:
