@@ -30,6 +30,7 @@ from loopbench.loadtests.messages.specs import BlockSpec, Phase, Target
 from loopbench.loadtests.observe.cpu_gauge import cpu_ns
 from loopbench.loadtests.observe.machine_cpu import MachineReading, others_cpu, read_machine
 from loopbench.loadtests.observe.observer import Observer
+from loopbench.loadtests.observe.store_cpu import CpuReading, StoreCpu, used
 from loopbench.loadtests.rows.planned_run import PlannedRun
 from loopbench.loadtests.rows.run_result import RunResult, Slice
 from loopbench.loadtests.scenarios.models import Scenario
@@ -219,12 +220,14 @@ def _load(entrants: Sequence[Entrant], generator: Generator, plan: BlockPlan) ->
     generator.open_block(_spec(entrants, plan), _CONNECT_BOUND_S)
     for entrant in entrants:  # caches fill, and users come into step
         _visit(entrant, generator, plan.warmup_s, Phase.LEAD_IN)
-    opened = _Machine.read(entrants, generator)
+    scenario = entrants[0].result.scenario
+    stores = StoreCpu(scenario.settings, scenario.loads)
+    opened = _Machine.read(entrants, generator, stores)
     for entrant in entrants:
         assert entrant.observer is not None
         entrant.observer.opened()
     _take_turns(entrants, generator, plan)
-    others = _Machine.read(entrants, generator).others_since(opened)
+    others = _Machine.read(entrants, generator, stores).others_since(opened)
     for entrant in entrants:
         assert entrant.observer is not None
         entrant.observer.closed()
@@ -331,22 +334,26 @@ def _stopped(entrant: Entrant) -> RunResult:
 
 @dataclass(frozen=True, slots=True)
 class _Machine:
-    """CPU time at one instant, in seconds: of the machine, and of all that belongs to the bench."""
+    """CPU time at one instant, in seconds: of the machine, and of all that belongs to the bench.
+    stores: of those that the servers use, which are no strangers."""
 
     at_s: float
     machine: MachineReading | None
     ours_s: float | None
+    stores: CpuReading
 
     @classmethod
-    def read(cls, entrants: Sequence[Entrant], generator: Generator) -> _Machine:
+    def read(cls, entrants: Sequence[Entrant], generator: Generator, stores: StoreCpu) -> _Machine:
         servers = [entrant.server.pids for entrant in entrants if entrant.server is not None]
         ours = [cpu_ns(pids) for pids in (*servers, (generator.pid,), (os.getpid(),))]
         ours_s = None if min(ours) < 0 else sum(ours) / 1e9
-        return cls(time.monotonic(), read_machine(), ours_s)
+        return cls(time.monotonic(), read_machine(), ours_s, stores.read())
 
     def others_since(self, before: _Machine) -> float | None:
         """What strangers used since, as a share of one CPU; None where it cannot be told."""
         if self.ours_s is None or before.ours_s is None:
             return None
         used_s, wall_s = self.ours_s - before.ours_s, self.at_s - before.at_s
+        used_s += used(before.stores.database_s, self.stores.database_s) or 0.0
+        used_s += used(before.stores.redis_s, self.stores.redis_s) or 0.0
         return others_cpu(before.machine, self.machine, used_s, wall_s)

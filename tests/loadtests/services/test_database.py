@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -14,7 +15,11 @@ import pytest
 
 from loopbench.loadtests.bench.checks.verify import problems
 from loopbench.loadtests.bench.environment import shown_command
+from loopbench.loadtests.bench.loads import block
+from loopbench.loadtests.distributed.generator_process import Generator
 from loopbench.loadtests.observe import store_versions
+from loopbench.loadtests.observe.store_cpu import StoreCpu
+from loopbench.loadtests.scenarios.models import Closed, Load
 from loopbench.loadtests.services.services import Service, postgres_server
 from loopbench.servers.contract.cases import CASES
 from loopbench.servers.errors import StartupFailed
@@ -116,6 +121,31 @@ def test_no_password_is_written_down(finished: Ended) -> None:
         for secret in (SECRET, SECRET.replace("%40", "@"), SECOND):
             assert secret not in text, where
     assert "postgresql://" in files["plan.json"]
+
+
+def known(value: float | None) -> float:
+    """A reading that must be there."""
+    assert value is not None
+    return value
+
+
+def test_what_a_database_uses_in_slices_is_no_stranger_s(
+    postgres: Service, generator: Generator
+) -> None:
+    """Nor is it in whole Runs: `machine-busy` is about other programs."""
+    loads = (Load("main", CASES["db-async"], Closed(1)),)
+    stores = StoreCpu(Settings(database_url=postgres.url), loads)
+    before = block._Machine.read((), generator, stores)
+    with psycopg.connect(postgres.url) as connection:
+        connection.execute("SELECT count(*) FROM generate_series(1, 3000000)")
+    after = block._Machine.read((), generator, stores)
+    used_s = known(after.stores.database_s) - known(before.stores.database_s)
+    assert used_s > 0
+    others = known(after.others_since(before))
+    as_strangers = known(replace(after, stores=before.stores).others_since(before))
+    wall_s = after.at_s - before.at_s
+    # Both are 0 at the least, since the kernel's ticks are coarser than other clocks.
+    assert others == pytest.approx(max(0.0, as_strangers - used_s / wall_s))
 
 
 CHANGES = {
