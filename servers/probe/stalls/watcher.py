@@ -354,7 +354,9 @@ class StallWatcher:
             if self._stretches or self._beats:
                 self._record.look_at_the_system()
             while self._stretches:
-                self._close(self._stretches.popleft())
+                span = self._stretches.popleft()
+                if not self._told(*span):
+                    self._close(span)
             old = _clock() - _LATE_AFTER_NS
             while self._beats and self._beats[0][1] < old:
                 due, served = self._beats.popleft()
@@ -363,6 +365,12 @@ class StallWatcher:
                 if not any(began < served and due < ended for began, ended in self._recent):
                     self._close((self._record.kept_from(due, served), served))
 
+    def _told(self, began: int, ended: int) -> bool:
+        """Whether most of a stretch is in a Stall already: of a late timer, where somebody asked
+        before the watcher had seen that the stretch had ended."""
+        inside = (min(ended, until) - max(began, since) for since, until in self._recent)
+        return 2 * max(inside, default=0) > ended - began
+
     def _close(self, span: Span) -> None:
         """Make a Stall of a stretch that has ended, and tell it."""
         began, ended = span
@@ -370,7 +378,9 @@ class StallWatcher:
         if ended - max(began, self._reset_at) <= self.threshold_ns:
             return
         stall, evidence = self._made_of(began, ended)
-        self._blocked_ns += evidence.wall_ns - evidence.cpu_ns - evidence.queued_ns
+        blocked_ns = evidence.wall_ns - evidence.cpu_ns - evidence.queued_ns
+        # Of one that a reset fell into, its share of what was after that.
+        self._blocked_ns += blocked_ns * stall.duration_ns // evidence.wall_ns
         if len(self._stalls) < MOST_STALLS:
             self._stalls.append(stall)
         else:

@@ -10,11 +10,13 @@ import selectors
 import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
+from itertools import combinations
 from typing import Any
 
 import pytest
+import uvloop
 from hdrh.histogram import HdrHistogram
 
 from loopbench.servers.probe.durations import rounded_us
@@ -27,7 +29,7 @@ from loopbench.servers.probe.stalls import watcher
 from loopbench.servers.probe.stalls.loop_clock import LibuvClock
 from loopbench.servers.probe.stalls.stall import Stall
 from loopbench.servers.probe.stalls.watcher import StallWatcher
-from tests.servers.probe.probes import nothing, watched_loop
+from tests.servers.probe.probes import known, nothing, watched_loop
 from tests.servers.processes import BOUND_S, eventually, needs_proc, turns_of
 
 # Rounding, the collector, the executor.
@@ -348,3 +350,48 @@ def test_a_delay_counts_every_point_of_the_schedule(live: Probe) -> None:
 
     with watched_loop(live) as runner:
         runner.run(main())
+
+
+@needs_proc
+def test_of_a_stall_that_a_reset_falls_into_the_rest_is_busy(live: Probe) -> None:
+    """Of a loop whose utilisation is read from its thread: it cannot have been busy for longer than
+    it has been watched, nor where it sleeps all of the stall."""
+
+    async def main() -> None:
+        await asyncio.sleep(0.05)
+        resetting = threading.Timer(0.4, live.reset, kwargs={"instants": True})
+        resetting.start()
+        time.sleep(0.5)
+        resetting.join()
+        await asyncio.sleep(0.1)
+        assert 0 < known(live._stalls.busy_ns()) <= live.observe().loop.wall_ns
+
+    on_uvloop(live, main)
+
+
+@needs_proc
+def test_a_stall_is_told_once_whoever_asks_before_the_watcher_has_seen_its_end(live: Probe) -> None:
+    """Its late timer tells of it, and then the stretch that the watcher has followed."""
+
+    async def main() -> None:
+        for after_s in (0.022, 0.026, 0.03, 0.034, 0.038, 0.042):
+            live.reset(instants=True)
+            await asyncio.sleep(0.05)
+            time.sleep(0.2)
+            await asyncio.sleep(after_s)
+            live.observe()
+            await asyncio.sleep(0.1)
+            stalls = live.observe().stalls.stalls
+            assert any(one.duration_ms > 150 for one in stalls)
+            for one, other in combinations(stalls, 2):
+                apart_ms = 1e3 * abs(one.started_s - other.started_s)
+                assert apart_ms > min(one.duration_ms, other.duration_ms) / 2, stalls
+
+    on_uvloop(live, main)
+
+
+def on_uvloop(live: Probe, main: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    """Run it on a loop that `live` watches, and whose clock is not exact."""
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        with live.attached(runner.get_loop()):
+            runner.run(main())
