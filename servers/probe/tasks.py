@@ -30,7 +30,7 @@ class TaskWatch:
     def reset(self) -> None:
         """Begin counting anew, from the next look on."""
         self._first: int | None = None
-        self._created = 0
+        self._created: int | None = None
         self._marks: deque[tuple[int, int]] = deque(maxlen=_MOST_MARKS)
         self._oldest: tuple[int, int] | None = None
         self._oldest_ns: int | None = None
@@ -69,7 +69,7 @@ class TaskWatch:
         if self._first is None:
             self._first = number
         else:  # each look has created a task of its own
-            self._created += number - self._marks[-1][0] - 1
+            self._created = (self._created or 0) + number - self._marks[-1][0] - 1
         self._marks.append((number, now))
         numbered = ((n, task) for task in alive if (n := _number(task)) and n > self._first)
         oldest, task = min(numbered, key=lambda one: one[0], default=(0, None))
@@ -92,13 +92,13 @@ class TaskWatch:
         """Since the first look after the reset, as of the last, by the names of LoopReading; pauses
         left out.
 
-        tasks_created: None where no look was made. Tasks that were given a name are not among
-        them. task_oldest_ns: age of the oldest that was created since and is alive, to a tenth of
-        a second; None where there is none. task_exceptions_unread: tasks that ended by an
-        exception which nobody asked for.
+        tasks_created: None where there were no two looks. Tasks that were given a name are not
+        among them. task_oldest_ns: age of the oldest that was created since and is alive, to a
+        tenth of a second; None where there is none. task_exceptions_unread: tasks that ended by
+        an exception which nobody asked for.
         """
         return {
-            "tasks_created": None if self._first is None else self._created,
+            "tasks_created": self._created,
             "task_oldest_ns": self._oldest_ns,
             "task_exceptions_unread": self._unread,
         }

@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
+from functools import partial
 from itertools import combinations
 from typing import Any
 
@@ -29,6 +30,7 @@ from loopbench.servers.probe.stalls import watcher
 from loopbench.servers.probe.stalls.loop_clock import LibuvClock
 from loopbench.servers.probe.stalls.stall import Stall
 from loopbench.servers.probe.stalls.watcher import StallWatcher
+from loopbench.servers.probe.tasks import TaskWatch
 from tests.servers.probe.probes import known, nothing, watched_loop
 from tests.servers.processes import BOUND_S, eventually, needs_proc, turns_of
 
@@ -323,6 +325,24 @@ def test_tasks_are_counted_and_an_exception_that_nobody_read(live: Probe) -> Non
 
     with watched_loop(live) as runner:
         runner.run(main())
+
+
+def test_what_was_created_is_known_from_the_second_look_on() -> None:
+    """The first one, or that as a pause ends, only says where the second is to count from: nobody
+    knows by then, which is not none."""
+    watch, counts = TaskWatch(), []
+
+    async def main() -> None:
+        for look in (watch.reset, watch.skip, watch.reset, partial(watch.look, set())):
+            look()
+            counts.append(watch.figures()["tasks_created"])
+            await asyncio.create_task(asyncio.sleep(0))
+        watch.look(set())
+        counts.append(watch.figures()["tasks_created"])
+
+    with asyncio.Runner() as runner, watch.attached(runner.get_loop()):
+        runner.run(main())
+    assert counts == [None, None, None, None, 1]
 
 
 def test_a_delay_counts_every_point_of_the_schedule(live: Probe) -> None:
