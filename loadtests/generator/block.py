@@ -15,7 +15,7 @@ import time
 from array import array
 from collections.abc import Mapping
 from contextlib import ExitStack, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import gevent
 from gevent.event import Event
@@ -30,6 +30,7 @@ from loopbench.loadtests.generator.timer import Timer
 from loopbench.loadtests.messages.reports import Report, SessionReport, SliceResult
 from loopbench.loadtests.messages.specs import BlockSpec, Phase
 from loopbench.loadtests.observe import machine_cpu
+from loopbench.results.schema.warnings import CLOCK_STEP_LIMIT_MS
 
 _SECOND_NS = 1_000_000_000
 _CONNECT_BOUND_S = 30.0
@@ -91,6 +92,7 @@ class Block:
         counting = run.measured if phase is Phase.MEASURED else outside
         with Timer() as timer:
             begun_ns = time.monotonic_ns()
+            apart_ns = time.time_ns() - begun_ns
             lane.let_go(outside, counting, seconds)
             lane.wait_for_opening(timer)
             first = {name: len(getattr(counting, name)) for name in _MEDIANS}
@@ -99,7 +101,7 @@ class Block:
             opened = self._edge(lane, counting, begins=timed)
             with self._lag.recording() if phase is Phase.MEASURED else nullcontext():
                 timer.sleep_until(opened.at_ns + int(seconds * _SECOND_NS))
-                closed = self._edge(lane, outside, ends=timed)
+                closed = self._edge(lane, outside, ends=timed).unless_stepped(apart_ns)
             stolen_s = _between(stolen_s, self._stolen_s(lane))
             lane.call_back()
         if not lane.parked.is_set() and self._defect is None:
@@ -137,7 +139,7 @@ class Block:
         The users go on while the gauge answers: where they stopped before it has read, the server
         would have been idle for a part of its window.
         """
-        at_ns, answered = time.monotonic_ns(), lane.run.answered
+        at_ns, realtime_ns, answered = time.monotonic_ns(), time.time_ns(), lane.run.answered
         users = mark(lane.run.connections)
         lane.run.series = series
         cycled_ns, cpu_ns = lane.run.cycled_ns, time.process_time_ns()
@@ -145,7 +147,8 @@ class Block:
         reading = None if self._gauge is None else self._gauge.read()
         if begins and self._gauge:
             self._gauge.start_short_work()
-        return _Edge(at_ns, answered, users, cycled_ns, cpu_ns, reading, short_ns)
+        apart_ns = realtime_ns - at_ns
+        return _Edge(at_ns, apart_ns, answered, users, cycled_ns, cpu_ns, reading, short_ns)
 
     def _does_short_work(self, lane: Lane, phase: Phase) -> bool:
         """In the windows of closed loops of several users, where the servers have one CPU: in
@@ -238,17 +241,25 @@ class Block:
 
 @dataclass(frozen=True, slots=True)
 class _Edge:
-    """One edge of a counted window. at_ns: CLOCK_MONOTONIC. answered: since the Block began.
+    """One edge of a counted window. at_ns: CLOCK_MONOTONIC. apart_ns: by how much the wall clock
+    was ahead of it. answered: since the Block began.
     users: how far each of them was. cycled_ns: what their answers and the waits before took.
     short_ns: of the short work that ended here."""
 
     at_ns: int
+    apart_ns: int
     answered: int
     users: Mark
     cycled_ns: int
     own_cpu_ns: int
     gauge: GaugeReading | None
     short_ns: float | None
+
+    def unless_stepped(self, apart_ns: int) -> _Edge:
+        """The same; without the users where the wall clock, which stamps their answers, has
+        stepped since the clocks were so far apart: from answer to answer is then no length."""
+        stepped = abs(self.apart_ns - apart_ns) >= CLOCK_STEP_LIMIT_MS * 1e6
+        return replace(self, users=()) if stepped else self
 
 
 @dataclass(frozen=True, slots=True)

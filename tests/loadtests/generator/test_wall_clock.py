@@ -1,0 +1,71 @@
+"""A generator whose wall clock steps, which stamps its answers."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from loopbench.loadtests.distributed.generator_process import Generator, generator_process
+from loopbench.loadtests.messages.specs import BlockSpec, Phase, Target
+from tests.faults.surroundings import NotHere, own_clock, set_clock
+from tests.loadtests.generator.counting import Counting
+from tests.loadtests.generator.loads import closed
+
+STEP_S = 2.0
+
+
+@pytest.fixture
+def clock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The file that moves the wall clock of processes which are started from now on."""
+    try:
+        with own_clock(tmp_path) as surroundings:
+            for name, value in surroundings.variables.items():
+                monkeypatch.setenv(name, value)
+            assert surroundings.control is not None
+            yield surroundings.control
+    except NotHere as why:
+        pytest.skip(str(why))
+
+
+@pytest.fixture
+def stepping(clock: Path) -> Iterator[Generator]:
+    with generator_process() as process:
+        yield process
+
+
+@contextmanager
+def steps(clock: Path) -> Iterator[None]:
+    """Meanwhile the clock is set forward again and again, some times in a tenth of a second."""
+    done = threading.Event()
+
+    def step() -> None:
+        ahead_s = 0.0
+        while not done.wait(0.02):
+            ahead_s += STEP_S
+            set_clock(clock, ahead_s)
+
+    stepper = threading.Thread(target=step)
+    stepper.start()
+    try:
+        yield
+    finally:
+        done.set()
+        stepper.join()
+
+
+def test_a_slice_is_as_long_as_it_was(clock: Path, stepping: Generator, server: Counting) -> None:
+    """From answer to answer no length can be told: it is that of the window."""
+    target = Target("one", server.host, server.port, (), closed("/now", 4))
+    spec = BlockSpec((target,), (), first_s=5.0, drain_s=5.0, seed=1)
+    stepping.open_block(spec, 30.0)
+    still = stepping.slice("one", 0.2, Phase.MEASURED, bound_s=30.0)
+    with steps(clock):
+        made = [stepping.slice("one", 0.2, Phase.MEASURED, bound_s=30.0) for _ in range(3)]
+    told = stepping.close_block(30.0)["one"]
+    assert still.cycles_s is not None
+    assert all(one.cycles_s is None and 0.2 <= one.seconds < STEP_S for one in made)
+    assert told.clock_step_ms > 1.0
