@@ -205,7 +205,9 @@ def open_loop(
             sent, received = connection.sent_ns, connection.received_ns
             intended, began = due_from_realtime_ns + due, began or sent
             waited = max(0, free_ns - intended)
-            backlog.add(due, received - due_from_realtime_ns, failed=problem is not None)
+            # Where the wall clock has stepped, what piled up is not to be that step.
+            apart_ns = time.time_ns() - time.monotonic_ns()
+            backlog.add(due, received - apart_ns - due_from_ns, failed=problem is not None)
             if problem is None:
                 series.add_answer(sent, received, start_realtime_ns)
                 series.response_time.append(to_us(received - began + waited))

@@ -10,10 +10,11 @@ from pathlib import Path
 import pytest
 
 from loopbench.loadtests.distributed.generator_process import Generator, generator_process
+from loopbench.loadtests.messages.generator import WindowOpened
 from loopbench.loadtests.messages.specs import BlockSpec, Phase, Target
 from tests.faults.surroundings import NotHere, own_clock, set_clock
 from tests.loadtests.generator.counting import Counting
-from tests.loadtests.generator.loads import closed
+from tests.loadtests.generator.loads import closed, offer, opened
 
 STEP_S = 2.0
 
@@ -69,3 +70,14 @@ def test_a_slice_is_as_long_as_it_was(clock: Path, stepping: Generator, server: 
     assert still.cycles_s is not None
     assert all(one.cycles_s is None and 0.2 <= one.seconds < STEP_S for one in made)
     assert told.clock_step_ms > 1.0
+
+
+def test_a_step_is_not_what_piles_up(clock: Path, stepping: Generator, server: Counting) -> None:
+    """Of arrivals that are all answered at once, as the clock steps in the middle of the window."""
+    timer = threading.Timer(0.6, set_clock, (clock, STEP_S))
+    load = opened("/now", 100.0, 32)
+    report = offer(stepping, server, load, measured_s=1.0, at={WindowOpened: timer.start})
+    growth = report.loads["main"].growth
+    assert report.clock_step_ms > 1.0
+    assert growth is not None
+    assert growth.by_chance
