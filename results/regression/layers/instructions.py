@@ -143,7 +143,7 @@ def _route(
     else:
         verdict, meaning = _verdict(ratio - 1, wider, settings.instructions)
     if verdict is Verdict.REGRESSED and overlapping(before, after):
-        verdict, meaning = Verdict.CANNOT_TELL, f"{meaning}: counts of both sides overlap"
+        verdict, meaning = Verdict.CANNOT_TELL, f"{meaning}; counts of both sides overlap"
     return Finding(
         Layer.INSTRUCTIONS,
         *key,

@@ -50,6 +50,11 @@ class Trial:
     more: int
     fewer: int
 
+    @property
+    def pairs(self) -> int:
+        """The batches that both sides have."""
+        return len(self.base.keys() & self.candidate.keys())
+
 
 def judge(evidence: Evidence, settings: Settings) -> tuple[Finding, ...]:
     """One Finding a stack and case; wrong answers of the candidate only are a regression, too."""
@@ -122,7 +127,7 @@ def _finding(trial: Trial, above: float, below: float, family: int, settings: Se
         meaning,
         before,
         after,
-        n=len(trial.base.keys() & trial.candidate.keys()),
+        n=trial.pairs,
         p=above,
         detectable=seen,
     )
@@ -134,7 +139,7 @@ def _verdict(
     row = next(iter(trial.candidate.values()))
     said = f"slower than the median by {row['slow_ms']:g} ms or more"
     if above <= settings.alpha:
-        return Verdict.REGRESSED, f"{said} more often: in {trial.more} of {len(trial.base)} batches"
+        return Verdict.REGRESSED, f"{said} more often: in {trial.more} of {trial.pairs} batches"
     if below <= settings.alpha:
         return Verdict.IMPROVED, f"{said} less often"
     if seen is None:
@@ -145,7 +150,7 @@ def _verdict(
 def detectable(trial: Trial, family: int, settings: Settings) -> float | None:
     """The share of slow requests, beside the base's own, that would have been called with a
     probability of CAUGHT; None where that is more than SEEN."""
-    batches = len(trial.base.keys() & trial.candidate.keys())
+    batches = trial.pairs
     requests = _sum(trial.base, "requests") / max(len(trial.base), 1)
     own = _sum(trial.base, "slow") / max(len(trial.base), 1)
     level = settings.alpha / family
