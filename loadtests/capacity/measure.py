@@ -183,6 +183,9 @@ def _trial(
     except GeneratorDied as error:
         one.ended = str(error)
         return
+    if not one.server.alive:  # what was due after its end was late, whatever the rate
+        one.ended = _death(one)
+        return
     place: Row = {"stack": one.name, "turn": turn, "position": position}
     about: Row = {"started_at": started_at, "case": plan.case.name}
     writers.trials.append([{**place, **about, **tried.cells}])
@@ -194,6 +197,10 @@ def _trial(
     one.ended = _enough(one, plan)
 
 
+def _death(one: _Contender) -> str:
+    return f"died: {one.server.failure or 'without a word'}"
+
+
 def _no_rate(search: Search) -> str:
     if search.limited_rps is None:
         return "no rate is left that could be offered"
@@ -203,7 +210,7 @@ def _no_rate(search: Search) -> str:
 def _enough(one: _Contender, plan: Capacity) -> str:
     """Why no more trials are needed, or can be made; blank: go on."""
     if not one.server.alive:
-        return f"died: {one.server.failure or 'without a word'}"
+        return _death(one)
     found = one.search.limit()
     width = None if found is None else found.half_width
     known = "not found" if width is None else f"known to ±{width:.1%}"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -20,7 +22,7 @@ from loopbench.results.stats.queueing.queues import ONE_THREAD, QUEUES
 from loopbench.servers.contract.cases import CASES
 from loopbench.servers.lifecycle.process import server_process
 from loopbench.servers.settings import Settings
-from tests.servers.processes import ROOT
+from tests.servers.processes import ROOT, children, eventually, needs_proc
 
 
 @pytest.mark.parametrize(
@@ -172,3 +174,39 @@ def test_a_limit_is_that_of_one_request(tmp_path: Path) -> None:
     assert "a limit is that of one request, and these are " in done.stderr
     assert done.stderr.count("error: ") == 1
     assert not (tmp_path / "limits").exists()
+
+
+@needs_proc
+def test_a_trial_that_a_server_dies_in_counts_for_nothing(tmp_path: Path) -> None:
+    """What was due after its end was late at any rate: there is no row of it. What was measured
+    before stays, and how it died is said."""
+    folder = tmp_path / "limits"
+    command = ("-m", "loadtests", "capacity", "--slo", "p99<300ms", "--case", "sleep-async-50")
+    searching = subprocess.Popen(
+        [sys.executable, *command, "--stack", "asyncio", "--budget", "60s", "--out", str(folder)],
+        cwd=ROOT,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+    def rows() -> int:
+        path = folder / TRIALS.filename
+        return path.read_text().count("\n") - 1 if path.is_file() else 0
+
+    try:
+        assert eventually(lambda: rows() > 0)
+        before = rows()
+        (server,) = (
+            pid
+            for pid in children(searching.pid)
+            if b"child_main" in Path(f"/proc/{pid}/cmdline").read_bytes()
+        )
+        os.kill(server, signal.SIGKILL)
+        _, said = searching.communicate(timeout=60)
+    finally:
+        searching.kill()
+        searching.wait()
+    assert "asyncio: died: " in said
+    assert rows() == before
+    found = list(read_table(folder, TRIALS))
+    assert all(row["failures"] == 0 for row in found)
