@@ -10,6 +10,7 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
+from urllib.parse import quote
 
 _DEPTH = 30
 """Of middleware around an application: more than anybody has, and an end where they go in rings."""
@@ -101,12 +102,22 @@ def _held(one: object, name: str) -> Any:
     return getattr(one, name, None)
 
 
+_SAFE = "/:@!$&'()*+,;="
+"""What stands in a path as it is, beside letters, digits and `-._~` (RFC 3986, 3.3)."""
+
+
+def written(path: str, kept: str = "") -> str:
+    """A path that a router has as a request has it, percent-encoded. kept: what is not, too."""
+    return quote(path, _SAFE + kept)
+
+
 def routes(app: object) -> list[str]:
-    """The paths without a parameter that it answers to a GET, as its own router has them."""
+    """The paths without a parameter that it answers to a GET, as its own router has them,
+    percent-encoded."""
     found: list[str] = []
     for one in layers(app):
         found += _of_aiohttp(one) or _of_werkzeug(one) or _of_starlette(one)
-    return list(dict.fromkeys(path for path in found if path.startswith("/") and "{" not in path))
+    return list(dict.fromkeys(found))
 
 
 def sockets(app: object) -> list[str]:
@@ -115,17 +126,18 @@ def sockets(app: object) -> list[str]:
     of_starlette = getattr(sys.modules.get("starlette.routing"), "WebSocketRoute", ())
     found: list[str] = []
     for one in layers(app):
-        found += [rule.rule for rule in _rules(one) if rule.websocket]
-        found += [route.path for route in _starlette_routes(one) if isinstance(route, of_starlette)]
-    return list(dict.fromkeys(path for path in found if path.startswith("/") and "{" not in path))
+        found += [written(rule.rule) for rule in _rules(one) if rule.websocket]
+        found += [path for path, route in _starlette_routes(one) if isinstance(route, of_starlette)]
+    return list(dict.fromkeys(found))
 
 
 def _of_aiohttp(app: Any) -> list[str]:
+    """It holds a request's path against its own decoded, but for `%25` and `%2F`."""
     web = sys.modules.get("aiohttp.web")
     if web is None or not isinstance(app, web.Application):
         return []
     return [
-        route.resource.canonical
+        written(route.resource.canonical, kept="%")
         for route in app.router.routes()
         if route.method in ("GET", "*") and isinstance(route.resource, web.PlainResource)
     ]
@@ -133,7 +145,9 @@ def _of_aiohttp(app: Any) -> list[str]:
 
 def _of_werkzeug(app: Any) -> list[str]:
     return [
-        rule.rule for rule in _rules(app) if not rule.websocket and "GET" in (rule.methods or ())
+        written(rule.rule)
+        for rule in _rules(app)
+        if not rule.websocket and "GET" in (rule.methods or ())
     ]
 
 
@@ -149,13 +163,16 @@ def _rules(app: Any) -> list[Any]:
 def _of_starlette(app: Any) -> list[str]:
     """A WebSocket's route has no methods."""
     return [
-        one.path for one in _starlette_routes(app) if "GET" in (getattr(one, "methods", ()) or ())
+        path
+        for path, route in _starlette_routes(app)
+        if "GET" in (getattr(route, "methods", ()) or ())
     ]
 
 
-def _starlette_routes(app: Any) -> list[Any]:
-    """Of Starlette and FastAPI."""
+def _starlette_routes(app: Any) -> list[tuple[str, Any]]:
+    """Of Starlette and FastAPI, with their paths; those without a parameter."""
     routes = getattr(app, "routes", None)
     if not isinstance(routes, list):
         return []
-    return [one for one in routes if isinstance(getattr(one, "path", None), str)]
+    paths = [(str(getattr(one, "path", "{")), one) for one in routes]  # a host has none
+    return [(written(path), one) for path, one in paths if "{" not in path]

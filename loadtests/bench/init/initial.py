@@ -17,6 +17,7 @@ from loopbench.loadtests.errors import HarnessError
 from loopbench.loadtests.scenarios.custom.options import argument
 from loopbench.servers.contract.asking import Unbounded, ask
 from loopbench.servers.contract.http import get
+from loopbench.servers.custom.holdings import written
 from loopbench.servers.custom.look import Looks, look_at
 from loopbench.servers.custom.stacks import fitting, rows
 from loopbench.servers.errors import ServerError
@@ -143,7 +144,8 @@ def _served(host: str, port: int) -> list[str]:
         answer = ask(host, port, get(_DOCUMENT))
         document: Any = json.loads(answer.body) if answer.status == 200 else {}
         paths = document.get("paths", {})
-        return [path for path, one in paths.items() if "get" in one and "{" not in path]
+        plain = (path for path, one in paths.items() if "get" in one and "{" not in path)
+        return [written(path, kept="%") for path in plain]
     except (Unbounded, OSError, http.client.HTTPException, ValueError, AttributeError):
         return []  # it serves none
 

@@ -636,6 +636,58 @@ def test_websockets_are_told_from_other_routes_where_the_router_does() -> None:
     assert (sockets(of_starlette), routes(of_starlette)) == (["/talk"], ["/page"])
 
 
+ENCODED = """
+import json
+from urllib.parse import unquote
+
+from aiohttp import web
+from quart import Quart
+from starlette.applications import Starlette
+from starlette.responses import JSONResponse
+from starlette.routing import Route
+
+PATHS = ("/two words", "/grüße", "/50%25", "/a?b", "/it's,(so);a=b:@")
+of_aiohttp, of_quart = web.Application(), Quart(__name__, static_folder=None)
+
+
+async def hello(request):
+    return web.Response(text="hello")
+
+
+async def hello_of_quart():
+    return {}
+
+
+async def hello_of_starlette(request):
+    return JSONResponse({})
+
+
+for path in PATHS:
+    of_aiohttp.router.add_get(path, hello)
+    of_quart.add_url_rule(path, path, hello_of_quart)
+of_starlette = Starlette(routes=[Route(path, hello_of_starlette) for path in PATHS])
+
+
+async def of_document(scope, receive, send):
+    known = scope["path"] in ("/openapi.json", *map(unquote, PATHS))
+    status = 200 if known and scope["type"] == "http" else 404
+    await send({"type": "http.response.start", "status": status, "headers": []})
+    body = json.dumps({"paths": {path: {"get": {}} for path in PATHS}}).encode()
+    await send({"type": "http.response.body", "body": body})
+"""
+
+
+@pytest.mark.parametrize("name", ["of_aiohttp", "of_quart", "of_starlette", "of_document"])
+def test_paths_are_written_as_a_request_has_them(tmp_path: Path, name: str) -> None:
+    """Percent-encoded, whatever the router calls them, so that each is answered."""
+    (tmp_path / "encoded.py").write_text(ENCODED, encoding="utf-8")
+    own = OwnApp(f"encoded:{name}", str(tmp_path), None)
+    found = _pages(own, look_at(own))
+    percent = "/50%25" if name in ("of_aiohttp", "of_document") else "/50%2525"
+    paths = ["/two%20words", "/gr%C3%BC%C3%9Fe", percent, "/a%3Fb", "/it's,(so);a=b:@"]
+    assert found == [Page(path) for path in paths]
+
+
 def test_an_application_that_does_not_start_has_its_routes_written(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
