@@ -111,24 +111,35 @@ def written(path: str, kept: str = "") -> str:
     return quote(path, _SAFE + kept)
 
 
-def routes(app: object) -> list[str]:
+def routes(app: object, within: frozenset[int] = frozenset()) -> list[str]:
     """The paths without a parameter that it answers to a GET, as its own router has them,
-    percent-encoded."""
+    percent-encoded.
+
+    within: the identities of what it is mounted in, which may be itself.
+    """
     found: list[str] = []
-    for one in layers(app):
+    for one in _layers_not_in(within, app):
         found += _of_aiohttp(one) or _of_werkzeug(one) or _of_starlette(one)
+        for path, mounted in _mounts(one):
+            found += [path + inner for inner in routes(mounted, within | {id(one)})]
     return list(dict.fromkeys(found))
 
 
-def sockets(app: object) -> list[str]:
+def sockets(app: object, within: frozenset[int] = frozenset()) -> list[str]:
     """The paths without a parameter of its WebSockets, where its router tells them from other
-    routes; aiohttp's does not."""
+    routes; aiohttp's does not. within: see `routes`."""
     of_starlette = getattr(sys.modules.get("starlette.routing"), "WebSocketRoute", ())
     found: list[str] = []
-    for one in layers(app):
+    for one in _layers_not_in(within, app):
         found += [written(rule.rule) for rule in _rules(one) if rule.websocket]
         found += [path for path, route in _starlette_routes(one) if isinstance(route, of_starlette)]
+        for path, mounted in _mounts(one):
+            found += [path + inner for inner in sockets(mounted, within | {id(one)})]
     return list(dict.fromkeys(found))
+
+
+def _layers_not_in(within: frozenset[int], app: object) -> Iterator[object]:
+    return (one for one in layers(app) if id(one) not in within)
 
 
 def _of_aiohttp(app: Any) -> list[str]:
@@ -167,6 +178,14 @@ def _of_starlette(app: Any) -> list[str]:
         for path, route in _starlette_routes(app)
         if "GET" in (getattr(route, "methods", ()) or ())
     ]
+
+
+def _mounts(app: Any) -> Iterator[tuple[str, object]]:
+    """What Starlette and FastAPI have under a path of their own, and that path."""
+    mount = getattr(sys.modules.get("starlette.routing"), "Mount", ())
+    for path, route in _starlette_routes(app):
+        if isinstance(route, mount):
+            yield path, route.app
 
 
 def _starlette_routes(app: Any) -> list[tuple[str, Any]]:

@@ -11,12 +11,13 @@ import tomllib
 from collections import Counter
 from contextlib import closing
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 from quart import Quart
 from starlette.applications import Starlette
 from starlette.responses import Response
-from starlette.routing import Route, WebSocketRoute
+from starlette.routing import Mount, Route, WebSocketRoute
 
 from loopbench.loadtests.bench.environment import shown_command
 from loopbench.loadtests.bench.init import pages
@@ -634,6 +635,26 @@ def test_websockets_are_told_from_other_routes_where_the_router_does() -> None:
     of_starlette = Starlette(routes=[talk, Route("/page", lambda _: Response())])
     assert (sockets(of_quart), routes(of_quart)) == (["/echo"], [])
     assert (sockets(of_starlette), routes(of_starlette)) == (["/talk"], ["/page"])
+
+
+def test_what_is_mounted_is_found_under_its_path() -> None:
+    """Of Starlette's mounts, and theirs; an application that is mounted in itself has an end."""
+    answers, talk = Route("/", lambda _: Response()), WebSocketRoute("/talk", print)
+    inner = Starlette(routes=[Mount("/deep", routes=[Route("/me", lambda _: Response()), talk])])
+    of_quart = Quart("shop", static_folder=None)
+    of_quart.add_url_rule("/page", "page", lambda: "page")
+    outer = Starlette(
+        routes=[
+            answers,
+            Mount("/users", routes=[answers, talk]),
+            Mount("/v2", app=inner),
+            Mount("/of/{name}", routes=[answers, talk]),
+            Mount("/quart", app=cast(Any, of_quart)),
+        ]
+    )
+    outer.mount("/ring", outer)
+    assert routes(outer) == ["/", "/users/", "/v2/deep/me", "/quart/page"]
+    assert sockets(outer) == ["/users/talk", "/v2/deep/talk"]
 
 
 ENCODED = """
