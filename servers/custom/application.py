@@ -14,7 +14,7 @@ import inspect
 import os
 import sys
 from dataclasses import dataclass, replace
-from importlib.machinery import ModuleSpec
+from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -23,7 +23,7 @@ from loopbench.results.schema import ROOT
 from loopbench.servers.custom import recognition
 from loopbench.servers.custom.recognition import Kind
 from loopbench.servers.custom.remedies import remedy
-from loopbench.servers.custom.target import Target, parse
+from loopbench.servers.custom.target import PACKAGE, Target, parse
 from loopbench.servers.custom.traceback_text import place
 from loopbench.servers.errors import StartupFailed
 from loopbench.servers.installed import missing_module
@@ -243,18 +243,34 @@ def _blamed(error: BaseException) -> str:
 def _hidden(name: str, own: OwnApp) -> str | None:
     """Why a module is not found where the person's folder and Python have one of the same name."""
     top = name.partition(".")[0]
-    if top not in sys.stdlib_module_names:
-        return None
     theirs = Target(Path(own.folder), top, "").file
-    if theirs is None:
+    if not top or theirs is None or not (whose := _other(top, theirs)):
         return None
     file = os.path.relpath(theirs, own.folder)
-    if getattr(sys.modules.get(top), "__file__", None) == str(theirs):
-        return f"{file} stands in the place of Python's own {top}; give it another name"
+    # A module whose import has failed is in sys.modules no more.
+    taken = sys.modules.get(top)
+    if taken is None or getattr(taken, "__file__", None) == str(theirs):
+        return f"{file} stands in the place of {whose}; give it another name"
+    if top not in sys.stdlib_module_names:
+        return None
     return (
         f"{top} is a module of Python's own that is imported already, and not {file}; give that "
         f"another name, or import what is in it by `from . import …`"
     )
+
+
+def _other(top: str, theirs: Path) -> str | None:
+    """Whose other module has the name of the person's own; None where nobody's.
+
+    A package that is installed is another than their single file of that name. Where both are the
+    same, it may be their own that is installed.
+    """
+    if top in sys.stdlib_module_names:
+        return f"Python's own {top}"
+    elsewhere = [path for path in sys.path if Path(path).resolve() != theirs.parent.resolve()]
+    found = PathFinder.find_spec(top, elsewhere) if theirs.name != PACKAGE else None
+    is_package = found is not None and found.origin is not None and found.origin.endswith(PACKAGE)
+    return f"the package {top}" if is_package else None
 
 
 def _elsewhere(target: Target, own: OwnApp) -> str:
@@ -266,11 +282,11 @@ def _elsewhere(target: Target, own: OwnApp) -> str:
 
 def _is_another(target: Target) -> bool:
     """Whether a module or package of that name, not the person's, is there already, as `site`
-    always is."""
+    and what is built in always are."""
     top = _top(target)
     file, taken = top.file, sys.modules.get(top.module)
     if file is None or taken is None:
-        return False
+        return file is not None and top.module in sys.builtin_module_names  # found before any file
     return getattr(taken, "__file__", None) != str(file)
 
 

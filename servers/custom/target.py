@@ -10,7 +10,8 @@ from typing import Any
 
 from loopbench.servers.errors import StartupFailed
 
-_PACKAGE = "__init__.py"
+PACKAGE = "__init__.py"
+"""The file that a package is found by."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +33,7 @@ class Target:
     def file(self) -> Path | None:
         """The file that `folder` holds for the module; None where the module is installed."""
         base = self.folder.joinpath(*self.module.split("."))
-        found = (base.with_name(f"{base.name}.py"), base / _PACKAGE)
+        found = (base.with_name(f"{base.name}.py"), base / PACKAGE)
         return next((path for path in found if path.is_file()), None)
 
 
@@ -73,7 +74,7 @@ def _module(place: str, folder: Path) -> tuple[Path, str]:
     if path.suffix == ".py":
         path = path.with_suffix("")
     names, start = [path.name], path.parent
-    while (start / _PACKAGE).is_file() and start != start.parent:
+    while (start / PACKAGE).is_file() and start != start.parent:
         names.insert(0, start.name)
         start = start.parent
     return start, ".".join(names)

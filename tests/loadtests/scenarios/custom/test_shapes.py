@@ -299,6 +299,7 @@ FOUND: list[tuple[str, dict[str, Any], str]] = [
     ("src/inner.py:app", {}, ASGI),
     ("src/deep/web.py:app", {}, ASGI),
     ("site.py:app", {}, ASGI),
+    ("gc:app", {}, ASGI),
     ("servers.web:app", {}, ASGI),
     ("serves:app", {}, AIOHTTP),
     ("configured:app", {}, ASGI),
@@ -341,6 +342,22 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
     ),
     ("shadowing_attribute:app", {}, "'rgb_to_hsv': colorsys.py stands in the place of Python's"),
     ("shadowing_name:app", {}, "): colorsys.py stands in the place of Python's own colorsys; give"),
+    (
+        "plistlib:app",
+        {},
+        "did not find 'plistlib.x': plistlib.py stands in the place of Python's own plistlib; give",
+    ),
+    (
+        "filecmp:app",
+        {},
+        "filecmp.py): filecmp.py stands in the place of Python's own filecmp; give it",
+    ),
+    (
+        "starlette:app",
+        {},
+        "'starlette.routing': starlette.py stands in the place of the package starlette; give it",
+    ),
+    ("uvicorn:app", {}, "uvicorn.py): uvicorn.py stands in the place of the package uvicorn; give"),
     (
         "raises:app",
         {},
@@ -398,6 +415,11 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
             "    os.environ[name] = value\n"
             "assert os.environ['SECRET'] == 'of the shop'\n" + app
         ),
+        "gc.py": app,
+        "plistlib.py": "import plistlib.x\n",
+        "filecmp.py": "from filecmp import cmp\n",
+        "starlette.py": "import starlette.routing\n",
+        "uvicorn.py": "from uvicorn import run\n",
         "queue.py": "raise RuntimeError('not the standard library')\n",
         "servers/__init__.py": "",
         "servers/web.py": app,
