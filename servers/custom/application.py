@@ -13,6 +13,8 @@ import importlib.util
 import inspect
 import os
 import sys
+import traceback
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
@@ -44,6 +46,9 @@ class Loaded:
     app: Any
     made: bool
 
+
+_RELATIVE = "attempted relative import"
+"""How the error begins of a module that does not know its package, or none so far up."""
 
 _loaded: dict[tuple[str, str], Loaded | StartupFailed] = {}
 """Of this process: a module is imported, and its factory called, once."""
@@ -187,12 +192,34 @@ def _attribute(target: Target, own: OwnApp) -> Any:
         try:
             value = getattr(value, part)
         except AttributeError:
+            if value is module and (line := _made_as_main(target, part)) is not None:
+                raise StartupFailed(
+                    f"module {target.module} has no {part!r}, which it makes under "
+                    f'`if __name__ == "__main__":` (line {line}), and an import leaves out; make '
+                    "it above that"
+                ) from None
             public = [one for one in vars(module) if not one.startswith("_")]
             raise StartupFailed(
                 f"module {target.module} has no {target.path!r}; it has "
                 f"{', '.join(public) or 'nothing'}"
             ) from None
     return value
+
+
+def _made_as_main(target: Target, name: str) -> int | None:
+    """The line that gives a name its value where the module is started, and not imported."""
+    if target.file is None:
+        return None
+    for branch in ast.parse(target.file.read_bytes()).body:
+        if isinstance(branch, ast.If) and any(one.id == "__name__" for one in _names(branch.test)):
+            for one in _names(branch):
+                if one.id == name and isinstance(one.ctx, ast.Store):
+                    return one.lineno
+    return None
+
+
+def _names(tree: ast.AST) -> Iterator[ast.Name]:
+    return (one for one in ast.walk(tree) if isinstance(one, ast.Name))
 
 
 def _import(target: Target, own: OwnApp) -> ModuleType:
@@ -214,7 +241,7 @@ def _import(target: Target, own: OwnApp) -> ModuleType:
                 f"{_elsewhere(target, own)}"
             ) from error
         if (how := missing_module(error)) is None:  # an import hook's, or raised by hand
-            raise _at_import(name, error) from error
+            raise _at_import(target, own, error) from error
         raise StartupFailed(f"{name} needs {error.name!r}; {how}") from error
     except SystemExit as error:
         raise StartupFailed(
@@ -224,13 +251,27 @@ def _import(target: Target, own: OwnApp) -> ModuleType:
     except Exception as error:
         if (hidden := _hidden(_blamed(error), own)) is not None:
             raise StartupFailed(f"importing {name} raised {_line(error)}: {hidden}") from error
-        raise _at_import(name, error) from error
+        raise _at_import(target, own, error) from error
 
 
-def _at_import(name: str, error: Exception) -> StartupFailed:
+def _at_import(target: Target, own: OwnApp, error: Exception) -> StartupFailed:
     where = place(error, os.getcwd())
-    what = remedy(error) or "correct that first"
-    return StartupFailed(f"importing {name} raised {_line(error)}{where}; {what}")
+    what = remedy(error) or _by_its_package(target, own, error) or "correct that first"
+    return StartupFailed(f"importing {target.module} raised {_line(error)}{where}; {what}")
+
+
+def _by_its_package(target: Target, own: OwnApp, error: Exception) -> str | None:
+    """Where to name a module that imports by `from . import …` what lies beside it, and was named
+    without its package."""
+    if not (isinstance(error, ImportError) and str(error).startswith(_RELATIVE)):
+        return None
+    *_, frame = traceback.walk_tb(error.__traceback__)
+    if frame[0].f_code.co_filename != str(target.file):
+        return None
+    name = f"{target.folder.name}.{target.module}:{own.target.partition(':')[2]}"
+    return (
+        f"it is a module of a package: name it {name} in the folder above, {target.folder.parent}"
+    )
 
 
 def _blamed(error: BaseException) -> str:

@@ -300,6 +300,7 @@ FOUND: list[tuple[str, dict[str, Any], str]] = [
     ("src/deep/web.py:app", {}, ASGI),
     ("site.py:app", {}, ASGI),
     ("gc:app", {}, ASGI),
+    ("loose.shop:app", {}, ASGI),
     ("servers.web:app", {}, ASGI),
     ("serves:app", {}, AIOHTTP),
     ("configured:app", {}, ASGI),
@@ -358,6 +359,18 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
         "'starlette.routing': starlette.py stands in the place of the package starlette; give it",
     ),
     ("uvicorn:app", {}, "uvicorn.py): uvicorn.py stands in the place of the package uvicorn; give"),
+    (
+        "loose/shop.py:app",
+        {},
+        "(loose/shop.py, line 1); it is a module of a package: name it loose.shop:app in the ",
+    ),
+    ("imports_loose:app", {}, "(loose/shop.py, line 1); correct that first"),
+    (
+        "as_main:app",
+        {},
+        "has no 'app', which it makes under `if __name__ == \"__main__\":` (line 3), and an import",
+    ),
+    ("as_main:other", {}, "module as_main has no 'other'; it has made"),
     (
         "raises:app",
         {},
@@ -420,6 +433,12 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "filecmp.py": "from filecmp import cmp\n",
         "starlette.py": "import starlette.routing\n",
         "uvicorn.py": "from uvicorn import run\n",
+        "loose/shop.py": "from .names import kept\n" + app,
+        "loose/names.py": "kept = True\n",
+        "imports_loose.py": "import sys\nsys.path.insert(0, 'loose')\nimport shop\n" + app,
+        "as_main.py": (
+            "from web import made\nif __name__ == '__main__':\n    app = made()\n    app.run()\n"
+        ),
         "queue.py": "raise RuntimeError('not the standard library')\n",
         "servers/__init__.py": "",
         "servers/web.py": app,
