@@ -244,9 +244,10 @@ def _import(target: Target, own: OwnApp) -> ModuleType:
             raise _at_import(target, own, error) from error
         raise StartupFailed(f"{name} needs {error.name!r}; {how}") from error
     except SystemExit as error:
+        where = place(error, os.getcwd())
         raise StartupFailed(
-            f"importing {name} ended its process ({_line(error)}); it was imported in "
-            f"{own.folder}, and must not serve or exit when it is imported"
+            f"importing {name} ended its process by {_line(error)}{where}; it was "
+            f"imported in {own.folder}, and must not serve or exit when it is imported"
         ) from error
     except Exception as error:
         if (hidden := _hidden(_blamed(error), own)) is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 from collections.abc import Awaitable, Mapping
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 from loopbench.servers.adapters import asgi
 from loopbench.servers.adapters.protocol import InForce
 from loopbench.servers.custom import application
+from loopbench.servers.custom.traceback_text import place
 from loopbench.servers.errors import StartupFailed
 from loopbench.servers.parts import ASGI, OwnApp
 
@@ -28,8 +30,8 @@ def prepare(own: OwnApp) -> None:
 class Hosted:
     """A person's ASGI application as `asgi.Application`.
 
-    A request costs one plain call more. A start-up that fails is remembered, and one that the
-    application does not know (it raises, as ASGI allows) is taken for done.
+    A request costs one plain call more. A start-up that fails, or exits, is remembered, and one
+    that the application does not know (it raises, as ASGI allows) is taken for done.
     """
 
     def __init__(self, app: Any) -> None:
@@ -58,6 +60,11 @@ class Hosted:
 
         try:
             await self._app(scope, receive, note)
+        except SystemExit as error:  # out of a task it would end the loop
+            if last_type:
+                raise
+            text = f"SystemExit: {' '.join(str(error).split())}{place(error, os.getcwd())}"
+            await note({"type": "lifespan.startup.failed", "message": text})
         except Exception as error:
             if last_type:
                 raise

@@ -86,12 +86,14 @@ class Refused:
     """Why the application cannot be had.
 
     needs_loop: it may be had inside a running loop.
+    exits: it has ended its process in order, and may have printed why.
     serves_at: the line of its module that listened, and with which its import did not end in order.
     """
 
     error: str
     needs_loop: bool
     serves_at: int | None = None
+    exits: bool = False
 
 
 ANSWERS: Vocabulary[Looks | Listens | Refused] = Vocabulary(
@@ -152,12 +154,19 @@ def _answer(own: OwnApp, process: LookProcess) -> Looks | Refused:
         if line is None:
             raise _gone(own, process.child.wait(), process.output)
         message = ANSWERS.from_json(json.loads(line))
+        if isinstance(message, Refused) and message.exits:
+            message = replace(message, error=message.error + _said(process.output))
         if isinstance(message, Refused) and listens is not None:
             return replace(message, serves_at=listens.line)
         if not isinstance(message, Listens):
             return message
         listens, serving = message, False
         deadline = min(end, time.monotonic() + _AFTER_LISTENING_S)
+
+
+def _said(output: IO[bytes]) -> str:
+    words = _printed(output).rpartition("\n")[2].strip()
+    return f"; its last line: {words}" if words else ""
 
 
 def _gone(own: OwnApp, status: int, output: IO[bytes]) -> StartupFailed:
@@ -292,7 +301,11 @@ def _main() -> None:
         _say(answers, asyncio.run(look()))
     except ServerError as error:
         needs_loop = not own.in_loop and application.needs_loop(error)
-        _say(answers, Refused(str(error), needs_loop))
+        exits = isinstance(error.__cause__, SystemExit)
+        if exits:
+            with suppress(Exception):  # it may have closed it, or put another in its place
+                sys.stdout.flush()
+        _say(answers, Refused(str(error), needs_loop, exits=exits))
     # It is ended by whoever has the answer, with all that it has started. Whatever it has
     # registered for its exit, or threads that live on, is not asked for.
     unread = select.poll()

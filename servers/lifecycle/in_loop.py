@@ -97,7 +97,7 @@ async def start(
         raise
     except OSError as error:
         raise os_failure(stack, address, port, error) from error
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # out of a task the latter would end the loop
         raise _failure(stack, error) from error
     server = Server(stack, address, serving)
     try:

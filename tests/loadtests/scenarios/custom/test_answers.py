@@ -205,6 +205,37 @@ def test_a_start_up_that_fails_says_where(tmp_path: Path) -> None:
     assert says in str(raised.value)
 
 
+EXITS = """
+import sys
+from aiohttp import web
+from quart import Quart
+
+of_aiohttp, of_quart = web.Application(), Quart(__name__)
+
+
+async def connect(app=None):
+    sys.exit(3)
+
+
+of_aiohttp.on_startup.append(connect)
+of_quart.before_serving(connect)
+"""
+
+
+@pytest.mark.parametrize(
+    ("app", "on"),
+    [("of_aiohttp", "aiohttp"), *(("of_quart", on) for on in ("hypercorn", "uvicorn", "granian"))],
+)
+def test_a_start_up_that_exits_says_where(tmp_path: Path, app: str, on: str) -> None:
+    """As one that raises, on every server."""
+    (tmp_path / "exits.py").write_text(EXITS)
+    with pytest.raises(HarnessError) as raised:
+        prepare(f"exits:{app}", tmp_path, ["/"], None, (on,))
+    assert re.search(
+        r"failed(?: to start)?: SystemExit: 3 \(exits\.py, line 10\)", str(raised.value)
+    )
+
+
 def test_a_page_that_asks_who_one_is_says_how_to_send_headers(stack: Stack, taken: Own) -> None:
     """And is measured with them."""
     assert "send what it needs by --header 'Authorization: …'" in refusal(stack, "/private")

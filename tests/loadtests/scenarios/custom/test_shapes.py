@@ -392,7 +392,20 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
         {},
         "keys:plain() raised KeyError: 'SHOP' (keys.py, line 5); correct that first",
     ),
-    ("leaves:app", {}, "importing leaves ended its process (SystemExit: bye); it was imported in"),
+    (
+        "leaves:app",
+        {},
+        "importing leaves ended its process by SystemExit: bye (leaves.py, line 1); it was ",
+    ),
+    ("says_why:app", {}, "when it is imported; its last line: set SHOP"),
+    (
+        "wants_more:of_argv",
+        {},
+        (
+            "wants_more:of_argv() raised SystemExit: 2 (wants_more.py, line 4); correct that "
+            "first; its last line: wants_more.py: error: the following arguments are required: --co"
+        ),
+    ),
     ("dies:app", {}, "ended the process that imported it, exit status 7: out of luck"),
     ("serves_within:app", {}, "starts a server on 127.0.0.1 port "),
 ]
@@ -451,6 +464,13 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ),
         "raises.py": "import os\nos.environ['DATABASE_URL']\n",
         "leaves.py": "raise SystemExit('bye')\n",
+        "says_why.py": "print('set SHOP')\nraise SystemExit(1)\n",
+        "wants_more.py": (
+            "import argparse\n"
+            "parser = argparse.ArgumentParser()\n"
+            "parser.add_argument('--config', required=True)\n"
+            "of_argv = lambda argv: parser.parse_args(argv)\n"
+        ),
         "dies.py": "import os\nos.write(2, b'out of luck\\n')\nos._exit(7)\n",
         "serves.py": (
             "from aiohttp import web\n"
