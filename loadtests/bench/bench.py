@@ -81,6 +81,7 @@ _UNUSABLE = {
 _STATUS_ALONE = (
     'where its answers change now and then, check = "status" in the file of --scenarios takes them'
 )
+_NONE_ENDED = "none ended within the window, which --duration makes longer"
 _OTHER_BODY = ("body of ", "body differs")
 """How the reason of a failure begins that leaves such an answer out, see `Expected.judge`."""
 _MOST_REASONS = 3
@@ -329,7 +330,7 @@ class Bencher:
         Where none succeeded in the window, those before it may say why: a server hangs since then.
         """
         worst = _worst(outcome.measured.failures)
-        text = ", ".join(map(_told, worst)) or "none ended within the window"
+        text = ", ".join(map(_told, worst)) or _NONE_ENDED
         reasons = {one.reason for one in worst}
         others = [one for one in outcome.warmup.failures if one.reason not in reasons]
         if others and not outcome.completed:

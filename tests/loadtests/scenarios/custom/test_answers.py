@@ -385,6 +385,26 @@ def test_no_correct_answer_is_no_success(pages: Path) -> None:
     assert str(pages / "failing" / "log.txt") in done.errors
 
 
+def test_a_window_without_an_end_of_an_answer_names_its_option(tmp_path: Path) -> None:
+    """As where an answer takes longer than the window that is the default."""
+    (tmp_path / "lasting.py").write_text(
+        "import asyncio, itertools\n"
+        "from aiohttp import web\n"
+        "asked = itertools.count()\n"
+        "async def report(request):\n"
+        "    await asyncio.sleep(60 if next(asked) > 4 else 0)\n"
+        "    return web.Response(text='done')\n"
+        "app = web.Application()\n"
+        "app.router.add_get('/', report)\n"
+    )
+    options = ("--app", "lasting:app", "--app-dir", str(tmp_path), "--get", "/")
+    with Bench(tmp_path / "lasting", *options, "--rounds", "1", *SHORT) as bench:
+        done = ended(bench)
+    assert done.status == 1
+    says = "no correct answer to GET /: none ended within the window, which --duration makes longer"
+    assert says in done.errors
+
+
 def test_a_page_that_changes_seldom_is_no_success(pages: Path) -> None:
     """The error says what the file can say."""
     loads = pages / "bytes.toml"
