@@ -148,6 +148,11 @@ def _call(own: OwnApp, target: Target, maker: Any) -> Any:
             f"{own.target} answers one request, as a handler does; name the application that has "
             "it, or the function that makes that"
         )
+    if lacking and lacking[0].name == "self":
+        raise StartupFailed(
+            f"{own.target} is a method of a class; name that of an object, as module:site.build, "
+            "or a function that makes both"
+        )
     if lacking:
         names = ", ".join(one.name for one in lacking)
         options = " ".join(f"--arg {one.name}=…" for one in lacking)

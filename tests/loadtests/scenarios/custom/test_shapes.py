@@ -126,6 +126,12 @@ class Site(web.Application):
 class Holder:
     app = made()
 
+    def build(self):
+        return self.app
+
+
+holder = Holder()
+
 
 def exits():
     raise SystemExit("no settings")
@@ -265,6 +271,7 @@ FOUND: list[tuple[str, dict[str, Any], str]] = [
     ("web:app", {}, AIOHTTP),
     ("web.py:app", {}, AIOHTTP),
     ("web:Holder.app", {}, AIOHTTP),
+    ("web:holder.build", {}, AIOHTTP),
     ("web:Site", {}, AIOHTTP),
     ("web:made", {}, AIOHTTP),
     ("web:made()", {}, AIOHTTP),
@@ -321,6 +328,7 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
     ("web:of_three", {}, "needs config, debug, workers, which nobody gives it"),
     ("web:made", {"port": 1}, "got an unexpected keyword argument 'port'; correct --arg"),
     ("web:exits", {}, "web:exits() raised SystemExit: no settings (web.py, line "),
+    ("web:Holder.build", {}, "web:Holder.build is a method of a class; name that of an object, as"),
     ("web:nothing", {}, "web:nothing is NoneType, neither an aiohttp"),
     ("web:number", {}, "web:number is int, neither an aiohttp"),
     ("web:made(open('x'))", {}, "only numbers, texts, True, False, None"),
