@@ -72,6 +72,12 @@ def _compare_files(first: ToolFile, second: ToolFile, options: bool) -> None:
         click.echo(line)
 
 
+_TWO_LOOPS = (
+    "a bench of your application with `--on aiohttp --on aiohttp-uvloop`, or "
+    "`--on hypercorn --on hypercorn-uvloop`,"
+)
+
+
 @click.command(short_help="Tell server and framework apart.")
 @RUN
 def split(run: Path | None) -> None:
@@ -84,10 +90,11 @@ def split(run: Path | None) -> None:
     splits, counts = splitting.of_folder(loaded, summaries_of(loaded, None), problems)
     note(problems)
     if not splits and not counts:
+        own = "application" in loaded.environment
+        how = _TWO_LOOPS if own else how_to_bench(stacks="asgi-hypercorn quart-hypercorn")
         raise ResultsError(
             "no two stacks of this run differ in their framework, loop or parser alone; "
-            + how_to_bench(stacks="asgi-hypercorn quart-hypercorn")
-            + " measures two that do"
+            f"{how} measures two that do"
         )
     for line in framework_split_text.lines(splits, counts):
         click.echo(line)

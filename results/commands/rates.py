@@ -14,6 +14,18 @@ from loopbench.results.schema import TRIALS, how_to
 from loopbench.results.schema.json_forms import AS_JSON, json_text
 from loopbench.results.terminal.console import folded
 
+_ASKED = "--app APP --get PATH --slo 'p99<20ms'"
+_SEARCHES = {
+    False: how_to("make capacity SLO='p99<20ms'", "loopbench limits --slo 'p99<20ms'"),
+    True: how_to(f"python -m loadtests capacity {_ASKED}", f"loopbench limits {_ASKED}"),
+}
+_MEASURED = {
+    False: how_to("make bench SCENARIOS='open-* rate-*'", "loopbench bench --scenario 'open-*'")
+    + " does",
+    True: "a load of yours with rate_rps in place of users is one",
+}
+"""What measures a limit, and an open loop: of the suite's servers, and of a person's own."""
+
 
 @click.command(short_help="How many processes a rate needs.")
 @RUN
@@ -47,24 +59,20 @@ def capacity(
     if (path / TRIALS.filename).is_file():
         _limits(path, rps, as_json=as_json)
         return
+    loaded = load(path)
+    own = "application" in loaded.environment
     if rps is None:
-        how = how_to("make capacity SLO='p99<20ms'", "loopbench limits --slo 'p99<20ms'")
         raise click.UsageError(
-            f"this run has no measured limit ({how} measures one): give the rate to serve, as in "
-            "--rps 5000"
+            f"this run has no measured limit ({_SEARCHES[own]} measures one): give the rate to "
+            "serve, as in --rps 5000"
         )
     from loopbench.results.stats.capacity import capacities
     from loopbench.results.terminal import capacity as capacity_text
     from loopbench.results.terminal import documents
 
-    loaded = load(path)
     found = capacities(loaded, summaries_of(loaded, None), rps, slo_ms, pattern)
     if not found:
-        raise ResultsError(
-            "no open loop of that name was measured; "
-            + how_to("make bench SCENARIOS='open-* rate-*'", "loopbench bench --scenario 'open-*'")
-            + " does"
-        )
+        raise ResultsError(f"no open loop of that name was measured; {_MEASURED[own]}")
     if as_json:
         click.echo(json_text(documents.capacity(found, rps, slo_ms)))
         return

@@ -11,7 +11,7 @@ import pytest
 from loopbench.results.folder import folder as folders
 from loopbench.results.report.data import gather
 from loopbench.results.report.sections.pressure import HELD, held
-from loopbench.results.schema import RUNS, Row, Value
+from loopbench.results.schema import ENVIRONMENT_FILE, RUNS, Row, Value
 from loopbench.results.stats.capacity import Capacity, capacities, checks
 from loopbench.results.stats.summaries.summary import summarise
 from loopbench.results.terminal.console import folded
@@ -203,6 +203,25 @@ def test_the_command_says_it_in_words(tmp_path: Path, results: Program) -> None:
     refused = results.run(*command, "--rps", "1", "--scenario", "nothing-*")
     assert refused.status == 1
     assert refused.err.startswith("error: no open loop of that name was measured; ")
+
+
+def test_of_a_persons_own_application_its_own_commands_are_named(
+    tmp_path: Path, results: Program
+) -> None:
+    """Those of the suite would measure the suite's servers."""
+    folder = _write(tmp_path / "run", RATES)
+    file = folder / ENVIRONMENT_FILE
+    known = json.loads(file.read_text()) if file.exists() else {}
+    file.write_text(json.dumps({**known, "application": {"target": "shop:app"}}))
+    refused = results.run("capacity", str(folder))
+    assert "capacity --app APP --get PATH --slo 'p99<20ms'` measures one)" in refused.err
+    refused = results.run("capacity", str(folder), "--rps", "1", "--scenario", "nothing-*")
+    assert refused.err == (
+        "error: no open loop of that name was measured; a load of yours with rate_rps in place of "
+        "users is one\n"
+    )
+    refused = results.run("split", str(folder))
+    assert "; a bench of your application with `--on aiohttp --on aiohttp-uvloop`" in refused.err
 
 
 @pytest.mark.parametrize("terminal", [True, False])
