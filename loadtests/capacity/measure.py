@@ -22,7 +22,6 @@ from loopbench.loadtests.hosts.cpus import CpuPlan, bindable_cpus, plan_cpus
 from loopbench.loadtests.hosts.server_location import HERE
 from loopbench.loadtests.rows.results_folder import cannot_write
 from loopbench.results.schema import TRIAL_SERVICES, TRIALS, Row, TableWriter
-from loopbench.results.stats import formatting
 from loopbench.servers.contract.http import Case
 from loopbench.servers.errors import ServerError
 from loopbench.servers.managers.managed import Served
@@ -34,6 +33,8 @@ BEGIN_AT = 0.7
 """Of the rate that a closed loop reached: most objectives end below it."""
 
 LOG_FILE = "log.txt"
+_WHOLE_FROM = 2
+"""So many times as long and more are said as a whole number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,5 +225,6 @@ def _enough(one: _Contender, plan: Capacity) -> str:
 
 def _longer(width: float, precision: float) -> str:
     """What a narrower interval takes: it falls with the root of the trials."""
-    times = formatting.digits(max(1.1, (width / precision) ** 2))
+    longer = (width / precision) ** 2
+    times = f"{longer:,.0f}" if longer >= _WHOLE_FROM else f"{max(longer, 1.1):.1f}"
     return f"±{precision:.1%} takes about {times} times as long here"
