@@ -216,9 +216,9 @@ def _enough(one: _Contender, plan: Capacity) -> str:
     width = None if found is None else found.half_width
     known = "not found" if width is None else f"known to ±{width:.1%}"
     if one.search.known_to(plan.precision):
-        return f"{known} after {len(one.search.trials)} trials"
+        return f"{known} after {len(one.search.usable)} trials"
     if one.used_s >= plan.budget_s:
-        over = f"{known} after {len(one.search.trials)} trials, when the time was over"
+        over = f"{known} after {len(one.search.usable)} trials, when the time was over"
         return over if width is None else f"{over}; {_longer(width, plan.precision)}"
     return ""
 

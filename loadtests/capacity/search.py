@@ -7,7 +7,13 @@ import random
 from dataclasses import dataclass, field
 
 from loopbench.loadtests.capacity.trial import Tried
-from loopbench.results.stats.queueing.rate_limit import Crossing, Trial, bracketed, crossing
+from loopbench.results.stats.queueing.rate_limit import (
+    Crossing,
+    Trial,
+    bracketed,
+    crossing,
+    undisturbed,
+)
 
 STRIDE = 1.15
 """By how much the rate changes while all trials are on one side of the limit, and each time by the
@@ -62,7 +68,7 @@ class Search:
         """The next rate to offer; None where there is nothing left to find out."""
         if not self.trials:
             return self._within(self.first_rps)
-        if not bracketed(self.trials, self.share):
+        if not bracketed(self.usable, self.share):
             return self._further()
         found = self.limit()
         if found is None:
@@ -82,8 +88,8 @@ class Search:
 
     def _believable(self, rate_rps: float) -> float:
         """An estimate from few trials may lie far beyond them; the next trials may not."""
-        held = [one.rate_rps for one in self.trials if one.slow <= self.share * one.offered]
-        missed = [one.rate_rps for one in self.trials if one.slow > self.share * one.offered]
+        held = [one.rate_rps for one in self.usable if one.slow <= self.share * one.offered]
+        missed = [one.rate_rps for one in self.usable if one.slow > self.share * one.offered]
         return min(max(rate_rps, min(missed) / BEYOND), max(held) * BEYOND)
 
     def _place(self) -> float:
@@ -94,18 +100,23 @@ class Search:
             random.Random(f"{self.seed}/{self._turn}").shuffle(self._places)
         return self._places.pop()
 
+    @property
+    def usable(self) -> list[Trial]:
+        """The trials that the hypervisor left alone, in their order."""
+        return undisturbed(self.trials)
+
     def limit(self) -> Crossing | None:
         """What is known of it so far."""
         if self._known_of < len(self.trials):
             self._known_of = len(self.trials)
-            self._known = crossing(self.trials, self.share)
+            self._known = crossing(self.usable, self.share)
         return self._known
 
     def known_to(self, precision: float) -> bool:
         """Whether half of the limit's interval is at most this share of it, by trials enough."""
         found = self.limit()
         width = None if found is None else found.half_width
-        return width is not None and width <= precision and len(self.trials) >= LEAST_TRIALS
+        return width is not None and width <= precision and len(self.usable) >= LEAST_TRIALS
 
     def learn(self, rate_rps: float, tried: Tried) -> None:
         """What came of a rate. A generator that was late with CPU left was held up by other work:
@@ -131,8 +142,9 @@ class Search:
             self.limited_rps = min(rate_rps, self.limited_rps or math.inf)
 
     def _further(self) -> float | None:
-        rates = [trial.rate_rps for trial in self.trials]
-        held = self.trials[-1].slow <= self.share * self.trials[-1].offered
+        usable = self.usable
+        rates = [trial.rate_rps for trial in usable]
+        held = usable[-1].slow <= self.share * usable[-1].offered
         stride = min(LONGEST_STRIDE, STRIDE ** (2 ** max(0, len(rates) - 2)))
         wanted = max(rates) * stride if held else min(rates) / stride
         out_of_reach = not LEAST_RPS <= wanted <= MOST_RPS

@@ -118,7 +118,8 @@ def offer(
     after_s, took_s = machine_cpu.stolen_s(cpus), time.monotonic() - began_s
     stolen = None if before_s is None or after_s is None else (after_s - before_s) / took_s
     tried = _tried(report, rate_rps, lead_in_s, window_s, objective, seed)
-    return replace(tried, cells={**tried.cells, "stolen_share": stolen})
+    trial = replace(tried.trial, stolen=stolen)
+    return replace(tried, trial=trial, cells={**tried.cells, "stolen_share": stolen})
 
 
 def _loaded(

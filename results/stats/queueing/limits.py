@@ -20,13 +20,16 @@ from loopbench.results.stats.queueing.rate_limit import (
     Crossing,
     Trial,
     crossing,
+    most_stolen,
     ratio,
+    undisturbed,
 )
 
 BESIDE = 3
 """So many trials on either side of the limit tell what the response times are there."""
 
 FULL = "the load generator could not offer {rates} as it should"
+STOLEN = "the hypervisor took more than {stolen:.0%} of the time of the server's CPUs meanwhile"
 HELD_UP = "the load generator was held up meanwhile, as other work on the machine does"
 
 GENERATOR = "the load generator could not offer a higher rate"
@@ -151,13 +154,19 @@ def _trial(row: Row, spans: Spans) -> Trial:
         slow,
         spans[key] if key in spans else {ONE_THREAD: Span(*_services(row))},
         Window(_number(row, "limit_ms") / 1e3, _number(row, "lead_in_s"), _number(row, "seconds")),
+        None if row["stolen_share"] is None else _number(row, "stolen_share"),
     )
 
 
 def _limit(stack: str, every: Sequence[Row], share: float, spans: Spans) -> Limit:
     out = grouped((why, row) for row in every if (why := _why_left_out(row)))
-    usable = [row for row in every if not _why_left_out(row)]
-    trials = [_trial(row, spans) for row in usable]
+    offered = [row for row in every if not _why_left_out(row)]
+    offered_trials = [_trial(row, spans) for row in offered]
+    trials, most = undisturbed(offered_trials), most_stolen(offered_trials)
+    kept = [one.stolen is None or one.stolen <= most for one in offered_trials]
+    usable = [row for row, keep in zip(offered, kept, strict=True) if keep]
+    if stolen := [row for row, keep in zip(offered, kept, strict=True) if not keep]:
+        out[STOLEN.format(stolen=most)] = stolen
     held = [one.rate_rps for one in trials if one.slow <= share * one.offered]
     not_held = [one.rate_rps for one in trials if one.slow > share * one.offered]
     found = crossing(trials, share)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -119,9 +120,7 @@ def test_trials_that_were_left_out_are_counted(
         row["generator_limited"], row["generator_cpu_utilisation"] = True, cpu
     for number, row in enumerate(whole[: len(used)], start=601):
         row["arrival_rate_rps"] = float(number)
-    (folder / TRIALS.filename).unlink()
-    with TableWriter(folder, TRIALS) as writer:
-        writer.append(whole)
+    _write(folder, whole)
     found = of_folder(folder, [])
     text = "\n".join(limits_text.lines(found, None))
     assert said in text
@@ -131,6 +130,31 @@ def test_trials_that_were_left_out_are_counted(
     assert limit.crossing is not None
     assert f"; {limit.crossing.trials} trials)" in text  # the limit is of the others
     assert limit.crossing.trials <= len(whole) - len(used)
+
+
+def test_trials_that_the_hypervisor_had_are_left_out(folder: Path) -> None:
+    """Whatever came of them: the limit is what the others alone would tell."""
+    whole = list(rows(folder, TRIALS, []))
+    stolen = [0.3 if number % 3 == 0 else 0.01 for number in range(len(whole))]
+    for row, share in zip(whole, stolen, strict=True):
+        row["stolen_share"] = share
+        if share > 0.1:
+            row["slow"] = row["offered"]
+    _write(folder, whole)
+    (found,) = of_folder(folder, []).stacks
+    (why,) = found.left_out
+    assert why == "the hypervisor took more than 2% of the time of the server's CPUs meanwhile"
+    assert len(found.left_out[why]) == stolen.count(0.3)
+    _write(folder, [row for row, share in zip(whole, stolen, strict=True) if share < 0.1])
+    (alone,) = of_folder(folder, []).stacks
+    assert found.crossing == alone.crossing
+    assert found.crossing is not None
+
+
+def _write(folder: Path, trials: Sequence[Row]) -> None:
+    (folder / TRIALS.filename).unlink()
+    with TableWriter(folder, TRIALS) as writer:
+        writer.append(trials)
 
 
 @pytest.mark.parametrize(("differs", "said"), [(0.0499, False), (0.18, True)])

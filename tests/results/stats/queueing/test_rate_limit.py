@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from functools import cache, partial
 
 import numpy as np
@@ -18,7 +19,13 @@ from loopbench.loadtests.selfcheck.simulated import (
     true_limit,
 )
 from loopbench.results.stats.queueing.queues import ONE_THREAD, Queue, Span, service_spans
-from loopbench.results.stats.queueing.rate_limit import Crossing, Trial, crossing, ratio
+from loopbench.results.stats.queueing.rate_limit import (
+    Crossing,
+    Trial,
+    crossing,
+    ratio,
+    undisturbed,
+)
 
 NONE_SLOW = Span(0.0, 1e-3)
 ALL_SLOW = Span(2e-3, math.inf)
@@ -177,6 +184,29 @@ def test_a_generator_that_is_held_up_does_not_end_the_search() -> None:
         assert (search.next_rps() is None) == ends
     search.learn(1000.0, Tried(trial(1000.0), {}, (), limited=False, full=False))
     assert [one.rate_rps for one in search.trials] == [1000.0]
+
+
+def test_trials_are_used_that_the_hypervisor_left_alone() -> None:
+    """Up to a limit, whatever came of them; at least half, where it left none alone."""
+    shares = (None, 0.0, 0.02, 0.021, 0.4)
+    every = [replace(trial(1000.0, slow=1000), stolen=share) for share in shares]
+    assert [one.stolen for one in undisturbed(every)] == [None, 0.0, 0.02, 0.021]
+    assert [one.stolen for one in undisturbed(every[:3])] == [None, 0.0, 0.02]
+    assert [one.stolen for one in undisturbed(every[3:])] == [0.021, 0.4]
+    assert undisturbed([]) == []
+
+
+def test_a_search_goes_on_from_where_nobody_disturbed_it() -> None:
+    """A trial that missed while the hypervisor had the CPU sends it nowhere."""
+    search = Search(SHARE, 1000.0, "stolen")
+    search.add(replace(trial(1000.0), stolen=0.0))
+    onward = search.next_rps()
+    assert onward is not None and onward > 1000.0
+    search.add(replace(trial(onward, slow=1000), stolen=0.3))
+    search.add(replace(trial(1000.0), stolen=0.0))
+    assert [one.stolen for one in search.usable] == [0.0, 0.0]
+    again = search.next_rps()
+    assert again is not None and again > 1000.0
 
 
 def test_the_ratio_of_two_limits_is_wider_than_either() -> None:
