@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from loopbench.results.folder.folder import Folder
 from loopbench.results.report import data as materials
@@ -18,6 +18,7 @@ from loopbench.results.terminal.table import heading
 class Document:
     """title and facts: which run this is. missing: what sections that are not here need.
 
+    asked: what the questions are called: fifteen, or some of them, of a person's own application.
     stacks and scenarios: what a reader of the page may choose from.
     """
 
@@ -26,6 +27,7 @@ class Document:
     sections: tuple[Made, ...]
     questions: tuple[Answered, ...]
     missing: tuple[Words, ...]
+    asked: str = "Fifteen questions"
     stacks: tuple[Key, ...] = ()
     scenarios: tuple[str, ...] = ()
 
@@ -35,12 +37,23 @@ def document(folder: Folder, summaries: Summaries) -> Document:
     material = materials.gather(folder, summaries)
     made, missing = outline.make(material)
     title, *facts = heading(folder)
-    return Document(
-        title,
-        tuple(facts),
-        made,
-        questions.answered(material, {section.anchor for section in made}, published.of(material)),
-        missing,
-        material.keys(material.stacks),
-        tuple(dict.fromkeys(scenario for scenario, _ in material.loads)),
+    asked = questions.answered(
+        material, {section.anchor for section in made}, published.of(material)
     )
+    whole = Document(
+        title=title,
+        facts=tuple(facts),
+        sections=made,
+        questions=asked,
+        missing=missing,
+        stacks=material.keys(material.stacks),
+        scenarios=tuple(dict.fromkeys(scenario for scenario, _ in material.loads)),
+    )
+    return _of_own_application(whole) if "application" in folder.environment else whole
+
+
+def _of_own_application(whole: Document) -> Document:
+    """Without what only the suite's own servers can be asked: the questions that the rows do not
+    answer, and the commands for sections that are not here."""
+    answered = tuple(one for one in whole.questions if one.answered)
+    return replace(whole, questions=answered, missing=(), asked="Questions that it answers")

@@ -46,7 +46,7 @@ def render(document: Document) -> str:
 
 
 def _questions(document: Document) -> Iterator[str]:
-    yield "## Fifteen questions"
+    yield f"## {document.asked}"
     yield ""
     for number, question in enumerate(document.questions, start=1):
         more = f" ([more](#{question.anchor}))" if question.anchor else ""

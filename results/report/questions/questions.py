@@ -46,7 +46,7 @@ class Answered:
     """A question with its answer, or with the command that would measure it.
 
     details: what stands behind "more", a sentence each. table: a row a stack, where there are
-    many. source: of an answer that is another run's.
+    many. source: of an answer that is another run's. answered: false where the line is how to.
     """
 
     text: str
@@ -55,6 +55,7 @@ class Answered:
     details: tuple[Words, ...] = ()
     table: Table | None = None
     source: Words = ()
+    answered: bool = True
 
 
 def answered(
@@ -74,7 +75,8 @@ def _answered(
     command = question.measured_by.format(folder=_place(material.folder.path))
     elsewhere = published.get(question.text)
     if elsewhere is None:
-        return Answered(question.text, (f"{question.without(material)} ", *words(command)), None)
+        line = (f"{question.without(material)} ", *words(command))
+        return Answered(question.text, line, None, answered=False)
     source = f"The published run says so ({elsewhere.source}), not this one. {command}"
     return _written(question, elsewhere.reply, None, words(source))
 

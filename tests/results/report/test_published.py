@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 from loopbench.results.folder.folder import load
+from loopbench.results.report import markdown
 from loopbench.results.report.document import document
+from loopbench.results.report.page import html
 from loopbench.results.report.questions import published
 from loopbench.results.report.questions.questions import QUESTIONS
 from loopbench.results.schema import ANSWERS, ENVIRONMENT_FILE, read_table
@@ -52,5 +54,26 @@ def test_a_person_s_own_application_is_not_answered_for(tmp_path: Path) -> None:
     text = (path / ENVIRONMENT_FILE).read_text()
     (path / ENVIRONMENT_FILE).write_text('{"application": {"target": "a:b"},' + text[1:])
     folder = load(path)
-    told = {one.text: one.line for one in document(folder, summarise(folder)).questions}
-    assert "Not measured here" in "".join(map(str, told["What does uvloop gain?"]))
+    made = document(folder, summarise(folder))
+    told = {one.text: one.line for one in made.questions}
+    assert "What does uvloop gain?" not in told
+
+
+def test_of_an_own_application_only_what_its_rows_answer_is_asked(tmp_path: Path) -> None:
+    """The commands for the rest measure the suite's servers, and so do those for other sections."""
+    path = golden.write(tmp_path / "golden")
+    folder = load(path)
+    every = document(folder, summarise(folder))
+    text = (path / ENVIRONMENT_FILE).read_text()
+    (path / ENVIRONMENT_FILE).write_text('{"application": {"target": "a:b"},' + text[1:])
+    folder = load(path)
+    own = document(folder, summarise(folder))
+    answered = {one.text for one in every.questions if one.answered and not one.source}
+    assert {one.text for one in own.questions} == answered
+    assert 0 < len(answered) < len(every.questions) == 15
+    assert (every.asked, own.asked) == ("Fifteen questions", "Questions that it answers")
+    assert every.missing and not own.missing
+    for page in (markdown.render(own), html.render(own)):
+        assert "Questions that it answers" in page
+        assert "Fifteen questions" not in page
+        assert "Not measured here" not in page and "Not in this run" not in page
