@@ -11,7 +11,7 @@ import difflib
 import re
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +33,7 @@ _OWN = (
     "users",
     "spawn-rate",
 )
-_THE_SUITES = re.compile(r"--(stack|scenario)(=|$)")
+_THE_SUITES = re.compile(r"--(stack|scenario|case)(=|$)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +138,17 @@ class Configured(click.Command):
                 raise click.UsageError(f"{found.file.name}: no option of bench is {name!r}{hint}")
             defaults[option.name] = _default(f"{found.file.name}: {name}", option, value)
         return defaults
+
+
+class NamedApplication(Configured):
+    """A command about one's own application, or the suite's servers, that has few of the options of
+    `bench`: of these the configuration gives those that name the application, and the others are
+    not its business."""
+
+    def _defaults(self, found: Configuration) -> dict[str, object]:
+        has = {name.removeprefix("--") for option in self.params for name in option.opts}
+        options = {name: found.options[name] for name in _OWN if name in found.options.keys() & has}
+        return super()._defaults(replace(found, options=options))
 
 
 def _default(where: str, option: click.Option, value: object) -> bool | str | list[str]:

@@ -11,6 +11,7 @@ import click
 
 from loopbench.cli_names import NameIn, names_of
 from loopbench.cli_types import PERCENT, PROCESSES, SPAN, Folder, Parsed
+from loopbench.loadtests import configuration
 from loopbench.loadtests.bench.environment import shown_command
 from loopbench.loadtests.capacity.measure import Capacity, run
 from loopbench.loadtests.capacity.objective import Objective, parse
@@ -34,7 +35,9 @@ BUDGET_S = 60.0
 PRECISION = 0.04
 
 
-@click.command(short_help="Find the highest rate that keeps an objective.")
+@click.command(
+    cls=configuration.NamedApplication, short_help="Find the highest rate that keeps an objective."
+)
 @click.option(
     "--slo",
     "objective",
@@ -86,7 +89,7 @@ def capacity(
     stacks are alive, and take turns. Ends with the limits, their 95 % intervals
     and ratios; the rows are in trials.csv.
     """
-    own = custom_options.wanted(asked, bool(stacks or case))
+    own = custom_options.wanted(asked, bool(stacks or case), configuration.in_force())
     if own is None:
         measured, request = _of_suite(stacks or CORE, case or DEFAULT_CASE)
     else:

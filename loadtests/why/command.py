@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from loopbench.cli_names import names_of
+from loopbench.loadtests import configuration
 from loopbench.loadtests.errors import HarnessError
 from loopbench.loadtests.observe import callgrind
 from loopbench.loadtests.observe.request_counts import REQUESTS
@@ -34,7 +35,9 @@ from loopbench.servers.supervision import own_modules
 DEFAULT_CASES = ("plain", "async", "json", "sync")
 
 
-@click.command(short_help="Count what a request costs, by function.")
+@click.command(
+    cls=configuration.NamedApplication, short_help="Count what a request costs, by function."
+)
 @names_of(
     "stack",
     {**STACKS, **DOCUMENTED},
@@ -89,7 +92,7 @@ def why(
     lacking = callgrind.missing()
     if lacking is not None:
         raise HarnessError(f"instructions cannot be counted: {lacking}")
-    own = custom_options.wanted(asked, bool(stacks or cases))
+    own = custom_options.wanted(asked, bool(stacks or cases), configuration.in_force())
     of_suite = (stacks or CORE, cases or DEFAULT_CASES)
     subjects = _subjects(*of_suite) if own is None else _own(own)
     chosen = interpreter.choose(python)
