@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
+
 from loopbench.servers.supervision.os_stats import Reading
 
 _STAT = Path("/proc/stat")
@@ -64,6 +66,14 @@ def others_cpu(
         return None
     busy = after.busy_s - before.busy_s - ours_s
     return max(0.0, busy + after.steal_s - before.steal_s) / wall_s
+
+
+def family(pid: int) -> tuple[int, ...]:
+    """The pids of a process and of its children, as far as they are there."""
+    try:
+        return pid, *(child.pid for child in psutil.Process(pid).children())
+    except psutil.Error:
+        return (pid,)
 
 
 def own_cpu_s() -> float:

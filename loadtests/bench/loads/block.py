@@ -28,7 +28,7 @@ from loopbench.loadtests.hosts.cpus import CpuPlan
 from loopbench.loadtests.messages.reports import Report, SliceResult
 from loopbench.loadtests.messages.specs import BlockSpec, Phase, Target
 from loopbench.loadtests.observe.cpu_gauge import cpu_ns
-from loopbench.loadtests.observe.machine_cpu import MachineReading, others_cpu, read_machine
+from loopbench.loadtests.observe.machine_cpu import MachineReading, family, others_cpu, read_machine
 from loopbench.loadtests.observe.observer import Observer
 from loopbench.loadtests.observe.store_cpu import CpuReading, StoreCpu, used
 from loopbench.loadtests.rows.planned_run import PlannedRun
@@ -345,7 +345,8 @@ class _Machine:
     @classmethod
     def read(cls, entrants: Sequence[Entrant], generator: Generator, stores: StoreCpu) -> _Machine:
         servers = [entrant.server.pids for entrant in entrants if entrant.server is not None]
-        ours = [cpu_ns(pids) for pids in (*servers, (generator.pid,), (os.getpid(),))]
+        # The gauge is a child of the generator: what it uses is no stranger's.
+        ours = [cpu_ns(pids) for pids in (*servers, family(generator.pid), (os.getpid(),))]
         ours_s = None if min(ours) < 0 else sum(ours) / 1e9
         return cls(time.monotonic(), read_machine(), ours_s, stores.read())
 

@@ -46,7 +46,7 @@ _DELIVERIES = later(
     number(
         "connections_rps",
         "1/s",
-        "connections opened a second, where every request or message has its own",
+        "connections with a right answer a second, where every request or message has its own",
     ),
     number(
         "last_delivery_p50_ms",

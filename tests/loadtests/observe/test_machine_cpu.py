@@ -10,13 +10,19 @@ from pathlib import Path
 
 import pytest
 
+from loopbench.loadtests.distributed.generator_process import Generator
+from loopbench.loadtests.messages.specs import BlockSpec, Target
 from loopbench.loadtests.observe.machine_cpu import (
     MachineReading,
+    family,
     others_cpu,
     own_cpu_s,
     read_machine,
     stolen_s,
 )
+from loopbench.loadtests.scenarios.models import Closed, Load
+from loopbench.servers.contract.cases import CASES
+from loopbench.servers.lifecycle.process import server_process
 
 TICK_S = 1 / os.sysconf("SC_CLK_TCK")
 
@@ -101,3 +107,20 @@ def test_own_cpu_time_counts_this_process() -> None:
     while time.process_time() - began < 0.1:
         pass
     assert 0.08 <= own_cpu_s() - before <= 0.5
+
+
+def test_a_process_and_its_children_are_a_family(generator: Generator) -> None:
+    """The generator's gauge, while a Block is open, and not those of anybody else; of a process
+    that is gone nothing is added."""
+    with server_process("asyncio") as server:
+        alone = family(generator.pid)
+        load = Load("main", CASES["async"], Closed(1))
+        target = Target("one", server.host, server.port, (server.pid,), load)
+        generator.open_block(BlockSpec((target,), (), 5.0, 0.3, seed=1), 5.0)
+        both = family(generator.pid)
+        generator.close_block(5.0)
+    assert alone == (generator.pid,)
+    assert both[0] == generator.pid
+    (gauge,) = both[1:]
+    assert gauge != server.pid
+    assert family(2**22 + 1) == (2**22 + 1,)
