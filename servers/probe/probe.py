@@ -330,7 +330,7 @@ class Probe:
 
     def observe(self) -> Observation:
         """All that was counted since the reset."""
-        loop = self._loop.read_with_graph()
+        loop, executor = self._loop.read_with_graph(), self.executor.read()
         return Observation(
             pid=os.getpid(),
             seconds=(_clock() - self._reset_at) / 1e9,
@@ -341,7 +341,7 @@ class Probe:
             or self._collector.failure
             or self._stalls.failure,
             loop=loop,
-            executor=self.executor.read(),
+            executor=executor,
             pool=self.pool.read(),
             collector=self._collector.read(),
             stalls=self._stalls.read(),
@@ -351,7 +351,7 @@ class Probe:
                 if (tallies := self._tallies(route))
             },
             threads=tuple(os_stats.read_threads() or ()),
-            thread_pools=self._thread_pools.read(self._by_thread(), loop.wall_ns),
+            thread_pools=self._thread_pools.read(self._by_thread(), loop.wall_ns, executor),
         )
 
     def _by_thread(self) -> dict[threading.Thread, int]:

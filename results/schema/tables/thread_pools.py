@@ -19,17 +19,18 @@ THREAD_POOLS = table(
     count("thread_limit", "the most that it may have; blank where it does not say"),
     count(
         "queued_max",
-        "the most calls that waited for a thread, looked at some thirty times a second where a "
-        "loop serves, else every second of a whole Run; blank where it cannot be read, or nobody "
-        "looked",
+        "the most calls that waited for a thread: of the loop's own executor, and of the threads "
+        "of flask-gthread, counted at each call, of others looked at some thirty times a second "
+        "where a loop serves, else every second of a whole Run; blank where it cannot be read, or "
+        "nobody looked",
     ),
-    number("queued_mean", "1", "the mean of the same"),
+    number("queued_mean", "1", "the mean of the same over the time"),
     count("requests", "requests of the suite's routes that its threads handled", required=True),
     number(
         "wait_mean_ms",
         "ms",
-        "mean wait of such a request for a thread: queued_mean over their rate (Little's law); "
-        "blank where either is not known",
+        "mean wait for a thread: of a call where calls are counted, elsewhere of such a request, "
+        "as queued_mean over their rate (Little's law); blank where either is not known",
     ),
     text("note", "what could not be read; blank: everything was"),
 )

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import http.client
 import threading
+import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,6 +18,7 @@ from loopbench.servers.custom.stacks import rows
 from loopbench.servers.lifecycle.process import server_process
 from loopbench.servers.parts import ASGI, OwnApp
 from loopbench.servers.probe import thread_pools
+from loopbench.servers.probe.executor import ExecutorWatch, WatchedExecutor
 from loopbench.servers.probe.readings import Observe
 from loopbench.servers.probe.thread_pools import (
     UNREADABLE,
@@ -163,3 +166,34 @@ def test_the_pools_of_frameworks_are_found_in_an_application_of_one_s_own(tmp_pa
     assert threads["/anyio"] == "AnyIO worker thread"
     assert threads["/asgiref"].startswith("ThreadPoolExecutor")
     assert threads["/asyncio"].startswith("asyncio_")
+
+
+def test_the_loop_s_own_executor_is_read_by_its_calls() -> None:
+    """Whatever the looks saw, which have the interpreter's lock when the queue has been emptied:
+    the longest queue, the mean wait, and the mean queue over the time."""
+    executor = ExecutorWatch()
+    watch = ThreadPoolsWatch()
+    with WatchedExecutor(1, "own", executor) as pool:
+        pool.submit(str).result()
+        watch.look()  # the queue is empty
+        executor.reset()
+        release = threading.Event()
+        calls: list[Future[Any]] = [pool.submit(release.wait)]
+        calls += [pool.submit(str) for _ in range(3)]
+        began = time.perf_counter_ns()
+        time.sleep(0.05)
+        release.set()
+        for call in calls:
+            call.result()
+        took_ns = time.perf_counter_ns() - began
+        counted = executor.read()
+        seen = of(watch.read({}, 2 * took_ns, counted), "own")
+        looked = of(watch.read({}, 2 * took_ns), "own")
+    assert (looked.most_queued, looked.mean_queued, looked.wait_mean_ns) == (0, 0.0, None)
+    waits_us = [us for us, count in counted.wait_us for _ in range(count)]
+    assert len(waits_us) == 4
+    assert seen.most_queued in (3, 4)  # the first may not have been taken yet
+    assert seen.wait_mean_ns == pytest.approx(sum(waits_us) / 4 * 1000)
+    # Three of the four have waited for all of that time, which is half of that counted in.
+    assert seen.mean_queued == pytest.approx(sum(waits_us) * 1000 / (2 * took_ns))
+    assert seen.words == ""
