@@ -32,6 +32,9 @@ ALIKE = 0.1
 """An interval that contains 1 says "no difference" only where it reaches no further than that share
 from 1; a wider one leaves room for what a reader would call a difference."""
 
+COUNTED_ALIKE = 0.003
+"""Counts of equal code differ by up to so much of a request, by the order of routes."""
+
 MANY = 0.5
 """A Warning that no Cell carries a mark of is said once where it is about so large a share."""
 
@@ -207,16 +210,17 @@ def _counted(folder: Folder, summaries: Summaries, counts: tuple[Row, ...]) -> I
             one = values.get((case, stack))
             if base is None or one is None or stack == to:
                 continue
-            times = f"{formatting.digits(one / base)}x"
+            ratio = one / base
+            alike = abs(ratio - 1) <= COUNTED_ALIKE
             yield Line(
                 INSTRUCTIONS,
                 case,
                 stack,
                 formatting.digits(base),
                 formatting.digits(one),
-                times,
+                f"{formatting.digits(ratio)}x",
                 "",
-                word_for("instructions", one / base),
+                "no difference" if alike else word_for(INSTRUCTIONS, ratio),
             )
 
 
