@@ -129,12 +129,13 @@ RUNS = table(
     number(
         "throughput_rps", "1/s", "correct answers completed inside the measured window, a second"
     ),
-    number(
+    signed(
         "backlog_growth_share",
         "1",
         "open: by how many the requests that were due and had not ended grew over the window, of "
         "the arrivals meanwhile: the fewest of its last quarter less the fewest of its second, "
-        "over the arrivals between the middles of the two; near 0 where the rate is held",
+        "over the arrivals between the middles of the two; near 0 where the rate is held, below it "
+        "where fewer and fewer were under way",
         later=True,
     ),
     *_each(

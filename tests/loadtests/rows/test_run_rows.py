@@ -303,8 +303,10 @@ def test_of_slices_it_is_worked_out_of_the_answers_that_are_counted(
     assert row["warnings"] == raised
 
 
-@pytest.mark.parametrize(("later", "raised"), [(59, None), (61, "rate-missed")])
-def test_a_rate_is_missed_where_requests_pile_up(later: int, raised: str | None) -> None:
+@pytest.mark.parametrize(("later", "raised"), [(0, None), (59, None), (61, "rate-missed")])
+def test_a_rate_is_missed_where_requests_pile_up(
+    tmp_path: Path, later: int, raised: str | None
+) -> None:
     """By more than 5 % of the arrivals; not where many were only under way as the window closed."""
     both = ((1500, 2000),)
     served = times(service_time=both, response_time=both, send_lag=((1, 2000),))
@@ -313,6 +315,10 @@ def test_a_rate_is_missed_where_requests_pile_up(later: int, raised: str | None)
     row = only_row(rows_of(result(OPEN, report=report(beside=told))))
     assert row["backlog_growth_share"] == pytest.approx((later - 10) / 1000)
     assert row["warnings"] == raised
+    with TableWriter(tmp_path, RUNS) as writer:
+        writer.append([row])
+    (again,) = read_table(tmp_path, RUNS)  # below zero where the machine was slower before
+    assert again["backlog_growth_share"] == pytest.approx((later - 10) / 1000)
 
 
 def test_others_at_work_are_what_server_generator_and_harness_leave() -> None:

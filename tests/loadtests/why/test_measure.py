@@ -181,8 +181,14 @@ def test_a_function_that_grew_by_two_per_cent_is_named_first(
     assert first.one / first.other == pytest.approx(1.02, abs=0.001)
 
 
-CHANGING = APPLICATION.replace("20_000", "len(open(__file__).read())").replace(
-    "TURNS", "open(__file__, 'a').write('#' * 20_000 + chr(10))\nTURNS", 1
+CHANGING = APPLICATION.replace("20_000", "MINE").replace(
+    "TURNS",
+    "with open(__file__, 'a') as file:\n"
+    "    file.write('#' * 20_000 + chr(10))\n"
+    "    file.flush()\n"
+    "    MINE = file.tell()  # where its own line ends, beside another process, too\n"
+    "TURNS",
+    1,
 )
 """An application that has more to do each time that it is started."""
 
