@@ -26,6 +26,7 @@ from loopbench.loadtests.generator.lanes import Lane, lane_of
 from loopbench.loadtests.generator.recorder import Series
 from loopbench.loadtests.generator.session.lag import LagMeter
 from loopbench.loadtests.generator.session.report import clock_read, load_report
+from loopbench.loadtests.generator.session.wall_clock import ClockWatch
 from loopbench.loadtests.generator.timer import Timer
 from loopbench.loadtests.messages.reports import Report, SessionReport, SliceResult
 from loopbench.loadtests.messages.specs import BlockSpec, Phase
@@ -52,9 +53,9 @@ class Block:
         self._missing = sum(lane.run.users for lane in self.lanes.values())
         self._everyone = Event()
         self._defect: Exception | None = None
-        self._lag = LagMeter()
+        self._clock = ClockWatch()
+        self._lag = LagMeter(self._clock.look)
         self._began_ns = 0
-        self._clocks_apart_ns = 0
 
     def arrive(self) -> None:
         """A user of any lane has connected, or has tried to."""
@@ -74,7 +75,7 @@ class Block:
             self._gauge.watch([target.pids for target in self.spec.targets])
         self._began_ns = time.monotonic_ns()
         realtime_ns = time.time_ns()
-        self._clocks_apart_ns = realtime_ns - self._began_ns
+        self._clock.begin()
         for lane in self.lanes.values():
             lane.start_ns, lane.start_realtime_ns = self._began_ns, realtime_ns
             lane.started.set()
@@ -92,7 +93,7 @@ class Block:
         counting = run.measured if phase is Phase.MEASURED else outside
         with Timer() as timer:
             begun_ns = time.monotonic_ns()
-            apart_ns = time.time_ns() - begun_ns
+            apart_ns = self._clock.look()
             lane.let_go(outside, counting, seconds)
             lane.wait_for_opening(timer)
             first = {name: len(getattr(counting, name)) for name in _MEDIANS}
@@ -139,7 +140,7 @@ class Block:
         The users go on while the gauge answers: where they stopped before it has read, the server
         would have been idle for a part of its window.
         """
-        at_ns, realtime_ns, answered = time.monotonic_ns(), time.time_ns(), lane.run.answered
+        at_ns, answered = time.monotonic_ns(), lane.run.answered
         users = mark(lane.run.connections)
         lane.run.series = series
         cycled_ns, cpu_ns = lane.run.cycled_ns, time.process_time_ns()
@@ -147,7 +148,7 @@ class Block:
         reading = None if self._gauge is None else self._gauge.read()
         if begins and self._gauge:
             self._gauge.start_short_work()
-        apart_ns = realtime_ns - at_ns
+        apart_ns = self._clock.look()
         return _Edge(at_ns, apart_ns, answered, users, cycled_ns, cpu_ns, reading, short_ns)
 
     def _does_short_work(self, lane: Lane, phase: Phase) -> bool:
@@ -223,7 +224,6 @@ class Block:
 
     def _report(self, lane: Lane) -> Report:
         run, realtime_ns = lane.run, time.time_ns()
-        step_ns = (realtime_ns - time.monotonic_ns()) - self._clocks_apart_ns
         return SessionReport(
             warmup_s=lane.warmup_s,
             start_realtime_ns=lane.start_realtime_ns,
@@ -232,7 +232,7 @@ class Block:
             closed_realtime_ns=realtime_ns,
             measured_s=lane.measured_s,
             cpu_s=lane.generator_cpu_s,
-            clock_step_ms=abs(step_ns) / 1e6,
+            clock_step_ms=self._clock.step_ms,
             clock=clock_read((run,)),
             generator_lag=self._lag.buckets(),
             loads={run.load.name: load_report(run, lane.completed)},

@@ -189,7 +189,8 @@ class SessionReport(Generic[H]):
     """A session, or one server's part in a Block. Instants are CLOCK_REALTIME, in ns.
 
     start_realtime_ns: when its users began, which was late_ms after the instant agreed on.
-    cpu_s: CPU time of the generator in the window. clock_step_ms: how far the wall clock stepped.
+    cpu_s: CPU time of the generator in the window. clock_step_ms: how far the wall clock
+    was set, at most: set back it counts, too.
     clock: what the times were read with, `kernel` or `user`. generator_lag: lateness of a timer in
     the generator. loads: by name. fleet: where several workers shared it.
     """

@@ -26,6 +26,8 @@ _MEASURED = {
 }
 """What measures a limit, and an open loop: of the suite's servers, and of a person's own."""
 
+_CPU = "it is read of servers other than the yardstick on the host of the bench, under Linux"
+
 
 @click.command(short_help="How many processes a rate needs.")
 @RUN
@@ -66,11 +68,16 @@ def capacity(
             f"this run has no measured limit ({_SEARCHES[own]} measures one): give the rate to "
             "serve, as in --rps 5000"
         )
-    from loopbench.results.stats.capacity import capacities
+    from loopbench.results.stats.capacity import capacities, offered_rates
     from loopbench.results.terminal import capacity as capacity_text
     from loopbench.results.terminal import documents
 
-    found = capacities(loaded, summaries_of(loaded, None), rps, slo_ms, pattern)
+    summaries = summaries_of(loaded, None)
+    found = capacities(loaded, summaries, rps, slo_ms, pattern)
+    if not found and any(
+        offered_rates(loaded, summaries, stack, pattern) for stack in loaded.stacks
+    ):
+        raise ResultsError(f"the open loops of that name have no CPU time a request; {_CPU}")
     if not found:
         raise ResultsError(f"no open loop of that name was measured; {_MEASURED[own]}")
     if as_json:

@@ -127,18 +127,26 @@ def capacities(
     return tuple(found)
 
 
-def _points(
-    folder: Folder, summaries: Summaries, stack: str, slo_ms: float | None, pattern: str
-) -> Iterator[Point]:
-    """The rates that were offered, the lowest first. One without any figure was not held, as far
-    as anybody knows; one whose CPU time alone is missing says nothing here."""
-    rates = {
+def offered_rates(
+    folder: Folder, summaries: Summaries, stack: str, pattern: str = "*"
+) -> dict[tuple[str, str], tuple[float, int]]:
+    """The rates offered to a stack by open loops of that name, in requests a second, and to how
+    many processes; by scenario and load."""
+    return {
         run.where: (rate, int(run.number("processes") or 1))
         for run in folder.runs
         if run.stack == stack and fnmatch.fnmatchcase(run.scenario, pattern)
         if summaries.facts[run.where].is_rate
         if (rate := run.number(RATE)) is not None
     }
+
+
+def _points(
+    folder: Folder, summaries: Summaries, stack: str, slo_ms: float | None, pattern: str
+) -> Iterator[Point]:
+    """The rates that were offered, the lowest first. One without any figure was not held, as far
+    as anybody knows; one whose CPU time alone is missing says nothing here."""
+    rates = offered_rates(folder, summaries, stack, pattern)
     for where, (rate, processes) in sorted(rates.items(), key=lambda pair: pair[1][0]):
         cell: Cell = (stack, *where)
         p99, cpu, share = (summaries.get(cell, metric) for metric in (P99, CPU, SHARE))

@@ -18,6 +18,11 @@ LIKELY = 0.5
 """A kind of queue of less of the likelihood is one of several that fit."""
 
 
+UNTOLD = 0.1
+"""Where services differ by so much from trial to trial, that is most of what is late, and trials of
+one thread have been read as six: as what kind a server was read is then no more than a guess."""
+
+
 def lines(found: Limits, wanted_rps: float | None) -> Iterator[str]:
     """The objective, then each stack's limit, the highest first, and the ratio of limits."""
     yield (
@@ -65,6 +70,8 @@ def _reading(found: Reading) -> str:
         queue += f", beside {formatting.digits(found.wait_s * 1e3)} ms in which it holds none"
     if found.drifts:
         return f"no kind of queue fits, so that the interval is wider; the nearest is {queue}"
+    if found.deviation >= UNTOLD:
+        return f"trials differ by too much to tell as what queue it behaves; the nearest is {queue}"
     sure = "" if found.likelihood >= LIKELY else "; other queues fit nearly as well"
     return f"behaves like {queue}{sure}"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from array import array
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import gevent
@@ -20,10 +20,12 @@ _SPIN_EVERY_NS = 100_000_000
 class LagMeter:
     """The lateness of a 10 ms timer, recorded while `recording` is entered.
 
-    The schedule is absolute: a stop of 30 ms shows as three late ticks, not as one.
+    The schedule is absolute: a stop of 30 ms shows as three late ticks, not as one. each_tick: is
+    called at every one.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, each_tick: Callable[[], object]) -> None:
+        self._each_tick = each_tick
         self._recording = False
         self._lags_us: array[int] = array("q")
 
@@ -45,6 +47,7 @@ class LagMeter:
                 timer.sleep_until(due)
                 if self._recording:
                     self._lags_us.append((time.monotonic_ns() - due) // 1000)
+                self._each_tick()
                 gevent.sleep(0)
 
     def buckets(self) -> Buckets:

@@ -41,14 +41,14 @@ class Edge:
             tuple(run.answered for run in runs),
         )
 
-    @property
-    def clocks_apart_ns(self) -> int:
-        """What the clocks differ by: another value later means that the wall clock stepped."""
-        return self.realtime_ns - self.monotonic_ns
-
 
 def session_report(
-    runs: Sequence[LoadRun], start: Start, opened: Edge, closed: Edge, lag: Buckets
+    runs: Sequence[LoadRun],
+    start: Start,
+    opened: Edge,
+    closed: Edge,
+    clock_step_ms: float,
+    lag: Buckets,
 ) -> Report:
     """All of it."""
     return SessionReport(
@@ -59,7 +59,7 @@ def session_report(
         closed_realtime_ns=closed.realtime_ns,
         measured_s=(closed.monotonic_ns - opened.monotonic_ns) / _SECOND_NS,
         cpu_s=(closed.cpu_ns - opened.cpu_ns) / _SECOND_NS,
-        clock_step_ms=abs(closed.clocks_apart_ns - opened.clocks_apart_ns) / 1e6,
+        clock_step_ms=clock_step_ms,
         clock=clock_read(runs),
         generator_lag=lag,
         loads={

@@ -18,6 +18,7 @@ from loopbench.loadtests.generator.session.countdown import Countdown
 from loopbench.loadtests.generator.session.lag import LagMeter, spin
 from loopbench.loadtests.generator.session.load_run import LoadRun
 from loopbench.loadtests.generator.session.report import Edge, Start, session_report
+from loopbench.loadtests.generator.session.wall_clock import ClockWatch
 from loopbench.loadtests.generator.timer import Timer
 from loopbench.loadtests.messages.generator import (
     GeneratorEvent,
@@ -81,7 +82,8 @@ class Session:
         users = sum(run.users for run in self.runs)
         self._connecting = Countdown(users)
         self._ending = Countdown(users)
-        self._lag = LagMeter()
+        self._clock = ClockWatch()
+        self._lag = LagMeter(self._clock.look)
         self._defect: Exception | None = None
 
     # Called by the users.
@@ -139,7 +141,8 @@ class Session:
             raise self._defect
         for run in self.runs:
             run.settle_backlog()
-        return session_report(self.runs, start, opened, closed, self._lag.buckets())
+        step_ms = self._clock.step_ms
+        return session_report(self.runs, start, opened, closed, step_ms, self._lag.buckets())
 
     def _start(self, timer: Timer) -> Start:
         """Let the users go at the instant agreed on, or, when that is over, at once."""
@@ -154,6 +157,7 @@ class Session:
     def _window(self, timer: Timer, open_ns: int) -> tuple[Edge, Edge]:
         """The measured window, with a mark on every load's timeline each second."""
         opened = Edge.now(self.runs)
+        self._clock.begin()
         for run in self.runs:
             run.open_window()
         with self._lag.recording():
@@ -168,6 +172,7 @@ class Session:
                 due += _SECOND_NS
             self._watch_until(timer, close_ns)
             closed = Edge.now(self.runs)
+            self._clock.look()
             for run in self.runs:
                 run.end()  # before anybody gets a turn: what begins now is not of the window
             self._mark(open_ns)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -70,6 +71,38 @@ def test_a_slice_is_as_long_as_it_was(clock: Path, stepping: Generator, server: 
     assert still.cycles_s is not None
     assert all(one.cycles_s is None and 0.2 <= one.seconds < STEP_S for one in made)
     assert told.clock_step_ms > 1.0
+
+
+def there_and_back(clock: Path) -> None:
+    set_clock(clock, STEP_S)
+    time.sleep(0.1)
+    set_clock(clock, 0.0)
+
+
+def test_a_clock_that_was_set_back_again_was_set(
+    clock: Path, stepping: Generator, server: Counting
+) -> None:
+    """The times that were under way in between are wrong, though both ends agree."""
+    timer = threading.Timer(0.4, there_and_back, (clock,))
+    load = opened("/now", 100.0, 32)
+    report = offer(stepping, server, load, measured_s=1.0, at={WindowOpened: timer.start})
+    timer.join()
+    assert report.clock_step_ms == pytest.approx(STEP_S * 1e3, rel=0.01)
+
+
+def test_a_clock_that_is_set_back_again_within_a_slice_was_set(
+    clock: Path, stepping: Generator, server: Counting
+) -> None:
+    """Of a Block, too, whose ends are minutes apart."""
+    target = Target("one", server.host, server.port, (), closed("/now", 4))
+    spec = BlockSpec((target,), (), first_s=5.0, drain_s=5.0, seed=1)
+    stepping.open_block(spec, 30.0)
+    stepper = threading.Timer(0.3, there_and_back, (clock,))
+    stepper.start()
+    stepping.slice("one", 1.0, Phase.MEASURED, bound_s=30.0)
+    stepper.join()
+    told = stepping.close_block(30.0)["one"]
+    assert told.clock_step_ms == pytest.approx(STEP_S * 1e3, rel=0.01)
 
 
 def test_a_step_is_not_what_piles_up(clock: Path, stepping: Generator, server: Counting) -> None:

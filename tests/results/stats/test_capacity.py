@@ -205,6 +205,21 @@ def test_the_command_says_it_in_words(tmp_path: Path, results: Program) -> None:
     assert refused.err.startswith("error: no open loop of that name was measured; ")
 
 
+def test_an_open_loop_without_cpu_time_is_not_called_one_that_was_not_measured(
+    tmp_path: Path, results: Program
+) -> None:
+    """As of a server on another host: to measure it again would not help."""
+    folder = tmp_path / "run"
+    folder.mkdir()
+    put(folder, RUNS, [{**row, "cpu_us_per_request": None} for row in _rows(RATES)])
+    refused = results.run("capacity", str(folder), "--rps", "1", "--scenario", "rate-2000")
+    assert refused.status == 1
+    assert refused.err == (
+        "error: the open loops of that name have no CPU time a request; it is read of servers "
+        "other than the yardstick on the host of the bench, under Linux\n"
+    )
+
+
 def test_of_a_persons_own_application_its_own_commands_are_named(
     tmp_path: Path, results: Program
 ) -> None:

@@ -81,6 +81,7 @@ def test_that_no_queue_fits_is_said(folder: Path) -> None:
     for change, words in (
         ({"drifts": True}, "no kind of queue fits, so that the interval is wider"),
         ({"likelihood": 0.3}, "other queues fit nearly as well"),
+        ({"deviation": 0.3}, "trials differ by too much to tell as what queue it behaves; the nea"),
     ):
         reading = replace(limit.crossing.reading, **change)
         changed = replace(limit, crossing=replace(limit.crossing, reading=reading))
