@@ -16,12 +16,22 @@ from loopbench.cli_types import Decorator
 T = TypeVar("T")
 
 
+MOST_NAMES = 30
+"""So many can still be read in a message; of a longer table the nearest are named."""
+
+_NEAREST = 5
+
+
 def suggestion(kind: str, name: str, known: Iterable[str]) -> str:
-    """One line about an unknown name: the nearest known one, and all of them."""
+    """One line about an unknown name: the nearest known one, and all of them, or the next nearest
+    where there are many."""
     names = list(known)
-    near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+    near = difflib.get_close_matches(name, names, n=_NEAREST, cutoff=0.5)
     hint = f"; did you mean {near[0]}?" if near else ""
-    return f"unknown {kind} {name!r}{hint} (known: {', '.join(names)})"
+    if len(names) <= MOST_NAMES:
+        return f"unknown {kind} {name!r}{hint} (known: {', '.join(names)})"
+    some = f"nearest: {', '.join(near)}" if near else f"such as {', '.join(names[:_NEAREST])}"
+    return f"unknown {kind} {name!r}{hint} ({some}; {len(names)} are known)"
 
 
 class _InTable(click.ParamType[T]):
