@@ -221,6 +221,20 @@ def test_set_up_refuses_an_unknown_stack(tmp_path: Path) -> None:
     assert not place.exists()
 
 
+@pytest.mark.skipif(sys.version_info >= (3, 13), reason="it reads such names in any locale")
+def test_set_up_says_what_a_folder_of_other_letters_needs(clone: Path) -> None:
+    """In a locale of ASCII, Python does not start beside packages of such a folder."""
+    folder = clone.rename(clone.with_name("ein Klön"))
+    done = _set_up(folder, f"PYTHON={sys.executable}", LC_ALL="C")
+    assert done.returncode != 0
+    assert done.stderr.splitlines()[0] == (
+        "loopbench set-up: the name of this folder has letters that the locale (ANSI_X3.4-1968) "
+        "cannot write; set LC_ALL=C.UTF-8, or give it another name"
+    )
+    assert done.stdout == ""
+    assert not (folder / ".venv").exists()
+
+
 def test_set_up_names_the_package_that_debian_leaves_out(clone: Path) -> None:
     """A Python without ensurepip: one line with the remedy, and nothing made."""
     hidden = clone / "hidden"
