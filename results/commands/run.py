@@ -14,6 +14,7 @@ from loopbench.results.errors import ResultsError, UnknownName
 from loopbench.results.folder import folder as folders
 from loopbench.results.folder import other_tools, tables, tool_figures
 from loopbench.results.folder.tool_figures import ToolFile
+from loopbench.results.schema import writer_of
 
 if TYPE_CHECKING:
     from loopbench.results.stats.summaries.summary import Summaries
@@ -95,7 +96,8 @@ def load(path: Path) -> folders.Folder:
     about_runs = [problem for problem in loaded.problems if problem.file == "runs.csv"]
     why = about_runs[0] if about_runs else "runs.csv holds no row: no Run had ended"
     longer = "" if loaded.plan.budget_s is None else " with a longer --budget"
-    raise ResultsError(f"{path} has nothing to show: {why}; measure again{longer}")
+    remedy = f"measure again{longer}" if writer_of(path) is None else "look again in a while"
+    raise ResultsError(f"{path} has nothing to show: {why}; {remedy}")
 
 
 def summaries_of(

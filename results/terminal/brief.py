@@ -102,10 +102,12 @@ def brief(folder: Folder, summaries: Summaries, counts: tuple[Row, ...]) -> Brie
 def compares(folder: Folder, summaries: Summaries) -> bool:
     """Whether there is anything to compare: stacks of the suite, and more than one.
 
-    Of a person's own application, and of one stack alone, the long table is the answer.
+    Of a person's own application, and of one stack alone, be it the yardstick, the long table is
+    the answer.
     """
     own = "application" in folder.environment
-    return not own and summaries.reference not in _contenders(folder, summaries)
+    to = summaries.reference
+    return not own and to is not None and to not in _contenders(folder, summaries)
 
 
 def _contenders(folder: Folder, summaries: Summaries) -> tuple[str, ...]:
