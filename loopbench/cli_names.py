@@ -17,11 +17,11 @@ T = TypeVar("T")
 
 
 def suggestion(kind: str, name: str, known: Iterable[str]) -> str:
-    """One line about an unknown name: the nearest known one, and all of them."""
+    """One line about an unknown name: the nearest known one, or all of them where none is near."""
     names = list(known)
     near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
-    hint = f"; did you mean {near[0]}?" if near else ""
-    return f"unknown {kind} {name!r}{hint} (known: {', '.join(names)})"
+    hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(names)}"
+    return f"unknown {kind} {name!r}; {hint}"
 
 
 class _InTable(click.ParamType[T]):
