@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
-from click.testing import CliRunner
 from quart import Quart
 from starlette.applications import Starlette
 from starlette.responses import Response
@@ -22,7 +21,7 @@ from starlette.routing import Mount, Route, WebSocketRoute
 
 from loopbench.loadtests.bench.environment import shown_command
 from loopbench.loadtests.bench.init import pages
-from loopbench.loadtests.bench.init.initial import _counted, _next, _pages, _text, init
+from loopbench.loadtests.bench.init.initial import _counted, _next, _pages, _text
 from loopbench.loadtests.bench.init.pages import Page
 from loopbench.loadtests.errors import HarnessError
 from loopbench.loadtests.scenarios.custom.learning import learn
@@ -740,22 +739,6 @@ def test_what_a_factory_is_given_stands_in_what_init_writes() -> None:
         "name": "a b",
         "hosts": [1, 2],
     }
-
-
-def test_init_takes_the_folder_that_its_refusal_names(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A module that is not here is looked for where --app-dir says, by bench afterwards, too."""
-    (tmp_path / "elsewhere").mkdir()
-    (tmp_path / "elsewhere" / "lone.py").write_text(
-        "from aiohttp import web\n\napp = web.Application()\n"
-    )
-    monkeypatch.chdir(tmp_path)
-    refused = CliRunner().invoke(init, ["lone:app"])
-    assert str(refused.exception).endswith("name the folder that holds it by --app-dir")
-    done = CliRunner().invoke(init, ["lone:app", "--app-dir", "elsewhere"])
-    assert done.exit_code == 0, done.output
-    assert tomllib.loads((tmp_path / "loopbench.toml").read_text())["app-dir"] == "elsewhere"
 
 
 def test_paths_have_names_of_their_own() -> None:
