@@ -385,6 +385,35 @@ def test_a_folder_that_is_being_written_is_looked_at_again(folder: Path, command
     assert said.err.endswith(" is writing into the folder; look again in a while\n")
 
 
+@pytest.mark.parametrize(
+    ("table", "beside", "shown_by"),
+    [
+        ("trials.csv", "environment.json", "capacity"),
+        ("cost_totals.csv", None, "why"),
+        ("behaviour.csv", None, "behaviour"),
+    ],
+)
+@pytest.mark.parametrize("asked", [("show",), ("report",), ("compare", "golden")])
+def test_a_folder_of_other_rows_names_what_shows_them(
+    folder: Path,
+    command: Command,
+    asked: tuple[str, ...],
+    table: str,
+    beside: str | None,
+    shown_by: str,
+) -> None:
+    """It holds no bench, and needs none."""
+    other = folder.parent / "other"
+    other.mkdir()
+    (other / table).write_text("")
+    if beside is not None:
+        (other / beside).write_text("{}")
+    said = command(*asked, "other")
+    assert said.err == (
+        f"error: other holds no bench; `python -m results {shown_by} other` shows its {table}\n"
+    )
+
+
 def test_the_yardstick_alone_has_its_figures(folder: Path, command: Command) -> None:
     """There is nothing to compare it with, and still something that it answers."""
     with (folder / "runs.csv").open(newline="") as file:
