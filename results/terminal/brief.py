@@ -182,7 +182,8 @@ def _verdict(metric: str, summary: Summary | None, base: Summary | None) -> str:
     doubtful = any(one is not None and one.disqualifying for one in (summary, base))
     if ratio is not None and ratio.interval is not None and doubtful:
         return "not comparable"
-    return formatting.precision(summary) if ratio is None else verdict(metric, ratio)
+    # A figure of 0 has none, and neither has one whose counterpart was not measured.
+    return "no ratio" if ratio is None else verdict(metric, ratio)
 
 
 def verdict(metric: str, ratio: Ratio) -> str:
