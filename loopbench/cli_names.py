@@ -17,21 +17,24 @@ T = TypeVar("T")
 
 
 MOST_NAMES = 30
-"""So many can still be read in a message; of a longer table the nearest are named."""
+"""So many can still be read in a message."""
 
 _NEAREST = 5
 
 
 def suggestion(kind: str, name: str, known: Iterable[str]) -> str:
-    """One line about an unknown name: the nearest known one, and all of them, or the next nearest
-    where there are many."""
+    """One line about an unknown name: the nearest known ones; where none is near, all of a short
+    table, and of a long one the first."""
     names = list(known)
-    near = difflib.get_close_matches(name, names, n=_NEAREST, cutoff=0.5)
-    hint = f"; did you mean {near[0]}?" if near else ""
-    if len(names) <= MOST_NAMES:
-        return f"unknown {kind} {name!r}{hint} (known: {', '.join(names)})"
-    some = f"nearest: {', '.join(near)}" if near else f"such as {', '.join(names[:_NEAREST])}"
-    return f"unknown {kind} {name!r}{hint} ({some}; {len(names)} are known)"
+    long = len(names) > MOST_NAMES
+    near = difflib.get_close_matches(name, names, n=_NEAREST if long else 1, cutoff=0.5)
+    if near:
+        hint = f"did you mean {' or '.join(near)}?"
+    elif long:
+        hint = f"{len(names)} are known, such as {', '.join(names[:_NEAREST])}"
+    else:
+        hint = f"known are {', '.join(names)}"
+    return f"unknown {kind} {name!r}; {hint}"
 
 
 class _InTable(click.ParamType[T]):

@@ -14,9 +14,13 @@ from loopbench.results.errors import ResultsError, UnknownName
 from loopbench.results.folder import folder as folders
 from loopbench.results.folder import other_tools, tables, tool_figures
 from loopbench.results.folder.tool_figures import ToolFile
+from loopbench.results.schema import BEHAVIOUR, COST_TOTALS, INSTALLED, RUNS, TRIALS, writer_of
 
 if TYPE_CHECKING:
     from loopbench.results.stats.summaries.summary import Summaries
+
+_SHOWN_BY = {TRIALS: "capacity", COST_TOTALS: "why", BEHAVIOUR: "behaviour"}
+"""Tables that stand in a folder without any Run, and the command that shows them."""
 
 # What takes long to import is imported by the command that needs it: completion must be quick.
 
@@ -33,6 +37,8 @@ class Run(click.ParamType[Path]):
         tool = other_tools.tool_of(Path(value))
         if tool is not None:
             raise click.UsageError(other_tools.refusal(Path(value), tool), ctx)
+        if not folders.is_results_folder(Path(value)) and (other := _other_rows(Path(value))):
+            raise click.UsageError(other, ctx)
         with names_of_the_user(ctx):
             return folders.find(value)
 
@@ -92,10 +98,26 @@ def load(path: Path) -> folders.Folder:
     loaded = folders.load(path)
     if loaded.runs:
         return loaded
+    other = _other_rows(path)
+    if other is not None:
+        raise ResultsError(other)
     about_runs = [problem for problem in loaded.problems if problem.file == "runs.csv"]
     why = about_runs[0] if about_runs else "runs.csv holds no row: no Run had ended"
     longer = "" if loaded.plan.budget_s is None else " with a longer --budget"
-    raise ResultsError(f"{path} has nothing to show: {why}; measure again{longer}")
+    remedy = f"measure again{longer}" if writer_of(path) is None else "look again in a while"
+    raise ResultsError(f"{path} has nothing to show: {why}; {remedy}")
+
+
+def _other_rows(path: Path) -> str | None:
+    """What a folder without Runs holds, and what shows it; None where it is nothing that is known,
+    or where it has Runs."""
+    if (path / RUNS.filename).exists():
+        return None
+    python = "python -m loopbench.results" if INSTALLED else "python -m results"
+    for table, command in _SHOWN_BY.items():
+        if (path / table.filename).is_file():
+            return f"{path} holds no bench; `{python} {command} {path}` shows its {table.filename}"
+    return None
 
 
 def summaries_of(

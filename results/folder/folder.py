@@ -198,7 +198,7 @@ def load(path: Path) -> Folder:
     plan = _plan(_json(path, schema.PLAN_FILE, problems), problems)
     runs = tuple(_runs(path, problems))
     failures = tuple(rows(path, schema.FAILURES, problems))
-    problems += _cut_short(plan, runs)
+    problems += _cut_short(path, plan, runs)
     # Folders from before have neither.
     slices = optional_rows(path, schema.SLICES, problems)
     stalls = optional_rows(path, schema.STALLS, problems)
@@ -385,18 +385,17 @@ def _cells(raw: Mapping[str, object], problems: list[Problem]) -> frozenset[tupl
     return frozenset()
 
 
-def _cut_short(plan: Plan, runs: tuple[RunRow, ...]) -> list[Problem]:
+def _cut_short(path: Path, plan: Plan, runs: tuple[RunRow, ...]) -> list[Problem]:
     measured = len({run.run_id for run in runs})
     if plan.runs is None or measured >= plan.runs:
         return []
     of_time = "" if plan.budget_s is None else f"ended by its budget of {_span(plan.budget_s)}, "
-    return [
-        Problem(
-            schema.RUNS.filename,
-            f"{measured} of {plan.runs} planned Runs {'is' if measured == 1 else 'are'} here; "
-            f"the bench {of_time}was cut short, or rows were left out",
-        )
-    ]
+    writer = schema.writer_of(path)
+    why = f"the bench {of_time}was cut short, or rows were left out"
+    if writer is not None:
+        why = f"process {writer} is writing into the folder"
+    here = f"{measured} of {plan.runs} planned Runs {'is' if measured == 1 else 'are'} here"
+    return [Problem(schema.RUNS.filename, f"{here}; {why}")]
 
 
 def _span(seconds: float) -> str:

@@ -13,13 +13,17 @@ from loopbench.results.why.costs import Costs
 
 
 def write(file: Path, costs: Costs, pairs: section.Pairs | None = None) -> Path:
-    """Write the page, whole or not at all.
+    """Write the page, whole or not at all; see `page`. Raises ResultsError."""
+    return written(file, page(costs, file.resolve().parent.name, pairs))
 
-    pairs: the stacks that are drawn side by side; None: each with each. Raises ResultsError.
+
+def page(costs: Costs, name: str, pairs: section.Pairs | None = None) -> str:
+    """The page as HTML.
+
+    name: of the folder. pairs: the stacks that are drawn side by side; None: each with each.
     """
     title = "Why a request costs what it costs"
     pythons = ", ".join(sorted({total.python for total in costs.totals.values()}))
-    facts = (f"{', '.join(costs.stacks)}; Python {pythons}", file.resolve().parent.name)
+    facts = (f"{', '.join(costs.stacks)}; Python {pythons}", name)
     made = Made("why", title, section.of_costs(costs, pairs))
-    document = Document(title, facts, (made,), (), ())
-    return written(file, html.render(document))
+    return html.render(Document(title, facts, (made,), (), ()))

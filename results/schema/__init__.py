@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     )
     from loopbench.results.schema.dispatch import Dispatch
     from loopbench.results.schema.files import TableWriter, read_table
-    from loopbench.results.schema.folder_lock import FolderInUse, locked
+    from loopbench.results.schema.folder_lock import FolderInUse, locked, writer_of
     from loopbench.results.schema.paths import (
         IMPORTED_FROM,
         INSTALLED,
@@ -86,7 +86,7 @@ _MODULES = {
     "columns": "Column Kind Row SchemaError Table format_value parse_value",
     "dispatch": "Dispatch",
     "files": "TableWriter read_table",
-    "folder_lock": "FolderInUse locked",
+    "folder_lock": "FolderInUse locked writer_of",
     "paths": "IMPORTED_FROM INSTALLED REGRESSIONS_FOLDER ROOT RUNS_FOLDER how_to how_to_bench",
     "regression": "FACTS FINDINGS FUNCTIONS INSTRUCTIONS MEMORY SIDE_ANSWERS SLOTS TAILS UNCOUNTED",
     "table_groups": "DERIVED EXTRA REGRESSION TABLES",

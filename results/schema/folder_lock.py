@@ -39,6 +39,12 @@ def locked(folder: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
+def writer_of(folder: Path) -> int | None:
+    """The process that writes into an existing folder; None where none does, and where the system
+    does not say, as outside Linux. Nothing is locked meanwhile."""
+    return _owner(folder.stat().st_ino)
+
+
 def _refusal(folder: Path, descriptor: int) -> str:
     owner = _owner(os.fstat(descriptor).st_ino)
     who = "another process" if owner is None else f"process {owner}"

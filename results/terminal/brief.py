@@ -102,10 +102,12 @@ def brief(folder: Folder, summaries: Summaries, counts: tuple[Row, ...]) -> Brie
 def compares(folder: Folder, summaries: Summaries) -> bool:
     """Whether there is anything to compare: stacks of the suite, and more than one.
 
-    Of a person's own application, and of one stack alone, the long table is the answer.
+    Of a person's own application, and of one stack alone, be it the yardstick, the long table is
+    the answer.
     """
     own = "application" in folder.environment
-    return not own and summaries.reference not in _contenders(folder, summaries)
+    to = summaries.reference
+    return not own and to is not None and to not in _contenders(folder, summaries)
 
 
 def _contenders(folder: Folder, summaries: Summaries) -> tuple[str, ...]:
@@ -180,7 +182,8 @@ def _verdict(metric: str, summary: Summary | None, base: Summary | None) -> str:
     doubtful = any(one is not None and one.disqualifying for one in (summary, base))
     if ratio is not None and ratio.interval is not None and doubtful:
         return "not comparable"
-    return formatting.precision(summary) if ratio is None else verdict(metric, ratio)
+    # A figure of 0 has none, and neither has one whose counterpart was not measured.
+    return "no ratio" if ratio is None else verdict(metric, ratio)
 
 
 def verdict(metric: str, ratio: Ratio) -> str:

@@ -32,10 +32,13 @@ is ignored stays so in children."""
 def part(text: str) -> tuple[Fault, ...]:
     """The faults of a part. Raises ValueError for a part that there is not."""
     which, _, of = text.partition("/")
-    parts = int(of)
-    number = _by_commit(parts) if which == "commit" else int(which)
+    parts = int(of) if of.isdecimal() else 0
+    if which == "commit" and parts:
+        number = _by_commit(parts)
+    else:
+        number = int(which) if which.isdecimal() else 0
     if not 1 <= number <= parts:
-        raise ValueError(f"there is no part {number} of {parts}")
+        raise ValueError(f"there is no part {text!r}")
     print(f"part {number} of {parts}", flush=True)
     return FAULTS[number - 1 :: parts]
 
@@ -64,7 +67,11 @@ def main(arguments: Sequence[str]) -> int:
     for number, default in DEFAULTS.items():
         if signal.getsignal(number) is signal.SIG_IGN:
             signal.signal(number, default)
-    faults = part(arguments[0]) if arguments else FAULTS
+    try:
+        faults = part(arguments[0]) if arguments else FAULTS
+    except ValueError as error:
+        print(f"error: {error}; a part is such as 2/3, or commit/3", file=sys.stderr)
+        return 2
     print(f"{'fault':34} {'rows lost':>9} {'processes left':>14}  what came of it")
     outcomes = []
     for fault in faults:

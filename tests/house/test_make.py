@@ -12,6 +12,7 @@ from loopbench.loadtests.selfcheck.command import CHECKS
 from loopbench.results.folder import datapackage
 from loopbench.results.schema import ROOT
 from loopbench.results.schema.files import open_text
+from tests.faults import __main__ as faults
 from tests.forked import program
 
 
@@ -27,6 +28,19 @@ def test_a_misspelt_choice_is_refused(target: str) -> None:
     assert (done.returncode, done.stdout) == (2, "")
     assert (
         "SCENARIO: no such choice; did you mean SCENARIOS? there are PYTHON STACKS " in done.stderr
+    )
+
+
+@pytest.mark.parametrize("part", ["9/3", "0/3", "two/3", "commit/0", "3", ""])
+def test_a_part_of_the_faults_that_there_is_not_is_refused(
+    part: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In one line, before anything is provoked."""
+    assert faults.main([part]) == 2
+    said = capsys.readouterr()
+    assert (said.out, said.err) == (
+        "",
+        f"error: there is no part {part!r}; a part is such as 2/3, or commit/3\n",
     )
 
 

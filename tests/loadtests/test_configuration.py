@@ -1,12 +1,16 @@
-"""What the commands beside `bench` take from the file of a person's own application."""
+"""The file of a person's own application: what `init` writes into it, and what the commands beside
+`bench` take from it."""
 
 from __future__ import annotations
 
+import tomllib
 from pathlib import Path
 
 import click
 import pytest
+from click.testing import CliRunner
 
+from loopbench.loadtests.bench.init.initial import init
 from loopbench.loadtests.capacity.command import capacity
 from loopbench.loadtests.scenarios.custom.options import Asked
 from loopbench.loadtests.why.command import why
@@ -62,3 +66,17 @@ def test_the_application_is_that_of_the_file(name: str) -> None:
 def test_the_suite_s_own_servers_can_be_meant(name: str, suite: str) -> None:
     """By a stack or a case."""
     assert asked(name, suite).app is None
+
+
+def test_init_takes_the_folder_that_its_refusal_names(tmp_path: Path) -> None:
+    """A module that is not here is looked for where --app-dir says, by bench afterwards, too."""
+    (tmp_path / "loopbench.toml").unlink()
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "lone.py").write_text(
+        "from aiohttp import web\n\napp = web.Application()\n"
+    )
+    refused = CliRunner().invoke(init, ["lone:app"])
+    assert str(refused.exception).endswith("name the folder that holds it by --app-dir")
+    done = CliRunner().invoke(init, ["lone:app", "--app-dir", "elsewhere"])
+    assert done.exit_code == 0, done.output
+    assert tomllib.loads((tmp_path / "loopbench.toml").read_text())["app-dir"] == "elsewhere"

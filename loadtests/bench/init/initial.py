@@ -14,7 +14,7 @@ import click
 from loopbench.loadtests.bench.init.pages import Page, asked
 from loopbench.loadtests.configuration import FILE
 from loopbench.loadtests.errors import HarnessError
-from loopbench.loadtests.scenarios.custom.options import argument
+from loopbench.loadtests.scenarios.custom.options import APP_DIR, argument
 from loopbench.servers.contract.asking import Unbounded, ask
 from loopbench.servers.contract.http import get
 from loopbench.servers.custom.holdings import written
@@ -26,13 +26,14 @@ from loopbench.servers.parts import ASGI, OwnApp
 from loopbench.servers.supervision.control_pipe import ControlError
 
 _DOCUMENT = "/openapi.json"
+HERE = Path()
 _MOST = 10
 """Loads that are switched on; the others stand there as comments."""
 
 _BEGIN = """\
 # Options of `loopbench bench`, named as on the command line, which goes before this file.
 app = {app}
-# app-dir = "."          # where it is imported, and its working folder
+{app_dir:25}# where it is imported, and its working folder
 # on = [{on}]
 # rounds = 3             # how often each load is measured, each time in a fresh process
 # duration = 1.8         # seconds that are measured
@@ -80,9 +81,10 @@ _OTHERS = """
     metavar="NAME=VALUE",
     help="Give this to the function that makes it (repeatable).",
 )
+@APP_DIR
 @click.option("--force", is_flag=True, help=f"Write over a {FILE} that is there.")
-def init(app: str, arguments: tuple[str, ...], force: bool) -> None:
-    """Write loopbench.toml here, for the application APP and the pages that it has.
+def init(app: str, arguments: tuple[str, ...], app_dir: Path, force: bool) -> None:
+    """Write loopbench.toml here, for the application MODULE:NAME and the pages that it has.
 
     Its routes are those of its own router, or of the OpenAPI document that it serves. Each is asked
     once: a stream is written as one, and so is a WebSocket that sends a message back. What cannot
@@ -92,13 +94,14 @@ def init(app: str, arguments: tuple[str, ...], force: bool) -> None:
     if file.exists() and not force:
         raise click.UsageError(f"{FILE} is there already; --force writes over it")
     given = dict(map(argument, arguments))
-    own = OwnApp(app, str(Path().resolve()), None, given)
+    own = OwnApp(app, str(app_dir.resolve()), None, given)
     try:
         looks = look_at(own)
     except (ServerError, ControlError) as error:
         raise HarnessError(str(error)) from error
     pages = _pages(own, looks)
-    file.write_text(_text(app, fitting(looks.kind), pages, arguments), encoding="utf-8")
+    text = _text(app, fitting(looks.kind), pages, arguments, app_dir)
+    file.write_text(text, encoding="utf-8")
     click.echo(f"{FILE}: {_counted(pages)}; {_next(pages)}")
 
 
@@ -150,11 +153,18 @@ def _served(host: str, port: int) -> list[str]:
         return []  # it serves none
 
 
-def _text(app: str, servers: list[str], pages: list[Page], arguments: tuple[str, ...] = ()) -> str:
+def _text(
+    app: str,
+    servers: list[str],
+    pages: list[Page],
+    arguments: tuple[str, ...] = (),
+    app_dir: Path = HERE,
+) -> str:
     """arguments: as `--arg` has them."""
     table = "\n".join(("[arguments]", *map(_line, arguments)) if arguments else _NO_ARGUMENTS)
     names = ", ".join(f'"{name}"' for name in servers)
-    text = _BEGIN.format(app=json.dumps(app), on=names, arguments=table)
+    place = f"{'# ' if app_dir == HERE else ''}app-dir = {json.dumps(str(app_dir))}"
+    text = _BEGIN.format(app=json.dumps(app), app_dir=place, on=names, arguments=table)
     taken: set[str] = set()
     number = 0
     for page in pages:

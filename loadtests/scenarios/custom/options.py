@@ -35,19 +35,21 @@ class Asked:
     spawn_rate: float | None = None
 
 
+APP_DIR = click.option(
+    "--app-dir",
+    type=click.Path(file_okay=False, exists=True, path_type=Path),
+    default=Path(),
+    metavar="DIR",
+    help="Where its module is; the current folder by default.",
+)
+
 _OPTIONS = together(
     click.option(
         "--app",
         metavar="MODULE:NAME",
         help="Measure your own aiohttp, Quart or ASGI application, or what makes one.",
     ),
-    click.option(
-        "--app-dir",
-        type=click.Path(file_okay=False, exists=True, path_type=Path),
-        default=Path(),
-        metavar="DIR",
-        help="Where its module is; the current folder by default.",
-    ),
+    APP_DIR,
     click.option(
         "--on",
         multiple=True,

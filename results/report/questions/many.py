@@ -113,7 +113,7 @@ def layers(found: Sequence[Split]) -> Table | None:
     ]
     return Table(
         f"The framework's part in {found[0].scenario}",
-        ("stack", "CPU a request, µs", "the framework's, µs [95 %]", "of the whole"),
+        ("stack", "CPU a request, µs", "the framework's, µs", "of the whole [95 %]"),
         (*rows,),
     )
 

@@ -86,15 +86,13 @@ def _on_uvloop(material: Material, stack: str) -> bool:
 
 def layers(material: Material) -> Reply | None:
     """The framework's part of a request's CPU time; else frameworks on several servers."""
-    parts = [split for split in framework_split.frameworks(material) if split.other]
+    parts = framework_split.frameworks(material)
     if not parts:
         pairs = _peers(material, "server", ("framework", "loop"))
         return _beside_peers(
             material, pairs, "the throughput of one framework on another server, the loop the same"
         )
-    shares = [
-        Figure(split.pair.other, split.difference / split.other, _share(split)) for split in parts
-    ]
+    shares = [Figure(split.pair.other, split.share, _share(split)) for split in parts]
     where = (parts[0].scenario, parts[0].load)
     return Reply(
         f"{capital(over(shares))} of a request's CPU time is the framework's and the rest the "
@@ -107,14 +105,14 @@ def layers(material: Material) -> Reply | None:
 
 def _share(split: Split) -> str:
     """The framework's, as far as it can be told from none."""
-    if split.significant is False:
+    if split.ratio.significant is False:
         return "no part that can be told"
     few = " (too few Rounds for an interval)" if split.interval is None else ""
-    return framework_split_text.share(split) + few
+    return f"{split.share:.0%}{few}"
 
 
 def _part(split: Split) -> str:
     return (
-        f"{split.pair.other}: {framework_split_text.difference(split)} µs of "
-        f"{formatting.digits(split.other)} µs"
+        f"{split.pair.other}: {framework_split_text.share(split)}, "
+        f"{framework_split_text.difference(split)} µs of {formatting.digits(split.other)} µs"
     )

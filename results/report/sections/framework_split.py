@@ -74,10 +74,10 @@ def _plot(found: Sequence[Split], of: Table) -> Plot:
     return Plot(
         "Server and framework",
         "Each bar is the server's CPU time for a request: first what a bare ASGI application "
-        "costs on the same server and loop, then what the framework adds to that, taken within "
-        "a Round; at its end stands the sum. Bars of one scenario have one scale. Sockets, HTTP "
-        "parsing and the loop are the server's part. A framework whose part comes out at 0 or "
-        "below has no bar.",
+        "costs on the same server and loop, then what the framework adds to that, by the ratio "
+        "of the two; at its end stands the sum. Bars of one scenario have one scale. Sockets, "
+        "HTTP parsing and the loop are the server's part. A framework whose part comes out at 0 "
+        "or below has no bar.",
         (stacked("CPU time a request", groups),),
         tuple(Key(look, text) for look, text in zip(looks, NAMES, strict=True)),
         of,

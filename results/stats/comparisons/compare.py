@@ -184,11 +184,12 @@ def _no_interval(one: Summary, other: Summary, interval: Interval | None) -> str
 
 
 _IGNORED = re.compile(
-    r"^(schema_version|command|seed|left_out|parity\.differences)\b"
+    r"^(schema_version|command|seed|left_out|parity)\b"
     r"|\b(pids?|ports?|url|hostname|started_at|uptime\w*|load_average|\w*available\w*)$"
 )
 """Keys of environment.json that differ from occasion to occasion, change no figure, or follow from
-others: the differences between stacks, from the settings of each."""
+others: what the settings of stacks differ by, from those of each; the first stack is the one that
+the others are held against there, so that it follows from which were measured."""
 
 _PLANNED = ("duration_s", "warmup_s", "probe", "processes", "manager")
 """Of plan.json: what changes the figures."""

@@ -1,11 +1,12 @@
 """What a framework, a loop and a parser cost: stacks that differ in one trait, subtracted.
 
 Which stacks pair is read from environment.json, where each server said what it
-consists of. CPU time is subtracted within a Round, since the Runs of a Round
-share the state of the machine; the differences, one a Round, are summarised as
-every Sample is (`results.stats.intervals.location`). Instruction counts are no
-Samples: a count carries the range of its repeats, and a difference the sum of
-both ranges.
+consists of. CPU time is divided by the ratio of the two, which is known far
+better than a difference of microseconds, since the machine's speed drops out of
+it (`results.stats.summaries.ratios`); everything else in a row follows from the
+stack's own figure and that ratio, so that a row has one footing. Instruction
+counts are no Samples: a count carries the range of its repeats, and a difference
+the sum of both ranges.
 """
 
 from __future__ import annotations
@@ -18,9 +19,9 @@ from loopbench.results.folder.folder import Folder, facts_of
 from loopbench.results.folder.scenarios import first_loads
 from loopbench.results.folder.tables import Problem, optional_rows
 from loopbench.results.schema import COUNTS, Row
-from loopbench.results.stats.intervals.location import Interval, locate
+from loopbench.results.stats.intervals.location import Interval
 from loopbench.results.stats.summaries.ratios import Ratio
-from loopbench.results.stats.summaries.sample import Cell, Sample
+from loopbench.results.stats.summaries.sample import Cell
 from loopbench.results.stats.summaries.summary import Summaries, loads
 
 CPU = "cpu_us_per_request"
@@ -56,29 +57,41 @@ class Pair:
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """CPU time a request of a Pair in one scenario, in us, over the Rounds that have both.
+    """CPU time a request of a Pair in one scenario, in us.
 
-    base, other: centres over those Rounds. difference: the centre of other minus base within
-    a Round. interval: its 95 % interval; None where the Rounds are too few.
-    ratio: other over base, as any ratio of stacks. codes: Warnings that touch either side.
+    other: as every table has it. ratio: other over base, as any ratio of stacks. codes: Warnings
+    that touch either side.
     """
 
     pair: Pair
     scenario: str
     load: str
     name: str
-    n: int
-    base: float
     other: float
-    difference: float
-    interval: Interval | None
-    ratio: Ratio | None
+    ratio: Ratio
     codes: tuple[str, ...]
 
     @property
-    def significant(self) -> bool | None:
-        """Whether the interval leaves out 0; None without an interval."""
-        return None if self.interval is None else 0.0 not in self.interval
+    def base(self) -> float:
+        """What other is by the ratio without what it has more than the base."""
+        return self.other / self.ratio.centre
+
+    @property
+    def difference(self) -> float:
+        """Other minus base."""
+        return self.other - self.base
+
+    @property
+    def share(self) -> float:
+        """The difference of all that other takes."""
+        return 1 - 1 / self.ratio.centre
+
+    @property
+    def interval(self) -> Interval | None:
+        """The 95 % interval of the share; None where the Rounds are too few. A difference in us
+        has none: it is as uncertain as the machine's speed, too."""
+        ends = self.ratio.interval
+        return None if ends is None else Interval(1 - 1 / ends.low, 1 - 1 / ends.high)
 
     @property
     def cells(self) -> tuple[Cell, Cell]:
@@ -144,7 +157,7 @@ def of_folder(
 def splits(
     facts: Facts, summaries: Summaries, wheres: Iterable[tuple[str, str]]
 ) -> Iterator[Split]:
-    """Every Pair in every scenario and load where both sides have a Round in common."""
+    """Every Pair in every scenario and load where both sides have a ratio."""
     found = pairs(facts)
     for where in wheres:
         for pair in found:
@@ -158,28 +171,11 @@ def _split(pair: Pair, where: tuple[str, str], summaries: Summaries) -> Split | 
     other = summaries.get((pair.other, *where), CPU)
     if base is None or other is None:
         return None
-    before, after = base.sample.values, other.sample.values
-    shared = sorted(before.keys() & after.keys())
-    if not shared:
+    ratio = summaries.between((pair.other, *where), (pair.base, *where), CPU)
+    if ratio is None:
         return None
-    located = locate(after[number] - before[number] for number in shared)
     codes = dict.fromkeys(warning.code for side in (base, other) for warning in side.warnings)
-    return Split(
-        pair,
-        *where,
-        name=summaries.names[where],
-        n=located.n,
-        base=_centre(base.sample, shared),
-        other=_centre(other.sample, shared),
-        difference=located.centre,
-        interval=located.interval,
-        ratio=summaries.between((pair.other, *where), (pair.base, *where), CPU),
-        codes=tuple(codes),
-    )
-
-
-def _centre(sample: Sample, rounds: Iterable[int]) -> float:
-    return locate(sample.values[number] for number in rounds).centre
+    return Split(pair, *where, summaries.names[where], other.centre, ratio, tuple(codes))
 
 
 def counted(facts: Facts, counts: Iterable[Row]) -> Iterator[Counted]:

@@ -14,7 +14,6 @@ from loopbench.results.stats.comparisons.framework_split import (
     Counted,
     Split,
 )
-from loopbench.results.stats.intervals.location import Interval
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,12 +47,12 @@ def header(kind: str) -> Cells:
     told = TOLD[kind]
     return (
         "scenario", "stack", "less", f"{told.base}, µs", f"{told.other}, µs",
-        f"{told.difference}, µs [95 %]", told.share, "ratio [95 %]", "n",
+        f"{told.difference}, µs", told.share and f"{told.share} [95 %]", "ratio [95 %]", "n",
     )  # fmt: skip
 
 
 def row(split: Split) -> Cells:
-    """CPU time a request, both sides and the difference within a Round."""
+    """CPU time a request, both sides and the difference."""
     return (
         split.name,
         split.pair.other,
@@ -61,29 +60,24 @@ def row(split: Split) -> Cells:
         formatting.digits(split.base),
         formatting.digits(split.other),
         difference(split),
-        share(split),
-        "" if split.ratio is None else formatting.ratio(split.ratio, interval=True),
-        str(split.n),
+        "" if split.pair.kind != FRAMEWORK else share(split),
+        formatting.ratio(split.ratio, interval=True),
+        str(split.ratio.n),
     )
 
 
-def share(found: Split | Counted) -> str:
-    """The framework's part of the whole; of other pairs there is no whole."""
-    if found.pair.kind != FRAMEWORK or not found.other:
-        return ""
-    return f"{found.difference / found.other:.0%}"
+def share(split: Split) -> str:
+    """The framework's part of the whole, with its interval; `?` where there is none."""
+    ends = split.interval
+    told = "?" if ends is None else f"[{100 * ends.low:.1f} to {100 * ends.high:.1f}]"
+    return f"{split.share:.1%} {told}"
 
 
 def difference(split: Split) -> str:
-    """With its interval; `~` before it where that contains 0, `?` where there is none."""
+    """`~` before it where it may be chance, `?` behind it where nobody can say."""
     centre = formatting.digits(split.difference)
-    if split.interval is None:
-        return f"{centre} ?"
-    return f"{'' if split.significant else '~ '}{centre} [{_between(split.interval)}]"
-
-
-def _between(interval: Interval) -> str:
-    return f"{formatting.digits(interval.low)} to {formatting.digits(interval.high)}"
+    marks = {True: centre, False: f"~ {centre}", None: f"{centre} ?"}
+    return marks[split.ratio.significant]
 
 
 def counted_header(kind: str) -> Cells:
@@ -104,14 +98,22 @@ def counted_row(counted: Counted) -> Cells:
         formatting.digits(counted.other),
         formatting.digits(counted.difference),
         formatting.digits(counted.reach),
-        share(counted),
+        _share(counted),
     )
 
 
+def _share(counted: Counted) -> str:
+    """The framework's part of the whole; of other pairs there is no whole."""
+    if counted.pair.kind != FRAMEWORK or not counted.other:
+        return ""
+    return f"{counted.difference / counted.other:.0%}"
+
+
 MEANING = (
-    "Differences are taken within a Round. `~`: the 95 % interval contains 0, the difference may "
-    "be chance; `?`: too few Rounds for an interval. Of instructions, ± is the range of both "
-    "sides' counts together."
+    "CPU time is the stack's own figure and its ratio to the other one, taken within a Round; the "
+    "other side is that figure over the ratio, and the difference what is left. `~`: the ratio's "
+    "95 % interval contains 1, so that the difference may be chance; `?`: too few Rounds for an "
+    "interval. Of instructions, ± is the range of both sides' counts together."
 )
 
 
@@ -135,10 +137,10 @@ def lines(splits: Sequence[Split], counts: Sequence[Counted]) -> Iterator[str]:
 
 def _timed(kind: str, splits: Sequence[Split]) -> Iterator[str]:
     """What is the same in every row, scenario and Rounds, stands in the title."""
-    names, rounds = {split.name for split in splits}, {split.n for split in splits}
+    names, rounds = {split.name for split in splits}, {split.ratio.n for split in splits}
     title = f"{TOLD[kind].title}: CPU time a request"
     title += f" in {splits[0].name}" if len(names) == 1 else ""
-    title += f", {splits[0].n} Rounds" if len(rounds) == 1 else ""
+    title += f", {splits[0].ratio.n} Rounds" if len(rounds) == 1 else ""
     yield title
     first = 1 if len(names) == 1 else 0
     last = -1 if len(rounds) == 1 else None

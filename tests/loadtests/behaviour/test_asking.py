@@ -123,7 +123,7 @@ def test_a_pattern_that_fits_nothing_is_a_usage_error() -> None:
     """It names the kind, and what is nearest to it."""
     done = CliRunner().invoke(behaviour, ["--list", "--stack=aihttp"])
     assert done.exit_code == 2
-    assert "unknown stack 'aihttp'; did you mean aiohttp?" in done.output
+    assert "unknown stack 'aihttp'; did you mean aiohttp?\n" in done.output
 
 
 def _outcome(answer: str | None) -> Outcome:

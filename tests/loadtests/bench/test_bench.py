@@ -138,8 +138,9 @@ def test_a_folder_with_a_run_is_refused(finished: Ended) -> None:
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (("--stack", "aiohtp"), "unknown stack 'aiohtp'; did you mean aiohttp?"),
-        (("--scenario", "async32"), "unknown scenario 'async32'; did you mean async-32?"),
+        (("--stack", "aiohtp"), "unknown stack 'aiohtp'; did you mean aiohttp?\n"),
+        (("--scenario", "async32"), "unknown scenario 'async32'; did you mean async-32?\n"),
+        (("--stack", "zzz"), "unknown stack 'zzz'; known are aiohttp, quart-hypercorn, asyncio, "),
         (("--stak", "aiohttp"), "No such option '--stak'. Did you mean '--stack'?"),
         (("--rounds", "0"), "'--rounds': 0 is not in the range"),
         (("--rounds", "-1.5"), "'--rounds': '-1.5' is not a valid integer"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 import pty
@@ -19,12 +20,13 @@ from click.shell_completion import ShellComplete
 from loopbench.results import schema
 from loopbench.results.__main__ import cli, main
 from loopbench.results.folder.folder import load
-from loopbench.results.schema import RUNS, TableWriter, read_table
+from loopbench.results.schema import RUNS, TableWriter, locked, read_table
 from loopbench.results.terminal import compare
 from loopbench.results.terminal.table import heading
 from tests.conftest import ROOT
 from tests.results.examples import golden, split_folder
 from tests.results.examples.folders import put
+from tests.servers.processes import needs_proc
 
 GOLDEN = Path(__file__).with_name("golden")
 
@@ -372,6 +374,56 @@ def test_a_folder_without_a_row_is_one_line(folder: Path, command: Command) -> N
     (folder / "plan.json").write_text(json.dumps(plan | {"budget_s": 5.0}))
     said = command("show", folder.name)
     assert said.err.endswith("; measure again with a longer --budget\n")
+
+
+@needs_proc
+def test_a_folder_that_is_being_written_is_looked_at_again(folder: Path, command: Command) -> None:
+    """No bench was cut short there, and nothing is to be measured again."""
+    (folder / "runs.csv").write_text(",".join(RUNS.names) + "\n")
+    with locked(folder):
+        said = command("show", folder.name)
+    assert said.err.endswith(" is writing into the folder; look again in a while\n")
+
+
+@pytest.mark.parametrize(
+    ("table", "beside", "shown_by"),
+    [
+        ("trials.csv", "environment.json", "capacity"),
+        ("cost_totals.csv", None, "why"),
+        ("behaviour.csv", None, "behaviour"),
+    ],
+)
+@pytest.mark.parametrize("asked", [("show",), ("report",), ("compare", "golden")])
+def test_a_folder_of_other_rows_names_what_shows_them(
+    folder: Path,
+    command: Command,
+    asked: tuple[str, ...],
+    table: str,
+    beside: str | None,
+    shown_by: str,
+) -> None:
+    """It holds no bench, and needs none."""
+    other = folder.parent / "other"
+    other.mkdir()
+    (other / table).write_text("")
+    if beside is not None:
+        (other / beside).write_text("{}")
+    said = command(*asked, "other")
+    assert said.err == (
+        f"error: other holds no bench; `python -m results {shown_by} other` shows its {table}\n"
+    )
+
+
+def test_the_yardstick_alone_has_its_figures(folder: Path, command: Command) -> None:
+    """There is nothing to compare it with, and still something that it answers."""
+    with (folder / "runs.csv").open(newline="") as file:
+        header, *rows = csv.reader(file)
+    kept = [row for row in rows if row[header.index("stack")] == "asyncio"]
+    with (folder / "runs.csv").open("w", newline="") as file:
+        csv.writer(file).writerows([header, *kept])
+    said = command("show", folder.name)
+    assert said.status == 0
+    assert re.search(r"^  requests/s .* [\d,]+ ±", said.out, re.M)
 
 
 def test_every_command_explains_itself(command: Command) -> None:

@@ -14,9 +14,10 @@ from loopbench.results.errors import ResultsError, UnknownName
 from loopbench.results.folder import folder as folders
 from loopbench.results.folder.folder import load
 from loopbench.results.folder.tables import MOST_PROBLEMS, Problem, rows
-from loopbench.results.schema import FAILURES, RUNS, read_table
+from loopbench.results.schema import FAILURES, RUNS, locked, read_table
 from tests.results.examples import golden
 from tests.results.examples.folders import put, run_row
+from tests.servers.processes import needs_proc
 
 ROWS = len(list(golden.run_rows()))
 
@@ -211,6 +212,18 @@ def test_a_bench_that_was_cut_short_says_how_far_it_came(tmp_path: Path) -> None
         "runs.csv: 36 of 60 planned Runs are here; the bench was cut short, or rows were left out"
     ]
     assert {run.round for run in found.runs} == {1, 2, 3}
+
+
+@needs_proc
+def test_a_bench_that_goes_on_was_not_cut_short(tmp_path: Path) -> None:
+    """Who looks meanwhile is told who still writes."""
+    path = golden.write(tmp_path / "short", rounds=3)
+    with locked(path):
+        (problem,) = load(path).problems
+    assert str(problem) == (
+        "runs.csv: 36 of 60 planned Runs are here; "
+        f"process {os.getpid()} is writing into the folder"
+    )
 
 
 @pytest.mark.parametrize(("budget_s", "said"), [(45, "45 s"), (480.0, "8 min"), (100.0, "100 s")])

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from loopbench.results.folder.folder import load
-from loopbench.results.report import markdown
+from loopbench.results.report import markdown, why_page
 from loopbench.results.report.document import document
 from loopbench.results.report.page import html
 from loopbench.results.report.questions import published
 from loopbench.results.report.questions.questions import QUESTIONS
-from loopbench.results.schema import ANSWERS, ENVIRONMENT_FILE, read_table
+from loopbench.results.report.write import FORMATS
+from loopbench.results.schema import ANSWERS, ENVIRONMENT_FILE, ROOT, read_table
 from loopbench.results.stats.summaries.summary import summarise
+from loopbench.results.why import costs
 from tests.results.examples import golden
 
 pytestmark = pytest.mark.published
@@ -24,6 +27,25 @@ NEVER = "What does a version bump change?"
 def test_the_file_is_what_the_published_runs_say() -> None:
     """Word for word; `make docs` writes it anew."""
     assert list(read_table(published.FOLDER, ANSWERS)) == list(published.rows())
+
+
+@pytest.mark.parametrize("name", published.RUNS)
+def test_the_published_reports_are_what_their_rows_say(
+    name: str, generated: Callable[[Path, str], None]
+) -> None:
+    """In the present words, and drawn as a report of today is."""
+    folder = load(ROOT / "results" / name)
+    made = document(folder, summarise(folder))
+    for suffix, render in FORMATS.items():
+        generated(folder.path / f"report.{suffix}", render(made))
+
+
+def test_the_published_page_of_costs_is_what_its_rows_say(
+    generated: Callable[[Path, str], None],
+) -> None:
+    """As the report beside it."""
+    folder = ROOT / "results" / "costs"
+    generated(folder / "why.html", why_page.page(costs.read(folder), folder.name))
 
 
 def test_all_questions_but_one_are_answered() -> None:

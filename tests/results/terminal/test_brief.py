@@ -38,6 +38,23 @@ def test_what_is_not_to_be_compared_has_no_verdict(tmp_path: Path, doubtful: str
     assert line.marks == ("[1!]" if doubtful else "")
 
 
+@pytest.mark.parametrize(("aiohttp_rps", "quart_rps"), [(1000.0, 0.0), (0.0, 500.0)])
+def test_a_stack_that_answered_nothing_has_no_ratio(
+    tmp_path: Path, aiohttp_rps: float, quart_rps: float
+) -> None:
+    """And no interval of another figure in its place."""
+    rows = [
+        folders.run_row(
+            number, stack, "async-32", load_model="closed", users=32, throughput_rps=rps * number
+        )
+        for number in (1, 2, 3)
+        for stack, rps in (("aiohttp", aiohttp_rps), ("quart", quart_rps))
+    ]
+    folder = load(folders.write(tmp_path / "run", {RUNS: rows}))
+    (line,) = brief(folder, summarise(folder), ()).lines
+    assert (line.ratio, line.verdict) == ("", "no ratio")
+
+
 @pytest.mark.parametrize(
     ("rounds", "planned", "said"),
     [

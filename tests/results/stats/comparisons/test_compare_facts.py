@@ -81,7 +81,7 @@ def test_stacks_that_only_one_run_has_are_no_difference_of_the_occasions(tmp_pat
         environment = json.loads(file.read_text())
         environment["stacks"] = {stack: environment["stacks"][stack] for stack in stacks}
         environment["stacks"]["aiohttp"]["in_force"]["backlog"] = backlog
-        environment["parity"] = {"reference": "aiohttp", "differences": [{"stack": stacks[-1]}]}
+        environment["parity"] = {"reference": name, "differences": [{"stack": stacks[-1]}]}
         file.write_text(json.dumps(environment))
         runs.append(folders.load(path))
     assert differences(*runs) == (Difference("stacks.aiohttp.in_force.backlog", "2048", "9"),)

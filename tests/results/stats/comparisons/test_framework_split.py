@@ -22,6 +22,7 @@ from loopbench.results.stats.summaries.summary import summarise
 from tests.conftest import ROOT
 from tests.results.examples import split_folder
 
+STACKS = ROOT / "results" / "reference" / "stacks"
 GOLDEN = Path(__file__).parent / "golden_split.txt"
 
 
@@ -47,23 +48,38 @@ def test_stacks_pair_that_differ_in_one_trait(folder: Path) -> None:
     )
 
 
-def test_differences_are_taken_within_a_round(folder: Path) -> None:
-    """150 µs in the second Round, half and twice of it in the others: median 150, mean 175; the
-    interval is Student's of 75, 150 and 300 with 2 degrees of freedom."""
+def test_a_machine_of_changing_speed_hides_no_difference(folder: Path) -> None:
+    """150 µs in the second Round, half and twice of it in the others, and always 2.5 times as much:
+    the parts follow from the ratio, in which the speed is not."""
     timed, _ = _of(folder)
     framework, loop, parser = timed
-    assert (framework.base, framework.other, framework.difference) == (100.0, 250.0, 150.0)
-    assert framework.n == 3
-    interval = framework.interval
-    assert interval is not None
-    assert interval.low == pytest.approx(175 - 4.302653 * 66.14378, rel=1e-6)
-    assert interval.high == pytest.approx(175 + 4.302653 * 66.14378, rel=1e-6)
-    assert framework.significant is False
-    ratio = framework.ratio
-    assert ratio is not None
-    assert ratio.centre == pytest.approx(2.5)
-    assert ratio.significant is True
-    assert (loop.difference, parser.difference) == (-50.0, -120.0)
+    assert framework.other == 250.0
+    assert (framework.base, framework.difference) == pytest.approx((100.0, 150.0))
+    assert framework.share == pytest.approx(0.6)
+    assert framework.interval is not None
+    assert (framework.interval.low, framework.interval.high) == pytest.approx((0.6, 0.6))
+    assert (framework.ratio.n, framework.ratio.significant) == (3, True)
+    assert framework.ratio.centre == pytest.approx(2.5)
+    assert (loop.difference, parser.difference) == pytest.approx((-50.0, -120.0))
+
+
+def test_all_figures_of_a_row_have_one_footing() -> None:
+    """Of the published run, measured in Slices: the ratio is that of every other table, the
+    difference over the whole is the share, and the share's ends are those of the ratio."""
+    loaded = folders.load(STACKS)
+    summaries = summarise(loaded)
+    found, _ = framework_split.of_folder(loaded, summaries, [])
+    assert len(found) == 7
+    for split in found:
+        base, other = split.cells
+        assert split.other == summaries.by[other, framework_split.CPU].centre
+        assert split.ratio == summaries.between(other, base, framework_split.CPU)
+        assert split.other / split.base == pytest.approx(split.ratio.centre)
+        assert split.difference / split.other == pytest.approx(split.share)
+        assert split.interval is not None and split.ratio.interval is not None
+        ends = split.ratio.interval.low, split.ratio.interval.high
+        for share, ratio in zip((split.interval.low, split.interval.high), ends, strict=True):
+            assert 1 / (1 - share) == pytest.approx(ratio)
 
 
 def test_counts_carry_the_range_of_both_sides(folder: Path) -> None:
@@ -98,7 +114,8 @@ def test_a_single_round_has_a_difference_and_no_interval(folder: Path) -> None:
         loaded.problems,
     )
     (framework, *_), _ = framework_split.of_folder(one, summarise(one), [])
-    assert (framework.difference, framework.interval, framework.significant) == (150.0, None, None)
+    assert framework.difference == pytest.approx(150.0)
+    assert (framework.interval, framework.ratio.significant) == (None, None)
     assert "too-few-rounds" in framework.codes
 
 
@@ -110,7 +127,7 @@ def test_the_report_has_the_picture_and_its_numbers(folder: Path) -> None:
     assert [key.text for key in plot.keys] == list(section.NAMES)
     assert plot.table.rows == (
         (
-            "async-32", "full-h", "bare-h", "100", "250", "~ 150 [-110 to 460]", "60%",
+            "async-32", "full-h", "bare-h", "100", "250", "150", "60.0% [60.0 to 60.0]",
             "2.50x [2.50–2.50]", "3",
         ),
     )  # fmt: skip
