@@ -25,7 +25,7 @@ from loopbench.loadtests.errors import HarnessError
 from loopbench.loadtests.observe.request_counts import REPEATS
 from loopbench.loadtests.regression import kept_layers, selftest
 from loopbench.loadtests.regression.check import IN_TURN, measure
-from loopbench.loadtests.regression.folder import Folder, new_folder
+from loopbench.loadtests.regression.folder import Folder, expect_new, new_folder
 from loopbench.loadtests.regression.layers import instructions
 from loopbench.loadtests.regression.sides.base import BASELINE, choose, uncounted
 from loopbench.loadtests.regression.sides.needed import needed
@@ -147,6 +147,7 @@ def regression(
     wish = _wish(layers, stacks, rounds, behaviour or bool(questions), seed)
     wish = replace(wish, questions=questions)
     folder = out or new_folder()
+    expect_new(folder)  # before anything of the sides is installed
     base = base or _chosen_base(candidate, wish)
     apart = base == BASELINE
     if not apart:
@@ -159,8 +160,10 @@ def regression(
             try:
                 _write(wish, opened_folder, uncounted(sides[0], BASELINE_FOLDER) if apart else None)
             except KeyboardInterrupt:
+                if apart:
+                    _keep_baseline(folder)
                 _interrupted(opened_folder)
-        if apart:  # a folder says everything by itself, also when the baseline has moved on
+        if apart:
             _keep_baseline(folder)
     sys.exit(_judge(folder))
 
@@ -364,6 +367,7 @@ def _judge(folder: Path, kept: Path | None = None) -> int:
 
 
 def _keep_baseline(folder: Path) -> None:
+    """A folder says everything by itself, also when the baseline has moved on."""
     try:
         shutil.copytree(BASELINE_FOLDER, folder / BASELINE)
     except OSError as error:

@@ -96,10 +96,15 @@ class Finding:
         return cls(layer, *key, metric, Verdict.MISSING, meaning, before, after)
 
     @property
+    def gone(self) -> bool:
+        """Whether only the base has it."""
+        return self.verdict is Verdict.MISSING and self.candidate is None
+
+    @property
     def weight(self) -> Weight:
         """What went away is a regression; what is new is none."""
         if self.verdict is Verdict.MISSING:
-            return Weight.REGRESSION if self.candidate is None else Weight.FINE
+            return Weight.REGRESSION if self.gone else Weight.FINE
         return _WEIGHTS.get(self.verdict, Weight.FINE)
 
     @property

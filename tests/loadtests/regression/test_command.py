@@ -52,6 +52,20 @@ def test_a_ref_that_does_not_exist_is_broken(tmp_path: Path) -> None:
     assert not folder.exists()
 
 
+def test_a_folder_that_holds_a_check_is_refused_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before the sides are looked up and installed, which takes minutes."""
+    (tmp_path / SIDES_FILE).write_text("{}")
+    monkeypatch.setattr(command, "wanted", None)
+    arguments = ["--base", "aiohttp==3.13.0", "--layer", "facts", "--out", str(tmp_path)]
+    done = CliRunner().invoke(command.regression, arguments)
+    assert done.exit_code == BROKEN
+    assert done.output == (
+        f"error: {tmp_path} holds a check already; name another place with --out\n"
+    )
+
+
 def test_without_a_baseline_there_is_nothing_to_compare_with(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -332,6 +332,29 @@ def test_a_layer_that_was_broken_off_is_judged_as_far_as_it_came(
     assert "Not judged: time: the rest of it: the load generator has ended" in said.out
 
 
+def test_what_was_not_reached_is_neither_gone_nor_the_same(folder: Folder, judge: Judge) -> None:
+    """Against a baseline, too, which has it: it may not have been asked for yet. What only the
+    baseline has of a stack that was whole is gone."""
+    plan = Plan(sides=("candidate",)).without("instructions", "time")
+    bound = {"not_reached": [["aiohttp", one] for one in ("a", "b", "c", "d", "e")]}
+    plan.layers["facts"] |= {"why_not": "broken off before it was done", "bound": bound}
+    plan.fact = only(drop, stack="aiohttp", subject="sync")
+    path = folder(plan)
+    baseline = Plan(sides=("base",), names={"base": "baseline"})
+    folder(baseline.without("instructions", "time"), "checked/baseline")
+    said = judge(path)
+    assert said.status == 2
+    printed = " ".join(said.out.split())
+    assert "CANNOT TELL: aiohttp not-run: not reached: a, b, c and 2 more." in printed
+    assert "15 facts: 15 same" in printed
+    assert "Not judged: facts: aiohttp, not reached: a, b, c and 2 more" in printed
+    again = "(LAYERS=facts, or --layer facts, measures it again)"
+    assert f"facts: the rest of it: broken off before it was done {again}" in printed
+    plan.fact = only(drop, stack="quart-hypercorn", subject="sync")
+    (path / "sides.json").unlink()
+    assert judge(folder(plan)).status == 1
+
+
 def test_a_layer_that_an_older_baseline_lacks_is_new(folder: Folder, judge: Judge) -> None:
     """It is measured now, and there is nothing to hold it against: no failure, and not judged."""
     plan = Plan(sides=("candidate",)).without("instructions", "time")

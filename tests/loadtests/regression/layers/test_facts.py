@@ -22,7 +22,7 @@ from loopbench.servers.contract.routes import ROUTES
 from loopbench.servers.supervision.control_pipe import Channel, ControlTimeout
 from loopbench.servers.supervision.messages import Json
 from tests.conftest import ROOT
-from tests.loadtests.regression.trees import CRASHING, STACKS, changed, edited
+from tests.loadtests.regression.trees import CRASHING, STACKS, changed, edited, rows_of
 
 Facts = dict[tuple[str, str], str]
 
@@ -35,7 +35,7 @@ def _side(root: Path = ROOT) -> Side:
 
 
 def _measured(side: Side, folder: Path, only: Sequence[tuple[str, str]] | None = None) -> Facts:
-    rows: list[Row] = facts.measure(side, STACKS, folder / "log", Patience(), only)
+    rows: list[Row] = rows_of(facts.measure(side, STACKS, folder / "log", Patience(), only))
     assert {(row["side"], row["stack"]) for row in rows} == {("base", "aiohttp")}
     found = {(str(row["subject"]), str(row["fact"])): str(row["value"]) for row in rows}
     assert len(found) == len(rows)
