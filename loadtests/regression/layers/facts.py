@@ -150,9 +150,13 @@ def _values(rows: Iterable[Row]) -> Mapping[tuple[str, str, str], list[str]]:
 
 def _answers(asked: Asked) -> Iterator[Fact]:
     began, first = time.monotonic(), _date(asked)
-    for case in asked.side.cases.values():
-        if asked.wants(case.name):
-            for fact, value in answer(asked.server, case.request).items():
+    wanted = [name for name in asked.side.cases if asked.wants(name)]
+    for case in asked.side.cases.values() if wanted else ():
+        asked.patience.check()
+        # Also what is not wanted: some answers tell what the server was asked before.
+        found = answer(asked.server, case.request)
+        if case.name in wanted:
+            for fact, value in found.items():
                 yield case.name, fact, value
     if asked.wants(DATE):
         yield DATE, "moves", _moves(first, asked, began + _MOVED_S)

@@ -91,6 +91,17 @@ def test_every_case_and_route_has_its_facts(usual: Facts) -> None:
     assert usual["async", "loop"] == "asyncio.unix_events._UnixSelectorEventLoop"
 
 
+def test_what_is_asked_again_has_the_same_requests_before_it(usual: Facts, tmp_path: Path) -> None:
+    """Some routes tell what was saved before: against a baseline, which is not asked again, an
+    answer of another history would be another answer."""
+    telling = ("pairs", "db-total")
+    again = _measured(_side(), tmp_path, [("aiohttp", one) for one in telling])
+    for name in telling:
+        assert again[name, "body"] == usual[name, "body"]
+    assert '"first":0' not in usual["pairs", "body"]
+    assert {subject for subject, _ in again} == {*telling}
+
+
 def test_what_differs_by_nature_is_left_out(usual: Facts) -> None:
     """No port, no date, no thread's number, no version; a long body is told by its digest."""
     assert usual["sync", "body"] == '{"event_loop":null,"thread":"worker thread"}'
