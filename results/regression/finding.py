@@ -66,7 +66,8 @@ class Settings:
 class Finding:
     """One row of regression.csv; the columns' meanings stand in `schema.FINDINGS`.
 
-    base, candidate: None where that side does not have it. detectable: a share.
+    base, candidate: None where that side does not have it. detectable: a share. unread: it is the
+    same of both sides, since neither could be read.
     """
 
     layer: Layer
@@ -83,6 +84,7 @@ class Finding:
     n: int | None = None
     p: float | None = None
     detectable: float | None = None
+    unread: bool = False
 
     @classmethod
     def one_sided(

@@ -110,6 +110,13 @@ class LayerState:
         )
 
     @property
+    def other_requests(self) -> tuple[str, ...]:
+        """Names of cases for which the sides' contracts have different requests, so that their
+        answers and costs say nothing of each other."""
+        value = self.bound.get("other_requests")
+        return tuple(map(str, value)) if isinstance(value, list) else ()
+
+    @property
     def cells(self) -> frozenset[tuple[str, str]]:
         """Stack and case of what was planned; empty where that is not known."""
         value = self.bound.get("cells")

@@ -56,7 +56,8 @@ class Report:
     def judged(self, layer: Layer) -> bool:
         """Whether anything of the layer was compared."""
         return any(
-            finding.verdict not in (Verdict.NOT_RUN, Verdict.MISSING) for finding in self.of(layer)
+            finding.verdict not in (Verdict.NOT_RUN, Verdict.MISSING) and not finding.unread
+            for finding in self.of(layer)
         )
 
     @property
@@ -83,10 +84,15 @@ def _layer(layer: Layer, evidence: Evidence, settings: Settings) -> Sequence[Fin
         for one in _compared(layer, evidence, settings)
         if not (evidence.apart and one.stack in left and one.gone)
     ]
+    if found and all(one.unread for one in found):
+        found.append(_not_run(layer, UNREAD))
     return found + [
         Finding(layer, stack, EVERY, EVERY, Verdict.NOT_RUN, f"not reached: {_listed(parts)}")
         for stack, parts in left.items()
     ]
+
+
+UNREAD = "nothing of it could be had of either side"
 
 
 def _listed(names: Sequence[str]) -> str:
@@ -194,7 +200,8 @@ def _counts(report: Report) -> str:
 def _memory(report: Report) -> str:
     blocks, resident = (memory.THRESHOLDS[name] for name in ("blocks", "resident_bytes"))
     return (
-        f"no request leaves {blocks:g} objects or {resident / 1024:g} KiB behind more than before"
+        f"no request leaves {blocks:g} objects or {resident / 1024:g} KiB behind more than before, "
+        f"nor {percent(memory.OF_THE_BASE)} more where that is more"
     )
 
 
@@ -238,7 +245,8 @@ def not_judged(report: Report) -> Iterator[str]:
         if layer is Layer.TAILS and report.evidence.apart:
             yield f"{layer}: they need a base that is measured now (BASE=…)"
         elif state.run:
-            yield f"{layer}: only one side has anything of it"
+            unread = any(finding.unread for finding in report.of(layer))
+            yield f"{layer}: {UNREAD if unread else 'only one side has anything of it'}"
         elif state.asked:
             again = f" ({_again(layer)})" if state.why_not == BROKEN_OFF else ""
             yield f"{layer}: {state.why_not}{again}"
@@ -266,6 +274,12 @@ def _left_out(report: Report, layer: Layer) -> Iterator[str]:
         yield f"{layer}: the rest of it: {state.why_not} ({_again(layer)})"
     for stack, parts in state.not_reached.items():
         yield f"{layer}: {stack}, not reached: {_listed(parts)}"
+    if state.other_requests:
+        names = _listed(state.other_requests)
+        yield f"{layer}: cases that the sides do not ask alike, by their contracts: {names}"
+    unread = grouped(((f.stack, f.metric), f.subject) for f in report.of(layer) if f.unread)
+    for (stack, metric_), subjects in unread.items():
+        yield f"{layer}: {stack}, {metric_} of {_listed(subjects)}: not to be had of either side"
     questions = state.questions
     if questions:
         others = f"other than {', '.join(questions)}"
@@ -316,7 +330,7 @@ def _counted(layer: Layer, found: Sequence[Finding]) -> str:
 def _named(finding: Finding) -> str:
     if finding.verdict is Verdict.MISSING:
         return "gone" if finding.candidate is None else "new"
-    return str(finding.verdict)
+    return "not to be had of either side" if finding.unread else str(finding.verdict)
 
 
 def _widest(found: Sequence[Finding]) -> Iterator[str]:

@@ -48,7 +48,8 @@ def _compare(base: _Seen, candidate: _Seen, evidence: Evidence) -> Iterator[Find
             verdict, meaning = _verdict(before, after)
             if verdict is Verdict.CHANGED and len(after) == 1 and not whole:
                 verdict, meaning = Verdict.CANNOT_TELL, SEEN_ONCE
-            yield Finding(Layer.BEHAVIOUR, *key, METRIC, verdict, meaning, *shown)
+            unread = all(map(_untold, (before, after)))
+            yield Finding(Layer.BEHAVIOUR, *key, METRIC, verdict, meaning, *shown, unread=unread)
         else:
             yield Finding.one_sided(Layer.BEHAVIOUR, key, METRIC, *shown)
 

@@ -63,14 +63,15 @@ def _seen(rows: Iterable[Row]) -> _Seen:
 def _compare(base: _Seen, candidate: _Seen, evidence: Evidence) -> Iterator[Finding]:
     skipped, said = unmeasured(evidence, Layer.FACTS)
     yield from said
+    state = evidence.layers[Layer.FACTS]
     for key in dict.fromkeys((*base, *candidate)):
         before, after = base.get(key), candidate.get(key)
-        if key[0] in skipped or key in evidence.layers[Layer.FACTS].lacking:
+        if key[0] in skipped or key in state.lacking or key[1] in state.other_requests:
             continue
         if before is None or after is None:
             yield Finding.one_sided(Layer.FACTS, key, EVERY, _count(before), _count(after))
         else:
-            yield from _facts(key, before, after, evidence.layers[Layer.FACTS].whole)
+            yield from _facts(key, before, after, state.whole)
 
 
 def _count(facts: Mapping[str, _Values] | None) -> str | None:
@@ -92,7 +93,8 @@ def _facts(
             verdict, meaning = _verdict(fact, one, other)
             if verdict is Verdict.CHANGED and len(other) == 1 and not whole:
                 verdict, meaning = Verdict.CANNOT_TELL, SEEN_ONCE
-            yield Finding(Layer.FACTS, *key, fact, verdict, meaning, *shown)
+            unread = {*one, *other} == {UNKNOWN} and verdict is Verdict.SAME
+            yield Finding(Layer.FACTS, *key, fact, verdict, meaning, *shown, unread=unread)
 
 
 def _words(values: _Values | None) -> str | None:
