@@ -148,13 +148,14 @@ def _verdict(
     trial: Trial, above: float, below: float, seen: float | None, settings: Settings
 ) -> tuple[Verdict, str]:
     row = next(iter(trial.candidate.values()))
-    said = f"slower than the median by {row['slow_ms']:g} ms or more"
+    said = f"slow: {row['slow_ms']:g} ms above the median, or more"
     if above <= settings.alpha:
-        return Verdict.REGRESSED, f"{said} more often: in {trial.more} of {trial.pairs} batches"
+        where = f"in {trial.more} of {trial.pairs} batches"
+        return Verdict.REGRESSED, f"come more often, {where} ({said})"
     if below <= settings.alpha:
-        return Verdict.IMPROVED, f"{said} less often"
+        return Verdict.IMPROVED, f"come less often ({said})"
     if seen is None:
-        return Verdict.CANNOT_TELL, f"a share of {percent(SEEN)} {said} could not have been seen"
+        return Verdict.CANNOT_TELL, f"a share of {percent(SEEN)} could not have been seen ({said})"
     return Verdict.SAME, ""
 
 

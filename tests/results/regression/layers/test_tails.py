@@ -126,6 +126,15 @@ def test_a_cell_that_neither_side_was_asked_for_is_a_doubt(
     assert (why in printed, reached in printed) == (not not_reached, not_reached)
 
 
+def test_what_came_more_often_is_said_in_words(folder: Folder, judge: Judge) -> None:
+    """Of slow requests, in how many batches, and what counts as slow."""
+    said = judge(_path(folder, [0] * BATCHES, [1] * BATCHES))
+    assert (
+        "REGRESSION: aiohttp plain slow requests come more often, in 25 of 25 batches (slow: 2 ms "
+        "above the median, or more)." in " ".join(said.out.split())
+    )
+
+
 def test_what_was_ruled_out_is_said(folder: Folder, judge: Judge) -> None:
     """With the share of slow requests that would have been seen."""
     said = judge(_path(folder, [0] * BATCHES, [0] * BATCHES))
