@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 import os
 import secrets
 import shlex
@@ -17,7 +18,7 @@ from typing import NoReturn
 
 import click
 
-from loopbench.cli_names import NamesIn
+from loopbench.cli_names import NamesIn, suggestion
 from loopbench.cli_types import Folder as FolderName
 from loopbench.command_line import interrupted
 from loopbench.loadtests.bench.environment import shown_command
@@ -27,6 +28,7 @@ from loopbench.loadtests.regression import kept_layers, selftest
 from loopbench.loadtests.regression.check import IN_TURN, measure
 from loopbench.loadtests.regression.folder import Folder, expect_new, new_folder
 from loopbench.loadtests.regression.layers import instructions
+from loopbench.loadtests.regression.named import expect_run
 from loopbench.loadtests.regression.sides.base import BASELINE, choose, uncounted
 from loopbench.loadtests.regression.sides.needed import needed
 from loopbench.loadtests.regression.sides.sides import (
@@ -35,6 +37,8 @@ from loopbench.loadtests.regression.sides.sides import (
     Role,
     Side,
     Wanted,
+    are_packages,
+    names_of,
     opened,
     this_tree,
     wanted,
@@ -148,6 +152,11 @@ def regression(
     wish = replace(wish, questions=questions)
     folder = out or new_folder()
     expect_new(folder)  # before anything of the sides is installed
+    for named in filter(None, (base, candidate)):
+        if are_packages(named):
+            expect_run(names_of(named), wish.stacks)
+    if candidate is None:
+        _expect_questions(questions)
     base = base or _chosen_base(candidate, wish)
     apart = base == BASELINE
     if not apart:
@@ -166,6 +175,19 @@ def regression(
         if apart:
             _keep_baseline(folder)
     sys.exit(_judge(folder))
+
+
+def _expect_questions(patterns: Sequence[str]) -> None:
+    """A usage error for what this tree has no question for."""
+    if not patterns:
+        return
+    # Reading all questions takes as long as starting does.
+    from loopbench.loadtests.behaviour.framework.catalogue import experiments
+
+    known = dict.fromkeys(name for name, _, _ in experiments())
+    for pattern in patterns:
+        if not fnmatch.filter(known, pattern):
+            raise click.UsageError(suggestion("question", pattern, known))
 
 
 def _chosen_base(candidate: str | None, wish: Wish) -> str:

@@ -53,7 +53,8 @@ def ask(
             sink.write(said)
     last = (said.decode(errors="replace").strip().splitlines() or ["no reason given"])[-1]
     if not (folder / BEHAVIOUR.filename).is_file():
-        raise HarnessError(f"the questions cannot be asked: {last}")
+        why = last.partition(" (known: ")[0]  # all of them are no reason
+        raise HarnessError(f"the questions cannot be asked: {why}")
     if status and _UNANSWERED not in said:
         raise HarnessError(f"the questions were broken off: {last}")
 
