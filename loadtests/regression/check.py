@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from functools import partial
 from http.client import HTTPException
-from typing import Any, TypeVar
+from itertools import chain
+from pathlib import Path
+from typing import Any, Generic, TypeVar
 
 from loopbench.loadtests.distributed.generator_process import generator_process
 from loopbench.loadtests.errors import HarnessError
@@ -28,6 +33,7 @@ from loopbench.loadtests.regression.layers import (
 )
 from loopbench.loadtests.regression.layers.instructions import Counts
 from loopbench.loadtests.regression.parallel import side_by_side
+from loopbench.loadtests.regression.parts import Name, Parts, keeping, not_reached
 from loopbench.loadtests.regression.sides.equal_paths import alike
 from loopbench.loadtests.regression.sides.sides import Role, Say, Side
 from loopbench.loadtests.regression.wish import Wish
@@ -70,17 +76,25 @@ def measure(wish: Wish, sides: Sequence[Side], folder: Folder, say: Say) -> None
     task = Task(wish, sides, folder, say, Patience())
     with ThreadPoolExecutor(1, thread_name_prefix="beside") as beside:
         begun = {
-            layer: beside.submit(_outcome, layer, task) for layer in asked[1:] if layer in EXACT
+            layer: beside.submit(_measure, layer, task) for layer in asked[1:] if layer in EXACT
         }
         try:
             for layer in asked:
-                found = begun[layer].result() if layer in begun else _outcome(layer, task)
-                if found.why_not is None:
-                    folder.done(layer, found.bound)
+                if layer in begun:
+                    begun[layer].result()
                 else:
-                    folder.failed(layer, found.why_not, found.bound)
+                    _measure(layer, task)
         finally:
             task.patience.end()
+
+
+def _measure(layer: Layer, task: Task) -> None:
+    """Measure it and say in sides.json how that ended, as soon as it has."""
+    found = _outcome(layer, task)
+    if found.why_not is None:
+        task.folder.done(layer, found.bound)
+    else:
+        task.folder.failed(layer, found.why_not, found.bound)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,49 +138,86 @@ def _outcome(layer: Layer, task: Task) -> Outcome:
 def _facts(task: Task) -> Json:
     commands = started.commands(task.wish.stacks, task.sides)
 
-    def ask(only: Collection[facts.Subject] | None) -> list[list[Row]]:
-        def work(side: Side, patience: Patience) -> list[Row]:
-            return [
-                *facts.measure(side, task.wish.stacks, task.folder.log, patience, only),
-                *started.measure(side, commands.asked, task.folder.log, patience, only),
-            ]
+    def ask(parts: Parts, only: Collection[facts.Subject] | None) -> None:
+        def work(side: Side, patience: Patience) -> None:
+            log = task.folder.log
+            for part in facts.measure(side, task.wish.stacks, log, patience, only):
+                parts.add(side, part)
+            for part in started.measure(side, commands.asked, log, patience, only):
+                parts.add(side, part)
 
-        return side_by_side(task.sides, _named(work), task.patience)
+        side_by_side(task.sides, _named(work), task.patience)
 
-    _ask_again(Layer.FACTS, ask, facts.differing, task)
-    return {"lacking": [list(one) for one in commands.lacking]}
+    planned = (*facts.planned(task.wish.stacks), *started.planned(commands.asked))
+    more: Json = {"lacking": [list(one) for one in commands.lacking]}
+    _ask_again(Answers(Layer.FACTS, ask, facts.differing, planned, more), task)
+    return more
 
 
 def _behaviour(task: Task) -> None:
-    def ask(only: Collection[str] | None) -> list[list[Row]]:
+    def ask(parts: Parts, only: Collection[str] | None) -> None:
         questions = task.wish.questions if only is None else tuple(only)
         # One side after the other: the questions that compare times are asked on their own.
-        return [questions_of(side, questions) for side in task.sides]
+        for side in task.sides:
+            task.say(f"behaviour: {', '.join(questions) or 'all questions'}, of the {side.role}")
+            _named(partial(_answered, task, parts, questions))(side, task.patience)
+            if only is None and len(task.sides) > 1:
+                parts.planned = parts.names(side)
 
-    def questions_of(side: Side, questions: Sequence[str]) -> list[Row]:
-        task.say(f"behaviour: {', '.join(questions) or 'all questions'}, of the {side.role}")
-        return behaviour.measure(side, task.wish.stacks, task.folder.log, questions)
-
-    _ask_again(Layer.BEHAVIOUR, ask, behaviour.differing, task)
+    others = [(stack, "the other questions") for stack in task.wish.stacks]
+    _ask_again(Answers(Layer.BEHAVIOUR, ask, behaviour.differing, others), task)
 
 
-def _ask_again(
-    layer: Layer,
-    ask: Callable[[Collection[T] | None], list[list[Row]]],
-    differing: Callable[[Sequence[Row], Sequence[Row]], Collection[T]],
-    task: Task,
+def _answered(
+    task: Task, parts: Parts, questions: Sequence[str], side: Side, patience: Patience
 ) -> None:
+    """What a side's harness answers, and what it has answered where it is broken off."""
+    with tempfile.TemporaryDirectory() as temporary:
+        place = Path(temporary)
+
+        def add() -> None:
+            for part in behaviour.answered(side, place):
+                parts.add(side, part)
+
+        try:
+            behaviour.ask(side, task.wish.stacks, task.folder.log, place, questions)
+        except BaseException:
+            with suppress(HarnessError):  # why it was broken off is told, and not this
+                add()
+            raise
+        add()
+
+
+@dataclass(frozen=True, slots=True)
+class Answers(Generic[T]):
+    """A layer whose answers are asked for again where the sides differ.
+
+    ask: adds to the Parts all, or what of it is named. differing: what of two sides' rows is to be
+    asked again. planned: what is asked at first. more: settings beside those of every check.
+    """
+
+    layer: Layer
+    ask: Callable[[Parts, Collection[T] | None], None]
+    differing: Callable[[Sequence[Row], Sequence[Row]], Collection[T]]
+    planned: Sequence[Name]
+    more: Json = field(default_factory=dict)
+
+
+def _ask_again(answers: Answers[T], task: Task) -> None:
     """Write what the sides answer. For what they differ in, all of them are asked again, AGAIN
     times at most; the rows of every asking are kept."""
-    rows = ask(None)
+    layer, bound = answers.layer, task.bound(answers.layer) | answers.more
+    with keeping(layer, task.folder, answers.planned, bound) as parts:
+        answers.ask(parts, None)
+    rows = parts.rows()
     for _ in range(AGAIN):
-        different = differing(*_pair(layer, rows, task.sides, task.wish))
+        different = answers.differing(*_pair(layer, rows, task.sides, task.wish))
         if not different:
             break
         task.say(f"{layer}: the sides differ in {len(different)} subjects, which are asked again")
-        rows = [[*one, *more] for one, more in zip(rows, ask(different), strict=True)]
-    for found in rows:
-        task.folder.append(layer, found)
+        with keeping(layer, task.folder, (), bound) as parts:
+            answers.ask(parts, different)
+        rows = [[*one, *more] for one, more in zip(rows, parts.rows(), strict=True)]
 
 
 def _pair(
@@ -261,18 +312,25 @@ def _routes(wish: Wish, side: Side, sides: Sequence[Side]) -> dict[str, Case]:
 
 
 def _memory(task: Task) -> None:
-    def work(side: Side, patience: Patience) -> list[Row]:
-        cases = _routes(task.wish, side, task.sides)
-        return memory.measure(side, cases, task.wish.stacks, task.folder.log, patience)
+    cases = {side.role: _routes(task.wish, side, task.sides) for side in task.sides}
+    planned = memory.planned(dict.fromkeys(chain(*cases.values())), task.wish.stacks)
+    with keeping(Layer.MEMORY, task.folder, planned, task.bound(Layer.MEMORY)) as parts:
 
-    for rows in side_by_side(task.sides, _named(work), task.patience):
-        task.folder.append(Layer.MEMORY, rows)
+        def work(side: Side, patience: Patience) -> None:
+            of_side, log = cases[side.role], task.folder.log
+            for part in memory.measure(side, of_side, task.wish.stacks, log, patience):
+                parts.add(side, part)
+
+        side_by_side(task.sides, _named(work), task.patience)
 
 
 def _tails(task: Task) -> None:
     plan = tails.Plan(_common(task.wish.cells, task.sides), task.wish.seed)
+    left = list(plan.cells)
     for rows in tails.measure(plan, task.sides, task.folder.log):
         task.folder.append(Layer.TAILS, rows)
+        left.remove((str(rows[0]["stack"]), str(rows[0]["case"])))
+        task.folder.kept(Layer.TAILS, task.bound(Layer.TAILS) | not_reached(left))
 
 
 def _time(task: Task) -> Json:

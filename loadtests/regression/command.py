@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 import os
 import secrets
 import shlex
@@ -17,7 +18,7 @@ from typing import NoReturn
 
 import click
 
-from loopbench.cli_names import NamesIn
+from loopbench.cli_names import NamesIn, suggestion
 from loopbench.cli_types import Folder as FolderName
 from loopbench.command_line import interrupted
 from loopbench.loadtests.bench.environment import shown_command
@@ -25,8 +26,9 @@ from loopbench.loadtests.errors import HarnessError
 from loopbench.loadtests.observe.request_counts import REPEATS
 from loopbench.loadtests.regression import kept_layers, selftest
 from loopbench.loadtests.regression.check import IN_TURN, measure
-from loopbench.loadtests.regression.folder import Folder, new_folder
+from loopbench.loadtests.regression.folder import Folder, expect_new, new_folder
 from loopbench.loadtests.regression.layers import instructions
+from loopbench.loadtests.regression.named import expect_run
 from loopbench.loadtests.regression.sides.base import BASELINE, choose, uncounted
 from loopbench.loadtests.regression.sides.needed import needed
 from loopbench.loadtests.regression.sides.sides import (
@@ -35,6 +37,8 @@ from loopbench.loadtests.regression.sides.sides import (
     Role,
     Side,
     Wanted,
+    are_packages,
+    names_of,
     opened,
     this_tree,
     wanted,
@@ -147,6 +151,12 @@ def regression(
     wish = _wish(layers, stacks, rounds, behaviour or bool(questions), seed)
     wish = replace(wish, questions=questions)
     folder = out or new_folder()
+    expect_new(folder)  # before anything of the sides is installed
+    for named in filter(None, (base, candidate)):
+        if are_packages(named):
+            expect_run(names_of(named), wish.stacks)
+    if candidate is None:
+        _expect_questions(questions)
     base = base or _chosen_base(candidate, wish)
     apart = base == BASELINE
     if not apart:
@@ -159,10 +169,25 @@ def regression(
             try:
                 _write(wish, opened_folder, uncounted(sides[0], BASELINE_FOLDER) if apart else None)
             except KeyboardInterrupt:
+                if apart:
+                    _keep_baseline(folder)
                 _interrupted(opened_folder)
-        if apart:  # a folder says everything by itself, also when the baseline has moved on
+        if apart:
             _keep_baseline(folder)
     sys.exit(_judge(folder))
+
+
+def _expect_questions(patterns: Sequence[str]) -> None:
+    """A usage error for what this tree has no question for."""
+    if not patterns:
+        return
+    # Reading all questions takes as long as starting does.
+    from loopbench.loadtests.behaviour.framework.catalogue import experiments
+
+    known = dict.fromkeys(name for name, _, _ in experiments())
+    for pattern in patterns:
+        if not fnmatch.filter(known, pattern):
+            raise click.UsageError(suggestion("question", pattern, known))
 
 
 def _chosen_base(candidate: str | None, wish: Wish) -> str:
@@ -364,6 +389,7 @@ def _judge(folder: Path, kept: Path | None = None) -> int:
 
 
 def _keep_baseline(folder: Path) -> None:
+    """A folder says everything by itself, also when the baseline has moved on."""
     try:
         shutil.copytree(BASELINE_FOLDER, folder / BASELINE)
     except OSError as error:

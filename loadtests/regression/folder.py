@@ -21,7 +21,7 @@ from loopbench.results.schema import (
     Table,
     TableWriter,
 )
-from loopbench.results.schema.regression import SIDES_FILE, TABLE_OF, Layer
+from loopbench.results.schema.regression import BROKEN_OFF, SIDES_FILE, TABLE_OF, Layer
 from loopbench.servers.supervision.messages import Json, to_json
 
 LOG_FILE = "log.txt"
@@ -33,7 +33,10 @@ def new_folder() -> Path:
     return REGRESSIONS_FOLDER / f"{stamp}-{secrets.token_hex(2)}"
 
 
-BROKEN_OFF = "broken off before it was done"
+def expect_new(path: Path) -> None:
+    """Raises HarnessError where a check was written there: it stays as it is."""
+    if (path / SIDES_FILE).exists():
+        raise HarnessError(f"{path} holds a check already; name another place with --out")
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,10 +76,9 @@ class Folder:
         for layer in Layer:
             why_not = BROKEN_OFF if layer in wanted else "not asked"
             self.layers[layer] = LayerState(False, why_not, {})
+        expect_new(self.path)
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-            if (self.path / SIDES_FILE).exists():
-                raise HarnessError(f"{self.path} holds a check already; name another place")
             self.log.touch()
         except OSError as error:
             raise cannot_begin(self.path, error) from error

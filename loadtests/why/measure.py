@@ -153,13 +153,19 @@ class Measured:
 
 
 def measure(
-    subjects: Sequence[Subject], plan: Plan, say: Callable[[str], None] = lambda line: None
+    subjects: Sequence[Subject],
+    plan: Plan,
+    say: Callable[[str], None] = lambda line: None,
+    within: Patience | None = None,
 ) -> list[Measured]:
     """Count every subject `plan.repeats` times by function, one whose rows do not agree up to
-    `plan.most` times, and plainly PLAIN_REPEATS times at most. Raises HarnessError and
-    ServerError."""
+    `plan.most` times, and plainly PLAIN_REPEATS times at most.
+
+    within: of what this is a part of. Raises HarnessError and ServerError, and BrokenOff where the
+    whole was given up.
+    """
     plainly = min(plan.repeats, PLAIN_REPEATS) if plan.named and plan.plain else 0
-    patience = Patience()
+    patience = Patience(within)
     with scratch_folder() as folder, _parsers() as parsers, ThreadPoolExecutor(AT_ONCE) as pool:
 
         def by_function(subject: Subject) -> _Repeat:

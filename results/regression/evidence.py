@@ -34,6 +34,10 @@ _KEYS: Mapping[str, tuple[str, ...]] = {
 }
 """What may not stand in a table twice. A fact and an answer may: they are asked for again."""
 
+SEEN_ONCE = "the check was broken off before the difference was asked for again"
+"""Why a difference of facts or answers decides nothing that was seen at a single asking: in a check
+that is whole it was asked for again."""
+
 BASELINE_FOLDER = schema.REGRESSIONS_FOLDER.parent / BASELINE
 
 

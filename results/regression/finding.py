@@ -66,7 +66,8 @@ class Settings:
 class Finding:
     """One row of regression.csv; the columns' meanings stand in `schema.FINDINGS`.
 
-    base, candidate: None where that side does not have it. detectable: a share.
+    base, candidate: None where that side does not have it. detectable: a share. unread: it is the
+    same of both sides, since neither could be read.
     """
 
     layer: Layer
@@ -83,6 +84,7 @@ class Finding:
     n: int | None = None
     p: float | None = None
     detectable: float | None = None
+    unread: bool = False
 
     @classmethod
     def one_sided(
@@ -96,10 +98,15 @@ class Finding:
         return cls(layer, *key, metric, Verdict.MISSING, meaning, before, after)
 
     @property
+    def gone(self) -> bool:
+        """Whether only the base has it."""
+        return self.verdict is Verdict.MISSING and self.candidate is None
+
+    @property
     def weight(self) -> Weight:
         """What went away is a regression; what is new is none."""
         if self.verdict is Verdict.MISSING:
-            return Weight.REGRESSION if self.candidate is None else Weight.FINE
+            return Weight.REGRESSION if self.gone else Weight.FINE
         return _WEIGHTS.get(self.verdict, Weight.FINE)
 
     @property

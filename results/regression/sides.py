@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 
 from loopbench.results import schema
 from loopbench.results.errors import ResultsError
-from loopbench.results.schema.regression import SIDES_FILE, Layer
+from loopbench.results.grouping import grouped
+from loopbench.results.schema.regression import NOT_REACHED, SIDES_FILE, Layer
 
 BASE, CANDIDATE, YARDSTICK = "base", "candidate", "yardstick"
 BASELINE = "baseline"
@@ -61,6 +62,21 @@ class LayerState:
         return self.run or not (self.why_not is None or self.why_not.startswith(_NOT_ASKED))
 
     @property
+    def whole(self) -> bool:
+        """Whether all of it was measured."""
+        return self.run and self.why_not is None
+
+    @property
+    def not_reached(self) -> Mapping[str, Sequence[str]]:
+        """By stack: what was to be measured of a layer that was broken off, and was not."""
+        value = self.bound.get(NOT_REACHED)
+        return grouped(
+            (str(one[0]), str(one[1]))
+            for one in (value if isinstance(value, list) else ())
+            if isinstance(one, list) and len(one) == 2
+        )
+
+    @property
     def rounds(self) -> int | None:
         """Rounds that were planned."""
         value = self.bound.get("rounds")
@@ -92,6 +108,13 @@ class LayerState:
                 if isinstance(one, list) and len(one) == 3
             }
         )
+
+    @property
+    def other_requests(self) -> tuple[str, ...]:
+        """Names of cases for which the sides' contracts have different requests, so that their
+        answers and costs say nothing of each other."""
+        value = self.bound.get("other_requests")
+        return tuple(map(str, value)) if isinstance(value, list) else ()
 
     @property
     def cells(self) -> frozenset[tuple[str, str]]:

@@ -30,7 +30,7 @@ from loopbench.results.regression.layers import (
     timing,
 )
 from loopbench.results.regression.text_values import excerpts
-from loopbench.results.schema.regression import Layer
+from loopbench.results.schema.regression import BROKEN_OFF, Layer
 from loopbench.results.stats import formatting
 
 MOST = 3
@@ -56,7 +56,8 @@ class Report:
     def judged(self, layer: Layer) -> bool:
         """Whether anything of the layer was compared."""
         return any(
-            finding.verdict not in (Verdict.NOT_RUN, Verdict.MISSING) for finding in self.of(layer)
+            finding.verdict not in (Verdict.NOT_RUN, Verdict.MISSING) and not finding.unread
+            for finding in self.of(layer)
         )
 
     @property
@@ -75,6 +76,32 @@ def judge(evidence: Evidence, settings: Settings) -> Report:
 
 
 def _layer(layer: Layer, evidence: Evidence, settings: Settings) -> Sequence[Finding]:
+    """The Findings of a layer. Of a stack of which something was not reached, what only a base of
+    another occasion has may not have been asked yet."""
+    left = evidence.layers[layer].not_reached
+    found = [
+        one
+        for one in _compared(layer, evidence, settings)
+        if not (evidence.apart and one.stack in left and one.gone)
+    ]
+    if found and all(one.unread for one in found):
+        found.append(_not_run(layer, UNREAD))
+    return found + [
+        Finding(layer, stack, EVERY, EVERY, Verdict.NOT_RUN, f"not reached: {_listed(parts)}")
+        for stack, parts in left.items()
+    ]
+
+
+UNREAD = "nothing of it could be had of either side"
+
+
+def _listed(names: Sequence[str]) -> str:
+    """Some of them, and how many more there are."""
+    rest = len(names) - MOST
+    return ", ".join(names[:MOST]) + (f" and {rest} more" if rest > 0 else "")
+
+
+def _compared(layer: Layer, evidence: Evidence, settings: Settings) -> Sequence[Finding]:
     state = evidence.layers[layer]
     if not state.run:
         return [_not_run(layer, state.why_not or "")] if state.asked else []
@@ -173,7 +200,8 @@ def _counts(report: Report) -> str:
 def _memory(report: Report) -> str:
     blocks, resident = (memory.THRESHOLDS[name] for name in ("blocks", "resident_bytes"))
     return (
-        f"no request leaves {blocks:g} objects or {resident / 1024:g} KiB behind more than before"
+        f"no request leaves {blocks:g} objects or {resident / 1024:g} KiB behind more than before, "
+        f"nor {percent(memory.OF_THE_BASE)} more where that is more"
     )
 
 
@@ -217,9 +245,11 @@ def not_judged(report: Report) -> Iterator[str]:
         if layer is Layer.TAILS and report.evidence.apart:
             yield f"{layer}: they need a base that is measured now (BASE=…)"
         elif state.run:
-            yield f"{layer}: only one side has anything of it"
+            unread = any(finding.unread for finding in report.of(layer))
+            yield f"{layer}: {UNREAD if unread else 'only one side has anything of it'}"
         elif state.asked:
-            yield f"{layer}: {state.why_not}"
+            again = f" ({_again(layer)})" if state.why_not == BROKEN_OFF else ""
+            yield f"{layer}: {state.why_not}{again}"
         else:
             unasked.append(layer)
     if unasked:
@@ -233,11 +263,23 @@ def not_judged(report: Report) -> Iterator[str]:
         yield f"Pythons other than {python}: the check judges the one that runs it (PYTHON=…)"
 
 
+def _again(layer: Layer) -> str:
+    return f"LAYERS={layer}, or --layer {layer}, measures it again"
+
+
 def _left_out(report: Report, layer: Layer) -> Iterator[str]:
     """What was not asked or measured of a layer that was judged."""
     state = report.evidence.layers[layer]
     if state.why_not is not None:
-        yield f"{layer}: the rest of it: {state.why_not}"
+        yield f"{layer}: the rest of it: {state.why_not} ({_again(layer)})"
+    for stack, parts in state.not_reached.items():
+        yield f"{layer}: {stack}, not reached: {_listed(parts)}"
+    if state.other_requests:
+        names = _listed(state.other_requests)
+        yield f"{layer}: cases that the sides do not ask alike, by their contracts: {names}"
+    unread = grouped(((f.stack, f.metric), f.subject) for f in report.of(layer) if f.unread)
+    for (stack, metric_), subjects in unread.items():
+        yield f"{layer}: {stack}, {metric_} of {_listed(subjects)}: not to be had of either side"
     questions = state.questions
     if questions:
         others = f"other than {', '.join(questions)}"
@@ -261,7 +303,7 @@ def layer_lines(report: Report, layer: Layer) -> Iterator[str]:
     for finding in found:
         if finding.stack == EVERY:
             yield f"{finding.verdict}: {finding.meaning}"
-    each = [finding for finding in found if finding.stack != EVERY]
+    each = [f for f in found if f.stack != EVERY and f.verdict is not Verdict.NOT_RUN]
     if each:
         yield _counted(layer, each)
     if layer is Layer.INSTRUCTIONS and each:
@@ -288,7 +330,7 @@ def _counted(layer: Layer, found: Sequence[Finding]) -> str:
 def _named(finding: Finding) -> str:
     if finding.verdict is Verdict.MISSING:
         return "gone" if finding.candidate is None else "new"
-    return str(finding.verdict)
+    return "not to be had of either side" if finding.unread else str(finding.verdict)
 
 
 def _widest(found: Sequence[Finding]) -> Iterator[str]:

@@ -28,6 +28,13 @@ FINGERPRINT = ("python", "libc", "method", "machine")
 """What of a side in sides.json instructions depend on, beside its packages and the code."""
 
 
+BROKEN_OFF = "broken off before it was done"
+"""In sides.json: why there is no more of a layer that was interrupted."""
+
+NOT_REACHED = "not_reached"
+"""In sides.json, among the settings of a layer that was broken off: stack and part of what was to
+be measured of it, and was not there of all sides."""
+
 TIME_ROUNDS = 24
 """Of the layer of times at most, where nobody asks for others; fewer where they take longer than
 its budget. docs/regression.md has the simulation that says what fewer cost."""

@@ -5,54 +5,103 @@ A layer of its own: what cannot be asked of one version costs no other layer its
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import tempfile
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
+from typing import BinaryIO
 
 from loopbench.loadtests.behaviour.framework.question import CANNOT_TELL
 from loopbench.loadtests.behaviour.framework.rows import NOT_ANSWERED
 from loopbench.loadtests.errors import HarnessError
+from loopbench.loadtests.regression.parts import Part
 from loopbench.loadtests.regression.sides.sides import Side
 from loopbench.results.schema import BEHAVIOUR, Row, SchemaError, read_table
+from loopbench.servers.supervision.child_process import interrupts_deferred
 
 _BOUND_S = 1800.0
 
+_STOP_S = 10.0
+"""So long has a harness that is to stop, to end its servers and to write what was answered."""
 
-def measure(
-    side: Side, stacks: Sequence[str], log: Path, questions: Sequence[str] = ()
-) -> list[Row]:
-    """A row a question, stack and setting. questions: only these; by default all.
+_UNANSWERED = b" without an answer: "
+"""What a harness says that has asked all, and ends with 1 since some had no answer. One that ends
+with 1 and does not say so has met an error of its own."""
+
+
+def ask(
+    side: Side, stacks: Sequence[str], log: Path, folder: Path, questions: Sequence[str] = ()
+) -> None:
+    """Have the questions answered into `folder`. questions: only these; by default all.
+
+    What was answered is there, too, where this is interrupted. Raises HarnessError where the
+    side's tree asks no questions, or did not come to their end.
+    """
+    chosen = [word for stack in stacks for word in ("--stack", stack)]
+    python, out = str(side.python), ("--out", str(folder))
+    command = [python, "-m", "loadtests", "behaviour", *questions, *out, *chosen]
+    with log.open("ab") as sink, tempfile.TemporaryFile() as complaints:
+        try:
+            status = _run(command, side.root, sink, complaints)
+        finally:
+            complaints.seek(0)
+            said = complaints.read()
+            sink.write(said)
+    last = (said.decode(errors="replace").strip().splitlines() or ["no reason given"])[-1]
+    if not (folder / BEHAVIOUR.filename).is_file():
+        why = last.partition(" (known: ")[0]  # all of them are no reason
+        raise HarnessError(f"the questions cannot be asked: {why}")
+    if status and _UNANSWERED not in said:
+        raise HarnessError(f"the questions were broken off: {last}")
+
+
+def _run(command: Sequence[str], root: Path, sink: BinaryIO, complaints: BinaryIO) -> int:
+    """Its exit status. In a session of its own, so that at Ctrl-C it is told to stop once, and can
+    write meanwhile. Raises HarnessError where it takes too long."""
+    process: subprocess.Popen[bytes] | None = None
+    try:
+        with interrupts_deferred():
+            process = subprocess.Popen(
+                command,
+                cwd=root,
+                stdin=subprocess.DEVNULL,
+                stdout=sink,
+                stderr=complaints,
+                start_new_session=True,
+            )
+        return process.wait(_BOUND_S)
+    except subprocess.TimeoutExpired:
+        raise HarnessError(f"the questions took longer than {_BOUND_S:g} s") from None
+    finally:
+        if process is not None and process.returncode is None:
+            _stop(process)
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    try:
+        process.terminate()
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(_STOP_S)
+    finally:
+        with interrupts_deferred():
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+
+def answered(side: Side, folder: Path) -> Iterator[Part]:
+    """A row a question, stack and setting that `folder` holds an answer to.
 
     A question that could not be answered has that as its answer, and why as its evidence.
-    Raises HarnessError where the side's tree asks no questions, or writes another table.
+    Raises HarnessError for another schema's.
     """
-    with tempfile.TemporaryDirectory() as temporary:
-        folder = Path(temporary)
-        chosen = [word for stack in stacks for word in ("--stack", stack)]
-        python = str(side.python)
-        command = [python, "-m", "loadtests", "behaviour", *questions, "--out", temporary, *chosen]
-        with log.open("ab") as sink:
-            try:
-                done = subprocess.run(
-                    command,
-                    cwd=side.root,
-                    stdin=subprocess.DEVNULL,
-                    stdout=sink,
-                    stderr=subprocess.PIPE,
-                    timeout=_BOUND_S,
-                    text=True,
-                )
-            except subprocess.TimeoutExpired:
-                raise HarnessError(
-                    f"{side.role}: the questions took longer than {_BOUND_S:g} s"
-                ) from None
-            sink.write(done.stderr.encode())
-        if not (folder / BEHAVIOUR.filename).is_file():
-            last = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
-            raise HarnessError(f"{side.role}: the questions cannot be asked: {last}")
-        return rows_of(side, folder)
+    if (folder / BEHAVIOUR.filename).is_file():
+        for row in rows_of(side, folder):
+            yield Part(str(row["stack"]), f"{row['question']} {row['setting']}", [row])
 
 
 def rows_of(side: Side, folder: Path) -> list[Row]:
@@ -60,7 +109,7 @@ def rows_of(side: Side, folder: Path) -> list[Row]:
     try:
         answers = list(read_table(folder, BEHAVIOUR))
     except SchemaError as error:
-        raise HarnessError(f"{side.role}: its answers cannot be read: {error}") from None
+        raise HarnessError(f"its answers cannot be read: {error}") from None
     return [
         {
             "side": str(side.role),

@@ -7,7 +7,7 @@ import http.client
 import re
 import time
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from email.utils import parsedate_to_datetime
 from pathlib import Path
@@ -17,6 +17,7 @@ from loopbench.loadtests.observe.patience import Patience
 from loopbench.loadtests.regression.layers import blocking, limits
 from loopbench.loadtests.regression.layers.blocking import WORK_MS, Seen, SeenTally, Watched
 from loopbench.loadtests.regression.layers.waiting import Waits
+from loopbench.loadtests.regression.parts import Name, Part
 from loopbench.loadtests.regression.sides.sides import Side
 from loopbench.results.schema import Row
 from loopbench.results.schema.regression import UNKNOWN, most_often
@@ -90,13 +91,12 @@ def measure(
     log: Path,
     patience: Patience,
     only: Collection[Subject] | None = None,
-) -> list[Row]:
+) -> Iterator[Part]:
     """Facts of a side's stacks; only: of these subjects, instead of all.
 
     Raises ServerError, ControlError, and OSError where a server is gone; an answer that cannot be
     read is a fact.
     """
-    rows: list[Row] = []
     for stack in stacks:
         wanted = None if only is None else frozenset(name for one, name in only if one == stack)
         if wanted is not None and not wanted:
@@ -105,18 +105,28 @@ def measure(
             stack, settings=SETTINGS, log=log, python=side.python, root=side.root
         ) as server:
             asked = Asked(side, server, patience, wanted)
-            facts = [*_answers(asked), *_places(asked), *_bounds(asked)]
-        rows += [
-            {
-                "side": str(side.role),
-                "stack": stack,
-                "subject": subject,
-                "fact": fact,
-                "value": value,
-            }
-            for subject, fact, value in facts
-        ]
-    return rows
+            for what, facts in _PARTS.items():
+                yield part(side, stack, what, facts(asked))
+
+
+def planned(stacks: Iterable[str]) -> list[Name]:
+    """What is measured of each side."""
+    return [(stack, what) for stack in stacks for what in _PARTS]
+
+
+def part(side: Side, stack: str, what: str, facts: Iterable[Fact]) -> Part:
+    """These facts as rows."""
+    rows: list[Row] = [
+        {
+            "side": str(side.role),
+            "stack": stack,
+            "subject": subject,
+            "fact": fact,
+            "value": value,
+        }
+        for subject, fact, value in facts
+    ]
+    return Part(stack, what, rows)
 
 
 def differing(base: Iterable[Row], candidate: Iterable[Row]) -> frozenset[Subject]:
@@ -140,9 +150,13 @@ def _values(rows: Iterable[Row]) -> Mapping[tuple[str, str, str], list[str]]:
 
 def _answers(asked: Asked) -> Iterator[Fact]:
     began, first = time.monotonic(), _date(asked)
-    for case in asked.side.cases.values():
-        if asked.wants(case.name):
-            for fact, value in answer(asked.server, case.request).items():
+    wanted = [name for name in asked.side.cases if asked.wants(name)]
+    for case in asked.side.cases.values() if wanted else ():
+        asked.patience.check()
+        # Also what is not wanted: some answers tell what the server was asked before.
+        found = answer(asked.server, case.request)
+        if case.name in wanted:
+            for fact, value in found.items():
                 yield case.name, fact, value
     if asked.wants(DATE):
         yield DATE, "moves", _moves(first, asked, began + _MOVED_S)
@@ -261,6 +275,14 @@ def _places(asked: Asked) -> Iterator[Fact]:
         yield route, "thread", _joined(map(_thread, tallies))
         yield route, "loop", _joined(tally.loop_class or "no loop" for tally in tallies)
         yield route, "blocked", blocking.blocked(seen, blocking.BLOCKED[with_duration])
+
+
+_PARTS: Mapping[str, Callable[[Asked], Iterator[Fact]]] = {
+    "answers": _answers,
+    "threads, loops and blocking": _places,
+    "limits and connections": _bounds,
+}
+"""By what a person is told of them, in the order in which they are asked."""
 
 
 def _watched(server: ServerProcess, request: Request) -> Watched:

@@ -34,7 +34,9 @@ from loopbench.loadtests.why.rows import function_rows
 from loopbench.results.schema import Row
 from loopbench.results.schema.regression import GROWTH
 from loopbench.servers.contract.http import Case
+from loopbench.servers.errors import ServerError
 from loopbench.servers.stacks import STACKS
+from loopbench.servers.supervision.control_pipe import ControlError
 
 MOST = 3
 """So many routes of a stack, those that grew most, are counted by function."""
@@ -63,8 +65,8 @@ def grown(base: Iterable[Row], candidate: Iterable[Row]) -> list[Route]:
 def rows_of(sides: Sequence[Side], routes: Sequence[Route], patience: Patience) -> list[list[Row]]:
     """Rows of functions.csv by side; both are counted at the same time.
 
-    patience: of what this is a part of. Raises HarnessError where no Python names its functions, or
-    counting fails, and ServerError.
+    patience: of what this is a part of; it breaks the counting off, too. Raises HarnessError where
+    no Python names its functions, or counting fails, and ServerError.
     """
     with ExitStack() as cleanup:
         named = [replace(side, python=cleanup.enter_context(_naming(side))) for side in sides]
@@ -72,7 +74,15 @@ def rows_of(sides: Sequence[Side], routes: Sequence[Route], patience: Patience) 
         for side, own, copy in zip(sides, named, moved, strict=True):
             if own.python != side.python:
                 _take_edits(side, copy)
-        return side_by_side(moved, lambda side, _: list(_counted(side, routes)), patience)
+
+        def work(side: Side, within: Patience) -> list[Row]:
+            try:
+                return list(_counted(side, routes, within))
+            except (HarnessError, ServerError, ControlError, OSError):
+                within.check()  # where it was given up the server was killed
+                raise
+
+        return side_by_side(moved, work, patience)
 
 
 def _take_edits(side: Side, copy: Side) -> None:
@@ -93,14 +103,14 @@ def _take_edits(side: Side, copy: Side) -> None:
         write_bytecode(copy.python, copy.root, [str(site)])
 
 
-def _counted(side: Side, routes: Sequence[Route]) -> Iterator[Row]:
+def _counted(side: Side, routes: Sequence[Route], within: Patience) -> Iterator[Row]:
     subjects = [
         measure.Subject(STACKS[stack], _cases(side, stack, routes))
         for stack in dict.fromkeys(stack for stack, _ in routes)
     ]
     told = interpreter.look_at(side.python)
     plan = measure.Plan(side.python, named=True, repeats=REPEATS, root=side.root, plain=False)
-    for one in measure.measure(subjects, plan):
+    for one in measure.measure(subjects, plan, within=within):
         for case, profiled in one.profiles.items():
             for row in function_rows(profiled):
                 yield {

@@ -12,6 +12,7 @@ import http.client
 import os
 import socket
 import tempfile
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ from loopbench.loadtests.observe.patience import Patience
 from loopbench.loadtests.regression import inside
 from loopbench.loadtests.regression.inside.sitecustomize import VARIABLE
 from loopbench.loadtests.regression.layers.limits import ENDINGS, LINGER_NOT
+from loopbench.loadtests.regression.parts import Name, Part
 from loopbench.loadtests.regression.sides.sides import Side
 from loopbench.results.schema import Row
 from loopbench.servers.contract.http import Case
@@ -55,14 +57,17 @@ def measure(
     patience: Patience,
     requests: int = REQUESTS,
     repeats: int = REPEATS,
-) -> list[Row]:
-    """A row a stack, subject and repeat. Raises ServerError, and OSError where a server is gone."""
-    rows: list[Row] = []
-    for repeat in range(1, repeats + 1):
-        for stack in stacks:
+) -> Iterator[Part]:
+    """A row a stack, subject and repeat; a subject is there with the last of its repeats.
+
+    Raises ServerError, and OSError where a server is gone.
+    """
+    for stack in stacks:
+        rows: defaultdict[str, list[Row]] = defaultdict(list)
+        for repeat in range(1, repeats + 1):
             with _readable(side, stack, log) as (server, read):
                 for subject, send in _subjects(server, cases, patience):
-                    rows.append(
+                    rows[subject].append(
                         {
                             "side": str(side.role),
                             "stack": stack,
@@ -72,7 +77,14 @@ def measure(
                             **_growth(send, read, requests),
                         }
                     )
-    return rows
+                    if repeat == repeats:
+                        yield Part(stack, subject, rows[subject])
+
+
+def planned(cases: Iterable[str], stacks: Iterable[str]) -> list[Name]:
+    """What is measured of a side that has these cases."""
+    subjects = [*cases, *ENDINGS]
+    return [(stack, subject) for stack in stacks for subject in subjects]
 
 
 Send = Callable[[int], None]

@@ -23,11 +23,12 @@ from loopbench.loadtests.observe import raw_request
 from loopbench.loadtests.observe.patience import Patience
 from loopbench.loadtests.regression import small_apps
 from loopbench.loadtests.regression.layers import limits, listening
+from loopbench.loadtests.regression.layers.facts import part
 from loopbench.loadtests.regression.layers.waiting import Waits
+from loopbench.loadtests.regression.parts import Name, Part
 from loopbench.loadtests.regression.sides.processes import background, ended, succeed
 from loopbench.loadtests.regression.sides.sides import Side
 from loopbench.loadtests.services.free_port import free_port
-from loopbench.results.schema import Row
 from loopbench.results.schema.regression import UNKNOWN
 from loopbench.servers.contract.http import Request
 from loopbench.servers.parts import READY_S, Manager
@@ -132,22 +133,20 @@ def measure(
     log: Path,
     patience: Patience,
     only: Collection[tuple[str, str]] | None = None,
-) -> list[Row]:
+) -> Iterator[Part]:
     """Facts of the stacks' own commands; only: of these stacks and subjects. A server that does
     not start, or does not answer, is a fact."""
-    return [
-        {
-            "side": str(side.role),
-            "stack": stack,
-            "subject": command.subject,
-            "fact": fact,
-            "value": value,
-        }
-        for stack, of_stack in asked.items()
-        for command, sizes in zip(of_stack, _sizes(STACKS[stack]), strict=False)
-        if only is None or (stack, command.subject) in only
-        for fact, value in _facts(side, STACKS[stack], command, sizes, log, patience)
-    ]
+    for stack, of_stack in asked.items():
+        for command, sizes in zip(of_stack, _sizes(STACKS[stack]), strict=False):
+            if only is None or (stack, command.subject) in only:
+                found = _facts(side, STACKS[stack], command, sizes, log, patience)
+                facts = ((command.subject, fact, value) for fact, value in found)
+                yield part(side, stack, command.subject, facts)
+
+
+def planned(asked: Mapping[str, Sequence[Command]]) -> list[Name]:
+    """What is measured of each side."""
+    return [(stack, one.subject) for stack, of_stack in asked.items() for one in of_stack]
 
 
 def _sizes(stack: Stack) -> Iterator[tuple[str, ...]]:

@@ -8,7 +8,7 @@ import json
 import platform
 import re
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -143,13 +143,14 @@ def _like(lock: str, other: Wanted | None) -> str:
     """A lock with another side's versions of what that side does not name."""
     if other is None or other.pins is None or not are_packages(other.name):
         return lock
-    named = _names(other.name.split())
+    named = names_of(other.name)
     pins = pins_of(lock) | {pin.name: pin for pin in other.pins if pin.name not in named}
     return "".join(f"{pin}\n" for pin in pins.values())
 
 
-def _names(requirements: Iterable[str]) -> set[str]:
-    return {normal(re.split(r"[\[=~!<>]", requirement)[0]) for requirement in requirements}
+def names_of(wish: str) -> set[str]:
+    """The packages that versions are named of."""
+    return {normal(re.split(r"[\[=~!<>]", requirement)[0]) for requirement in wish.split()}
 
 
 def _tell(
@@ -157,7 +158,7 @@ def _tell(
 ) -> None:
     """Which environment that is, and what else is not as in the lock."""
     locked = pins_of(lock)
-    named = _names(replaced)
+    named = names_of(" ".join(replaced))
     others = [
         f"{pin.name} {pin.version}"
         for pin in pins

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 
 from loopbench.results.grouping import grouped
-from loopbench.results.regression.evidence import Evidence, unmeasured
+from loopbench.results.regression.evidence import SEEN_ONCE, Evidence, unmeasured
 from loopbench.results.regression.finding import Finding, Verdict
 from loopbench.results.schema import Row
 from loopbench.results.schema.regression import Layer
@@ -36,7 +36,8 @@ def _seen(rows: Iterable[Row]) -> _Seen:
 def _compare(base: _Seen, candidate: _Seen, evidence: Evidence) -> Iterator[Finding]:
     skipped, said = unmeasured(evidence, Layer.BEHAVIOUR)
     yield from said
-    asked = evidence.layers[Layer.BEHAVIOUR].questions or ("*",)
+    state = evidence.layers[Layer.BEHAVIOUR]
+    asked, whole = state.questions or ("*",), state.whole
     for key in dict.fromkeys((*base, *candidate)):
         question = key[1].partition(" ")[0]
         if key[0] in skipped or not any(fnmatchcase(question, one) for one in asked):
@@ -44,7 +45,11 @@ def _compare(base: _Seen, candidate: _Seen, evidence: Evidence) -> Iterator[Find
         before, after = base.get(key, ()), candidate.get(key, ())
         shown = _words(before), _words(after)
         if before and after:
-            yield Finding(Layer.BEHAVIOUR, *key, METRIC, *_verdict(before, after), *shown)
+            verdict, meaning = _verdict(before, after)
+            if verdict is Verdict.CHANGED and len(after) == 1 and not whole:
+                verdict, meaning = Verdict.CANNOT_TELL, SEEN_ONCE
+            unread = all(map(_untold, (before, after)))
+            yield Finding(Layer.BEHAVIOUR, *key, METRIC, verdict, meaning, *shown, unread=unread)
         else:
             yield Finding.one_sided(Layer.BEHAVIOUR, key, METRIC, *shown)
 

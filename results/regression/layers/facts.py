@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from loopbench.results.regression.evidence import Evidence, unmeasured
+from loopbench.results.regression.evidence import SEEN_ONCE, Evidence, unmeasured
 from loopbench.results.regression.finding import EVERY, Finding, Verdict
 from loopbench.results.schema import Row
 from loopbench.results.schema.regression import UNKNOWN, Layer, most_often
@@ -63,14 +63,15 @@ def _seen(rows: Iterable[Row]) -> _Seen:
 def _compare(base: _Seen, candidate: _Seen, evidence: Evidence) -> Iterator[Finding]:
     skipped, said = unmeasured(evidence, Layer.FACTS)
     yield from said
+    state = evidence.layers[Layer.FACTS]
     for key in dict.fromkeys((*base, *candidate)):
         before, after = base.get(key), candidate.get(key)
-        if key[0] in skipped or key in evidence.layers[Layer.FACTS].lacking:
+        if key[0] in skipped or key in state.lacking or key[1] in state.other_requests:
             continue
         if before is None or after is None:
             yield Finding.one_sided(Layer.FACTS, key, EVERY, _count(before), _count(after))
         else:
-            yield from _facts(key, before, after)
+            yield from _facts(key, before, after, state.whole)
 
 
 def _count(facts: Mapping[str, _Values] | None) -> str | None:
@@ -81,6 +82,7 @@ def _facts(
     key: tuple[str, str],
     before: Mapping[str, _Values],
     after: Mapping[str, _Values],
+    whole: bool,
 ) -> Iterator[Finding]:
     for fact in dict.fromkeys((*before, *after)):
         one, other = before.get(fact), after.get(fact)
@@ -88,7 +90,11 @@ def _facts(
         if one is None or other is None:
             yield Finding.one_sided(Layer.FACTS, key, fact, *shown)
         else:
-            yield Finding(Layer.FACTS, *key, fact, *_verdict(fact, one, other), *shown)
+            verdict, meaning = _verdict(fact, one, other)
+            if verdict is Verdict.CHANGED and len(other) == 1 and not whole:
+                verdict, meaning = Verdict.CANNOT_TELL, SEEN_ONCE
+            unread = {*one, *other} == {UNKNOWN} and verdict is Verdict.SAME
+            yield Finding(Layer.FACTS, *key, fact, verdict, meaning, *shown, unread=unread)
 
 
 def _words(values: _Values | None) -> str | None:

@@ -32,6 +32,14 @@ def grown(evidence: Evidence) -> Mapping[Route, Sequence[tuple[str, float]]]:
     return found
 
 
+def _other_python(evidence: Evidence) -> str:
+    """Which Python named the functions where it is not the sides' own, in which the same code takes
+    other counts; blank where it is."""
+    known = {str(row["python"]) for row in evidence.candidate.functions if row["python"]}
+    others = sorted(known - {evidence.candidate.side.python})
+    return f" under Python {', '.join(others)}" if others else ""
+
+
 def _own(rows: Sequence[Row]) -> Mapping[Route, Mapping[str, float]]:
     found: defaultdict[Route, defaultdict[str, float]] = defaultdict(lambda: defaultdict(float))
     for row in rows:
@@ -43,11 +51,12 @@ def _own(rows: Sequence[Row]) -> Mapping[Route, Mapping[str, float]]:
 
 def lines(evidence: Evidence) -> Iterator[str]:
     """A line a route that grew, or one that says why its functions are not known."""
+    other = _other_python(evidence)
     for (stack, route), more in grown(evidence).items():
         whole = sum(size for _, size in more)
         named = [f"{name} {size:+,.0f}" for name, size in more[:MOST] if size >= LEAST * whole]
         if whole > 0 and named:
-            yield f"{stack} {route} grew by {whole:,.0f}: {', '.join(named)}"
+            yield f"{stack} {route} grew by {whole:,.0f}{other}: {', '.join(named)}"
     why = evidence.layers[Layer.INSTRUCTIONS].bound.get("functions")
     if isinstance(why, str):
         yield why

@@ -54,7 +54,7 @@ def _finding(
         return Finding.one_sided(Layer.MEMORY, key, metric, before, after)
     one, other = _values(before, metric), _values(after, metric)
     shown = _shown(one), _shown(other)
-    if not one or not other:
+    if len(one) < len(before) or len(other) < len(after):  # a repeat says nothing by itself
         reasons = dict.fromkeys(
             f"{row['side']}: {row['reason']}" for row in (*before, *after) if row["reason"]
         )

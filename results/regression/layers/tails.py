@@ -12,7 +12,7 @@ had they come at random, at the strictest of Holm's levels and beside the base's
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass
 from functools import cache
 
@@ -72,7 +72,17 @@ def judge(evidence: Evidence, settings: Settings) -> tuple[Finding, ...]:
         for cell in dict.fromkeys((*base, *candidate))
         if cell not in base or cell not in candidate
     ]
-    return tuple(found)
+    return (*found, *_absent(evidence, base.keys() | candidate.keys()))
+
+
+def _absent(evidence: Evidence, measured: Set[tuple[str, str]]) -> Iterator[Finding]:
+    """Cells that were planned, and that neither side was asked for. What was not reached before
+    the layer was broken off is said elsewhere."""
+    state = evidence.layers[Layer.TAILS]
+    for stack, case in sorted(state.cells - measured):
+        if case not in state.not_reached.get(stack, ()):
+            meaning = "not asked: not both sides have it, with the same request"
+            yield Finding(Layer.TAILS, stack, case, METRIC, Verdict.CANNOT_TELL, meaning)
 
 
 def _cells(rows: Iterable[Row]) -> dict[tuple[str, str], Batches]:
@@ -116,7 +126,8 @@ def _finding(trial: Trial, above: float, below: float, family: int, settings: Se
     seen = detectable(trial, family, settings)
     verdict, meaning = _verdict(trial, above, below, seen, settings)
     if failed[0]:
-        verdict, meaning = Verdict.CANNOT_TELL, f"{failed[0]:,} wrong answers of the base"
+        too = f", and {failed[1]:,} of the candidate" if failed[1] else ""
+        verdict, meaning = Verdict.CANNOT_TELL, f"{failed[0]:,} wrong answers of the base{too}"
     elif failed[1]:
         verdict, meaning = Verdict.REGRESSED, f"{failed[1]:,} wrong answers, of the candidate only"
     return Finding(
@@ -137,13 +148,14 @@ def _verdict(
     trial: Trial, above: float, below: float, seen: float | None, settings: Settings
 ) -> tuple[Verdict, str]:
     row = next(iter(trial.candidate.values()))
-    said = f"slower than the median by {row['slow_ms']:g} ms or more"
+    said = f"slow: {row['slow_ms']:g} ms above the median, or more"
     if above <= settings.alpha:
-        return Verdict.REGRESSED, f"{said} more often: in {trial.more} of {trial.pairs} batches"
+        where = f"in {trial.more} of {trial.pairs} batches"
+        return Verdict.REGRESSED, f"come more often, {where} ({said})"
     if below <= settings.alpha:
-        return Verdict.IMPROVED, f"{said} less often"
+        return Verdict.IMPROVED, f"come less often ({said})"
     if seen is None:
-        return Verdict.CANNOT_TELL, f"a share of {percent(SEEN)} {said} could not have been seen"
+        return Verdict.CANNOT_TELL, f"a share of {percent(SEEN)} could not have been seen ({said})"
     return Verdict.SAME, ""
 
 

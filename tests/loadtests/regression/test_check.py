@@ -18,12 +18,12 @@ import pytest
 from loopbench.loadtests.errors import HarnessError
 from loopbench.loadtests.observe.callgrind import missing
 from loopbench.loadtests.regression.check import measure, not_compared
-from loopbench.loadtests.regression.folder import BROKEN_OFF, Folder
+from loopbench.loadtests.regression.folder import Folder
 from loopbench.loadtests.regression.layers import facts, instructions
 from loopbench.loadtests.regression.sides.sides import Role, Side, look
 from loopbench.loadtests.regression.wish import Wish, cells_of
 from loopbench.results.schema import FACTS, INSTRUCTIONS, SCHEMA_VERSION, read_table
-from loopbench.results.schema.regression import SIDES_FILE, Layer
+from loopbench.results.schema.regression import BROKEN_OFF, SIDES_FILE, TABLE_OF, Layer
 from loopbench.servers.contract.cases import CASES
 from tests.conftest import ROOT
 from tests.loadtests.regression.trees import (
@@ -186,7 +186,7 @@ def test_instructions_are_counted_beside_the_facts(checked: Checked) -> None:
 def test_an_interrupted_check_says_so(
     layers: str, roles: str, stacks: tuple[str, ...], tmp_path: Path
 ) -> None:
-    """Ctrl-C in the middle of a layer: it counts as not measured, as does what is counted beside
+    """Ctrl-C in the middle of a layer: it counts as broken off, as does what is counted beside
     it, and no server is left."""
     program = (
         "import sys\n"
@@ -213,10 +213,32 @@ def test_an_interrupted_check_says_so(
     assert "KeyboardInterrupt" in said
     for layer, told in _written(tmp_path)["layers"].items():
         asked = layer.upper() in layers
-        why_not = "broken off before it was done" if asked else "not asked"
-        assert (told["run"], told["why_not"]) == (False, why_not)
-    assert not os.path.exists(tmp_path / FACTS.filename)
+        assert told["why_not"] == (BROKEN_OFF if asked else "not asked")
+        # Parts of the facts may be there by now.
+        assert told["run"] == os.path.exists(tmp_path / TABLE_OF[Layer(layer)].filename)
     assert not os.path.exists(tmp_path / INSTRUCTIONS.filename)
+
+
+def test_a_layer_that_ended_beside_an_interrupted_one_is_whole(
+    sides: list[Side], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """How it ended is written at once: here that there is nothing to count with."""
+    monkeypatch.setenv("PATH", str(tmp_path))
+    folder = Folder(tmp_path / "folder", (), sides)
+
+    def say(line: str) -> None:
+        if line.startswith("facts: "):
+            while folder.layers[Layer.INSTRUCTIONS].why_not == BROKEN_OFF:
+                time.sleep(0.01)
+            raise KeyboardInterrupt
+
+    wish = _wish(Layer.FACTS, Layer.INSTRUCTIONS)
+    folder.begin(wish.layers)
+    with pytest.raises(KeyboardInterrupt):
+        measure(wish, sides, folder, say)
+    layers = _written(folder.path)["layers"]
+    assert layers["facts"]["why_not"] == BROKEN_OFF
+    assert layers["instructions"]["why_not"].startswith("instructions cannot be counted: valgrind")
 
 
 _ROUNDS = """

@@ -52,6 +52,55 @@ def test_a_ref_that_does_not_exist_is_broken(tmp_path: Path) -> None:
     assert not folder.exists()
 
 
+@pytest.mark.parametrize(
+    ("stacks", "named", "runners"),
+    [
+        (["aiohttp"], "quart==0.20.0", "quart-hypercorn, quart-hypercorn-uvloop, "),
+        ([], "granian==2.0", "quart-granian, asgi-granian"),
+    ],
+)
+def test_versions_that_none_of_the_stacks_runs_are_refused(
+    stacks: list[str], named: str, runners: str
+) -> None:
+    """Both sides would be alike, and the check would say that there is no regression."""
+    arguments = [word for stack in stacks for word in ("--stack", stack)]
+    for side in ("--base", "--candidate"):
+        done = CliRunner().invoke(command.regression, [*arguments, side, named])
+        assert done.exit_code == BROKEN
+        assert done.output.startswith("error: none of the stacks that are checked (aiohttp")
+        assert f"runs {named.partition('=')[0]}: name one that does ({runners}" in done.output
+
+
+def test_versions_that_a_stack_runs_are_looked_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also beside others, those that start its server, and those of none of the suite's stacks."""
+    monkeypatch.setattr(command, "wanted", _wanted)
+    for named in ("aiohttp==1 quart==9", "gunicorn==9", "brotli==9", "aiohttp[speedups]==9"):
+        done = CliRunner().invoke(command.regression, ["--stack", "aiohttp", "--base", named])
+        assert done.output == f"error: {named} is not to be had\n"
+
+
+def test_a_question_that_there_is_not_is_refused_at_once() -> None:
+    """As the command that asks them does."""
+    arguments = ["--base", "HEAD", "--question", "dispatch.sync-rout"]
+    done = CliRunner().invoke(command.regression, arguments)
+    assert done.exit_code == BROKEN
+    assert "unknown question 'dispatch.sync-rout'; did you mean dispatch.sync-route?" in done.output
+
+
+def test_a_folder_that_holds_a_check_is_refused_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before the sides are looked up and installed, which takes minutes."""
+    (tmp_path / SIDES_FILE).write_text("{}")
+    monkeypatch.setattr(command, "wanted", None)
+    arguments = ["--base", "aiohttp==3.13.0", "--layer", "facts", "--out", str(tmp_path)]
+    done = CliRunner().invoke(command.regression, arguments)
+    assert done.exit_code == BROKEN
+    assert done.output == (
+        f"error: {tmp_path} holds a check already; name another place with --out\n"
+    )
+
+
 def test_without_a_baseline_there_is_nothing_to_compare_with(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

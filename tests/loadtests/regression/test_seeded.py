@@ -19,7 +19,7 @@ from loopbench.loadtests.regression.sides.sides import Role, Side, look
 from loopbench.results.schema import Row
 from loopbench.servers.contract.cases import CASES
 from tests.conftest import ROOT
-from tests.loadtests.regression.trees import CRASHING, STACKS, changed, edited
+from tests.loadtests.regression.trees import CRASHING, STACKS, changed, edited, rows_of
 
 ASKED = 240
 
@@ -42,15 +42,17 @@ def before(unchanged: Side, tmp_path_factory: pytest.TempPathFactory) -> Sequenc
     """Its facts, of all subjects that a change here is about."""
     subjects = {CASE, facts.DATE, *(one for _, one, _ in mutants.FACTS_OF_HEADERS.values())}
     log, only = tmp_path_factory.mktemp("before") / "log", [("aiohttp", one) for one in subjects]
-    rows = facts.measure(unchanged, STACKS, log, Patience(), only)
+    rows = rows_of(facts.measure(unchanged, STACKS, log, Patience(), only))
     assert {row["subject"] for row in rows} == subjects
     return rows
 
 
 def _kept(side: Side, folder: Path) -> Row:
     """What one request for CASE leaves behind."""
-    rows = memory.measure(
-        side, {CASE: CASES[CASE]}, STACKS, folder / "log", Patience(), ASKED, repeats=1
+    rows = rows_of(
+        memory.measure(
+            side, {CASE: CASES[CASE]}, STACKS, folder / "log", Patience(), ASKED, repeats=1
+        )
     )
     assert [row["subject"] for row in rows] == [CASE, *limits.ENDINGS]
     assert all(row["reason"] is None for row in rows)
@@ -79,7 +81,9 @@ def test_a_wrong_answer_costs_its_own_subject(tmp_path: Path) -> None:
     edit, _, _ = mutants.FACTS_OF_HEADERS["a 204"]
     cases = {name: CASES[name] for name in ("json", "async")}
     with _side(edit) as side:
-        rows = memory.measure(side, cases, STACKS, tmp_path / "log", Patience(), 5, repeats=1)
+        rows = rows_of(
+            memory.measure(side, cases, STACKS, tmp_path / "log", Patience(), 5, repeats=1)
+        )
     reasons = {str(row["subject"]): row["reason"] for row in rows}
     assert str(reasons["json"]).startswith("json: status 204")
     assert reasons["async"] is None
@@ -109,7 +113,9 @@ def test_what_changes_in_an_answer_is_a_fact(
     """A header that is gone, a clock that stands still, another status."""
     edit, subject, fact = mutants.FACTS_OF_HEADERS[change]
     with _side(edit) as side:
-        after = facts.measure(side, STACKS, tmp_path / "log", Patience(), [("aiohttp", subject)])
+        after = rows_of(
+            facts.measure(side, STACKS, tmp_path / "log", Patience(), [("aiohttp", subject)])
+        )
     assert {row["subject"] for row in after} == {subject}
     old, new = (
         {row["value"] for row in rows if (row["subject"], row["fact"]) == (subject, fact)}
@@ -123,7 +129,7 @@ def test_dates_are_there_and_tell_the_time(before: Sequence[Row], tmp_path: Path
     edit, _, _ = mutants.FACTS_OF_HEADERS["a Date that stands still"]
     only = [("aiohttp", CASE), ("aiohttp", facts.DATE)]
     with _side(edit) as side:
-        after = facts.measure(side, STACKS, tmp_path / "log", Patience(), only)
+        after = rows_of(facts.measure(side, STACKS, tmp_path / "log", Patience(), only))
     old, new = (
         {str(row["fact"]): row["value"] for row in rows if ("aiohttp", row["subject"]) in only}
         for rows in (before, after)

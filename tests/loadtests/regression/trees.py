@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -16,7 +16,9 @@ import pytest
 
 from loopbench.loadtests.regression.layers import limits
 from loopbench.loadtests.regression.mutants import Edit, apply
+from loopbench.loadtests.regression.parts import Part
 from loopbench.loadtests.regression.sides.sides import LOCK, Role, Say, Side, opened, wanted
+from loopbench.results.schema import Row
 from loopbench.servers.contract.cases import CASES
 from tests.conftest import ROOT
 from tests.trees import SERVERS, copy_suite
@@ -30,6 +32,11 @@ def with_few_cases(side: Side) -> Side:
     few = {name: CASES[name] for name in ("plain", "sync", "form", "sleep-blocking-0")}
     assert few.items() <= side.cases.items()
     return replace(side, cases=few, routes={name: side.routes[name] for name in few})
+
+
+def rows_of(parts: Iterable[Part]) -> list[Row]:
+    """Those of all parts, in their order."""
+    return [row for part in parts for row in part.rows]
 
 
 def ask_few_limits(patch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from loopbench.results import schema
 from loopbench.results.regression.outputs.write import STEP_SUMMARY
-from loopbench.results.schema import FINDINGS, MEMORY
+from loopbench.results.schema import FACTS, FINDINGS, MEMORY
 from tests.results.examples.folders import put
 from tests.results.regression.conftest import Judge
 from tests.results.regression.tables import (
@@ -20,6 +20,7 @@ from tests.results.regression.tables import (
     apart,
     both,
     drop,
+    fact_rows,
     kept,
     only,
     put_in,
@@ -330,6 +331,61 @@ def test_a_layer_that_was_broken_off_is_judged_as_far_as_it_came(
     said = judge(folder(plan))
     assert said.status == 0
     assert "Not judged: time: the rest of it: the load generator has ended" in said.out
+
+
+def test_what_was_not_reached_is_neither_gone_nor_the_same(folder: Folder, judge: Judge) -> None:
+    """Against a baseline, too, which has it: it may not have been asked for yet. What only the
+    baseline has of a stack that was whole is gone."""
+    plan = Plan(sides=("candidate",)).without("instructions", "time")
+    bound = {"not_reached": [["aiohttp", one] for one in ("a", "b", "c", "d", "e")]}
+    plan.layers["facts"] |= {"why_not": "broken off before it was done", "bound": bound}
+    plan.fact = only(drop, stack="aiohttp", subject="sync")
+    path = folder(plan)
+    baseline = Plan(sides=("base",), names={"base": "baseline"})
+    folder(baseline.without("instructions", "time"), "checked/baseline")
+    said = judge(path)
+    assert said.status == 2
+    printed = " ".join(said.out.split())
+    assert "CANNOT TELL: aiohttp not-run: not reached: a, b, c and 2 more." in printed
+    assert "15 facts: 15 same" in printed
+    assert "Not judged: facts: aiohttp, not reached: a, b, c and 2 more" in printed
+    again = "(LAYERS=facts, or --layer facts, measures it again)"
+    assert f"facts: the rest of it: broken off before it was done {again}" in printed
+    plan.fact = only(drop, stack="quart-hypercorn", subject="sync")
+    (path / "sides.json").unlink()
+    assert judge(folder(plan)).status == 1
+
+
+def test_what_could_be_had_of_neither_side_is_not_judged(folder: Folder, judge: Judge) -> None:
+    """It is no failure beside what could, and is named; where it is all, nothing is ruled out."""
+    plan = Plan(fact=only(put_in(value="unknown"), fact="blocked")).without("instructions", "time")
+    said = judge(folder(plan))
+    assert said.status == 0
+    printed = " ".join(said.out.split())
+    assert "20 facts: 16 same, 4 not to be had of either side" in printed
+    for stack in ("aiohttp", "quart-hypercorn"):
+        line = f"facts: {stack}, blocked of async, sync: not to be had of either side"
+        assert f"Not judged: {line}" in printed
+    path = folder(plan)
+    blocked = [row for row in fact_rows(plan) if row["fact"] == "blocked"]
+    put(path, FACTS, [{**row, "value": "unknown"} for row in blocked])
+    said = judge(path)
+    assert said.status == 2
+    printed = " ".join(said.out.split())
+    assert "CANNOT TELL: facts not-run: nothing of it could be had of either side." in printed
+    assert "Not judged: facts: nothing of it could be had of either side" in printed
+
+
+def test_cases_that_the_sides_do_not_ask_alike_are_not_judged(folder: Folder, judge: Judge) -> None:
+    """Their contracts have other requests of that name: another answer is no change."""
+    plan = Plan(fact=only(put_in(value="404"), side="candidate", subject="sync", fact="status"))
+    plan.layers["facts"]["bound"] = {"other_requests": ["sync"]}
+    said = judge(folder(plan.without("instructions", "time")))
+    assert said.status == 0
+    printed = " ".join(said.out.split())
+    assert "Not judged: facts: cases that the sides do not ask alike, by their contracts: sync" in (
+        printed
+    )
 
 
 def test_a_layer_that_an_older_baseline_lacks_is_new(folder: Folder, judge: Judge) -> None:

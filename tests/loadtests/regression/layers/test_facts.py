@@ -22,7 +22,7 @@ from loopbench.servers.contract.routes import ROUTES
 from loopbench.servers.supervision.control_pipe import Channel, ControlTimeout
 from loopbench.servers.supervision.messages import Json
 from tests.conftest import ROOT
-from tests.loadtests.regression.trees import CRASHING, STACKS, changed, edited
+from tests.loadtests.regression.trees import CRASHING, STACKS, changed, edited, rows_of
 
 Facts = dict[tuple[str, str], str]
 
@@ -35,7 +35,7 @@ def _side(root: Path = ROOT) -> Side:
 
 
 def _measured(side: Side, folder: Path, only: Sequence[tuple[str, str]] | None = None) -> Facts:
-    rows: list[Row] = facts.measure(side, STACKS, folder / "log", Patience(), only)
+    rows: list[Row] = rows_of(facts.measure(side, STACKS, folder / "log", Patience(), only))
     assert {(row["side"], row["stack"]) for row in rows} == {("base", "aiohttp")}
     found = {(str(row["subject"]), str(row["fact"])): str(row["value"]) for row in rows}
     assert len(found) == len(rows)
@@ -89,6 +89,17 @@ def test_every_case_and_route_has_its_facts(usual: Facts) -> None:
     assert {key: usual[key] for key in BLOCKED} == BLOCKED
     assert usual["sync", "loop"] == "no loop"
     assert usual["async", "loop"] == "asyncio.unix_events._UnixSelectorEventLoop"
+
+
+def test_what_is_asked_again_has_the_same_requests_before_it(usual: Facts, tmp_path: Path) -> None:
+    """Some routes tell what was saved before: against a baseline, which is not asked again, an
+    answer of another history would be another answer."""
+    telling = ("pairs", "db-total")
+    again = _measured(_side(), tmp_path, [("aiohttp", one) for one in telling])
+    for name in telling:
+        assert again[name, "body"] == usual[name, "body"]
+    assert '"first":0' not in usual["pairs", "body"]
+    assert {subject for subject, _ in again} == {*telling}
 
 
 def test_what_differs_by_nature_is_left_out(usual: Facts) -> None:

@@ -23,6 +23,7 @@ from loopbench.loadtests.regression.sides.sides import Role, Side, look
 from loopbench.results.schema.regression import UNKNOWN
 from loopbench.servers.stacks import STACKS
 from tests.conftest import ROOT
+from tests.loadtests.regression.trees import rows_of
 
 MINUTE_S = 60
 
@@ -47,7 +48,7 @@ def side() -> Side:
 
 
 def _facts(side: Side, stack: str, command: Command, folder: Path) -> dict[str, str]:
-    rows = started.measure(side, {stack: [command]}, folder / "log", Patience())
+    rows = rows_of(started.measure(side, {stack: [command]}, folder / "log", Patience()))
     assert {(row["stack"], row["subject"]) for row in rows} == {(stack, command.subject)}
     return {str(row["fact"]): str(row["value"]) for row in rows}
 
@@ -84,7 +85,7 @@ def test_limits_that_nobody_has_set_are_the_frameworks(
     monkeypatch.setattr(limits, "BODIES", {fact: limits.BODIES[fact] for fact in facts})
     monkeypatch.setattr(started, "QUESTIONS", (started._limits,))
     asked = list(started.commands_of(STACKS["quart-hypercorn"]))
-    rows = started.measure(side, {"quart-hypercorn": asked}, tmp_path / "log", Patience())
+    rows = rows_of(started.measure(side, {"quart-hypercorn": asked}, tmp_path / "log", Patience()))
     first, second = (one.subject for one in asked)
     assert [(row["subject"], row["fact"], row["value"]) for row in rows] == [
         (first, "starts", "yes"),
@@ -102,7 +103,9 @@ def test_a_command_that_does_not_start_is_a_fact(side: Side, tmp_path: Path) -> 
 def test_only_the_subjects_that_are_wanted_are_asked(side: Side, tmp_path: Path) -> None:
     """Those that differed, when they are asked for again."""
     asked = {"aiohttp": [Command("one", "no_such_server"), Command("other", "no_such_server")]}
-    rows = started.measure(side, asked, tmp_path / "log", Patience(), {("aiohttp", "other")})
+    rows = rows_of(
+        started.measure(side, asked, tmp_path / "log", Patience(), {("aiohttp", "other")})
+    )
     assert [row["subject"] for row in rows] == ["other"]
 
 

@@ -11,6 +11,7 @@ from loopbench.results.regression import evidence
 from loopbench.results.regression.finding import Verdict
 from loopbench.results.regression.layers import answers
 from loopbench.results.schema import SIDE_ANSWERS, Row
+from loopbench.results.schema.regression import SIDES_FILE
 from tests.results.examples.folders import put
 from tests.results.regression.conftest import Judge
 from tests.results.regression.tables import Plan
@@ -63,6 +64,21 @@ def test_what_is_made_of_two_answers(
     (found,) = answers.judge(evidence.read(_path(folder, base, candidate)))
     assert found.verdict is verdict
     assert found.meaning.startswith(meaning)
+
+
+def test_a_difference_that_was_seen_once_before_an_interrupt_decides_nothing(
+    folder: Folder,
+) -> None:
+    """It would have been asked for again; one that was is a change."""
+    for asked, verdict in ((1, Verdict.CANNOT_TELL), (2, Verdict.CHANGED)):
+        path = _path(folder, ["in"] * asked, ["out"] * asked)
+        sides = path / SIDES_FILE
+        whole = '"behaviour": {"run": true, "why_not": null'
+        assert whole in sides.read_text()
+        broken = whole.replace("null", '"broken off before it was done"')
+        sides.write_text(sides.read_text().replace(whole, broken))
+        (found,) = answers.judge(evidence.read(path))
+        assert found.verdict is verdict
 
 
 def test_a_question_that_nobody_asked_is_no_loss(folder: Folder, judge: Judge) -> None:

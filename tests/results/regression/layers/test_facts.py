@@ -119,6 +119,19 @@ def test_a_difference_that_does_not_repeat_decides_nothing(
     assert found.verdict is verdict
 
 
+@pytest.mark.parametrize(("asked", "verdict"), [(1, Verdict.CANNOT_TELL), (2, Verdict.CHANGED)])
+def test_a_difference_that_was_seen_once_before_an_interrupt_decides_nothing(
+    folder: Folder, asked: int, verdict: Verdict
+) -> None:
+    """It would have been asked for again."""
+    plan = Plan().without("instructions", "time")
+    plan.layers["facts"]["why_not"] = "broken off before it was done"
+    path = folder(plan)
+    _asked(*[("worker", "main")] * asked)(path)
+    (found,) = facts.judge(evidence.read(path))
+    assert found.verdict is verdict
+
+
 @pytest.mark.parametrize(
     ("asked", "verdict", "weight"),
     [

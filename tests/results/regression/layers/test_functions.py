@@ -15,7 +15,7 @@ Folder = Callable[..., Path]
 BEFORE = {"app.plain": 2_000.0, "aiohttp.finish": 30_000.0, "zlib.crc32": 500.0, "gone": 100.0}
 
 
-def _path(folder: Folder, after: Mapping[str, float]) -> Path:
+def _path(folder: Folder, after: Mapping[str, float], python: str = "3.12.1") -> Path:
     grown = only(times(1.02, "instructions"), side="candidate", stack="aiohttp", route="sync")
     path = folder(Plan(count=grown).without("facts", "time"))
     rows: list[Row] = [
@@ -23,7 +23,7 @@ def _path(folder: Folder, after: Mapping[str, float]) -> Path:
             "side": side,
             "stack": "aiohttp",
             "route": "sync",
-            "python": "3.12.1",
+            "python": python,
             "function": name,
             "own_instructions": own,
             "spread": 0.0,
@@ -44,6 +44,13 @@ def test_the_function_that_grew_most_comes_first(folder: Folder, judge: Judge) -
     printed = " ".join(said.out.split())
     assert "aiohttp sync grew by 5,810: zlib.crc32 +5,000, new +900" in printed
     assert "app.plain" not in printed
+
+
+def test_functions_of_another_python_are_said_to_be_that(folder: Folder, judge: Judge) -> None:
+    """Its counts are not those of the table."""
+    said = judge(_path(folder, {**BEFORE, "new": 900.0}, python="3.13.2"))
+    printed = " ".join(said.out.split())
+    assert "aiohttp sync grew by 900 under Python 3.13.2: new +900" in printed
 
 
 def test_why_functions_are_not_known_is_said(folder: Folder, judge: Judge) -> None:

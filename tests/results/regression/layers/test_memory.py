@@ -10,7 +10,7 @@ import pytest
 from loopbench.results.regression import evidence
 from loopbench.results.regression.finding import Verdict
 from loopbench.results.regression.layers import memory
-from loopbench.results.schema import MEMORY
+from loopbench.results.schema import MEMORY, Row
 from tests.results.examples.folders import put
 from tests.results.regression.conftest import Judge
 from tests.results.regression.tables import Plan, kept
@@ -66,22 +66,38 @@ def test_a_growth_is_a_regression_that_says_how_much(folder: Folder, judge: Judg
     said = judge(_path(folder, QUIET, QUIET))
     assert said.status == 0
     printed = " ".join(said.out.split())
-    assert "no request leaves 0.6 objects or 2 KiB behind more than before" in printed
+    assert (
+        "no request leaves 0.6 objects or 2 KiB behind more than before, nor 20 % more where that "
+        "is more" in printed
+    )
 
 
 def test_a_subject_without_readings_is_a_doubt_with_its_reason(folder: Folder) -> None:
     """A wrong answer of the candidate costs that subject, and says so."""
     path = _path(folder, QUIET, QUIET)
-    rows = [
-        kept("base", "aiohttp", "plain", 1, 0.0),
-        {
-            **kept("candidate", "aiohttp", "plain", 1, 0.0),
-            "blocks": None,
-            "resident_bytes": None,
-            "reason": "plain: status 204 instead of 200",
-        },
-    ]
-    put(path, MEMORY, rows)
+    put(path, MEMORY, [kept("base", "aiohttp", "plain", 1, 0.0), _unread(1)])
+    found = memory.judge(evidence.read(path))
+    assert {finding.verdict for finding in found} == {Verdict.CANNOT_TELL}
+    assert found[0].meaning == "candidate: plain: status 204 instead of 200"
+
+
+def _unread(repeat: int) -> Row:
+    return {
+        **kept("candidate", "aiohttp", "plain", repeat, 0.0),
+        "blocks": None,
+        "resident_bytes": None,
+        "reason": "plain: status 204 instead of 200",
+    }
+
+
+@pytest.mark.parametrize("blocks", [0.0, 9.0])
+def test_a_repeat_without_readings_is_a_doubt_beside_one_that_has_some(
+    folder: Folder, blocks: float
+) -> None:
+    """Neither a growth nor none is called on the repeats that are left."""
+    path = _path(folder, QUIET, QUIET)
+    base = [kept("base", "aiohttp", "plain", repeat, 0.0) for repeat in (1, 2)]
+    put(path, MEMORY, [*base, kept("candidate", "aiohttp", "plain", 1, blocks), _unread(2)])
     found = memory.judge(evidence.read(path))
     assert {finding.verdict for finding in found} == {Verdict.CANNOT_TELL}
     assert found[0].meaning == "candidate: plain: status 204 instead of 200"

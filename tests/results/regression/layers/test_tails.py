@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from loopbench.results.regression import evidence
 from loopbench.results.regression.finding import Finding, Settings, Verdict
 from loopbench.results.regression.layers import tails
 from loopbench.results.schema import TAILS
+from loopbench.results.schema.regression import SIDES_FILE
 from tests.results.examples.folders import put
 from tests.results.regression.conftest import Judge
 from tests.results.regression.tables import Plan, batch
@@ -88,6 +90,49 @@ def test_wrong_answers_of_the_candidate_are_a_regression(folder: Folder, judge: 
         "50 wrong answers, of the candidate only",
     )
     assert judge(path).status == 1
+
+
+def test_wrong_answers_of_both_sides_are_told_of_both(folder: Folder) -> None:
+    """The base is not blamed for those of the candidate."""
+    path = _path(folder, [0] * BATCHES, [0] * BATCHES)
+    put(path, TAILS, [batch(side, "a", "plain", 1, 0, n) for side, n in (("base", 3), CANDIDATE)])
+    found = _found(path)
+    assert found.verdict is Verdict.CANNOT_TELL
+    assert found.meaning == "3 wrong answers of the base, and 5 of the candidate"
+
+
+CANDIDATE = ("candidate", 5)
+
+
+@pytest.mark.parametrize("not_reached", [False, True])
+def test_a_cell_that_neither_side_was_asked_for_is_a_doubt(
+    folder: Folder, judge: Judge, not_reached: bool
+) -> None:
+    """Not both sides have it: nothing of it is ruled out. One that was not reached is said to be
+    that."""
+    path = _path(folder, [0] * BATCHES, [0] * BATCHES)
+    bound = {"cells": [["aiohttp", "plain"], ["aiohttp", "form"]]}
+    if not_reached:
+        bound |= {"not_reached": [["aiohttp", "form"]]}
+    sides = json.loads((path / SIDES_FILE).read_text())
+    sides["layers"]["tails"]["bound"] = bound
+    (path / SIDES_FILE).write_text(json.dumps(sides))
+    said = judge(path)
+    assert said.status == 2
+    why = "aiohttp form slow requests cannot-tell: not asked: not both sides have it, with the same"
+    reached = "aiohttp not-run: not reached: form."
+    printed = " ".join(said.out.split())
+    assert f"CANNOT TELL: {reached if not_reached else why}" in printed
+    assert (why in printed, reached in printed) == (not not_reached, not_reached)
+
+
+def test_what_came_more_often_is_said_in_words(folder: Folder, judge: Judge) -> None:
+    """Of slow requests, in how many batches, and what counts as slow."""
+    said = judge(_path(folder, [0] * BATCHES, [1] * BATCHES))
+    assert (
+        "REGRESSION: aiohttp plain slow requests come more often, in 25 of 25 batches (slow: 2 ms "
+        "above the median, or more)." in " ".join(said.out.split())
+    )
 
 
 def test_what_was_ruled_out_is_said(folder: Folder, judge: Judge) -> None:
