@@ -11,6 +11,7 @@ from typing import Any
 from loopbench.servers.adapters import asgi
 from loopbench.servers.adapters.protocol import InForce
 from loopbench.servers.custom import application
+from loopbench.servers.custom.own_output import said
 from loopbench.servers.custom.traceback_text import place
 from loopbench.servers.errors import StartupFailed
 from loopbench.servers.parts import ASGI, OwnApp
@@ -64,6 +65,7 @@ class Hosted:
             if last_type:
                 raise
             text = f"SystemExit: {' '.join(str(error).split())}{place(error, os.getcwd())}"
+            text += said(error)
             await note({"type": "lifespan.startup.failed", "message": text})
         except Exception as error:
             if last_type:

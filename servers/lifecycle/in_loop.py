@@ -17,6 +17,7 @@ from typing import Any
 from loopbench.servers import stacks, starting
 from loopbench.servers.adapters.protocol import InForce, Serving
 from loopbench.servers.contract.http import Expected, Request
+from loopbench.servers.custom.own_output import said
 from loopbench.servers.custom.remedies import remedy
 from loopbench.servers.custom.traceback_text import place
 from loopbench.servers.errors import PortInUse, ServerError, StartupFailed
@@ -172,7 +173,7 @@ def _failure(stack: Stack, error: BaseException) -> StartupFailed:
     unknown = "correct that first" if where else "the traceback of the cause shows where"
     return StartupFailed(
         f"{stack.name} failed to start: {type(error).__name__}: {text}{where}; "
-        f"{remedy(error) or unknown}"
+        f"{remedy(error) or unknown}{said(error) if stack.own is not None else ''}"
     )
 
 

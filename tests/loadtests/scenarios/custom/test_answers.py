@@ -214,6 +214,7 @@ of_aiohttp, of_quart = web.Application(), Quart(__name__)
 
 
 async def connect(app=None):
+    print("FATAL: no licence")
     sys.exit(3)
 
 
@@ -227,12 +228,14 @@ of_quart.before_serving(connect)
     [("of_aiohttp", "aiohttp"), *(("of_quart", on) for on in ("hypercorn", "uvicorn", "granian"))],
 )
 def test_a_start_up_that_exits_says_where(tmp_path: Path, app: str, on: str) -> None:
-    """As one that raises, on every server."""
+    """As one that raises, on every server; and why, which it may have printed alone."""
     (tmp_path / "exits.py").write_text(EXITS)
     with pytest.raises(HarnessError) as raised:
         prepare(f"exits:{app}", tmp_path, ["/"], None, (on,))
     assert re.search(
-        r"failed(?: to start)?: SystemExit: 3 \(exits\.py, line 10\)", str(raised.value)
+        r"failed(?: to start)?: SystemExit: 3 \(exits\.py, line 11\)(; correct that first)?"
+        r"; its last line: FATAL: no licence$",
+        str(raised.value),
     )
 
 
