@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from loopbench.loadtests.bench import preflight
+from loopbench.loadtests.bench.checks import verify
 from loopbench.loadtests.bench.loads.block import BlockPlan, Contender, measure_in_slices
 from loopbench.loadtests.bench.loads.run import measure
 from loopbench.loadtests.bench.plan import (
@@ -77,10 +78,11 @@ _UNUSABLE = {
     Code.SAVES_DIFFER: "did not keep its saves",
 }
 
+_OWN_UNUSABLE = {
+    Code.NOT_VERIFIED: "was not loaded, since it answers otherwise than before the bench",
+}
+"""The same of a person's own application, which knows of no contract."""
 
-_STATUS_ALONE = (
-    'where its answers change now and then, check = "status" in the file of --scenarios takes them'
-)
 _NONE_ENDED = "none ended within the window, which --duration makes longer"
 _OTHER_BODY = ("body of ", "body differs")
 """How the reason of a failure begins that leaves such an answer out, see `Expected.judge`."""
@@ -289,9 +291,12 @@ class Bencher:
             if result.report is not None:
                 self.loaded_s += loaded_s
             because = f": {result.cause}" if result.cause else ""
+            unusable = _UNUSABLE if self._bench.own is None else _UNUSABLE | _OWN_UNUSABLE
+            if self._bench.own is not None and Code.NOT_VERIFIED in result.codes:
+                because += f"; {verify.STATUS_ALONE}"
             wrong = [
                 f"{result.planned.run_id} {text}{because}"
-                for code, text in _UNUSABLE.items()
+                for code, text in unusable.items()
                 if code in result.codes
             ]
             wrong += [f"{result.planned.run_id} {text}" for text in self._without_success(result)]
@@ -340,7 +345,7 @@ class Bencher:
         if raised is not None:
             text += f"; it raised {raised}"
         elif any(one.reason.startswith(_OTHER_BODY) for one in worst):
-            text += f"; {_STATUS_ALONE}"
+            text += f"; {verify.STATUS_ALONE}"
         return f"{text}; the server's log: {self._log}"
 
     def _live_generator(self) -> Loader:

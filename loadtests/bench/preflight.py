@@ -97,7 +97,10 @@ def _wrong(
             facts[name] = to_json(server.facts)
     except (ServerError, ControlError) as error:
         return [str(error)]
-    return wrong
+    if bench.own is None:
+        return wrong
+    otherwise = "it answers otherwise than before the bench"
+    return [f"{otherwise}: {one}; {verify.STATUS_ALONE}" for one in wrong]
 
 
 def _tell_quota(cpus: float | None, reporter: Reporter) -> None:
