@@ -25,11 +25,8 @@ _BEGIN = _size()
 """What others have written to the file before this process came."""
 
 
-def said(error: BaseException) -> str:
-    """The last line that was printed before an exit, to end a message with: it may be all that
-    says why. Empty of any other error, and of an exit with a text of its own."""
-    if not isinstance(error, SystemExit) or isinstance(error.code, str):
-        return ""
+def last_line() -> str:
+    """The last line that was printed, to end a message with; empty where there is none."""
     with suppress(Exception):  # it may have closed them, or put others in their place
         sys.stdout.flush()
         sys.stderr.flush()
@@ -38,3 +35,11 @@ def said(error: BaseException) -> str:
         lines = os.pread(_STDERR, _TAIL_BYTES, begin).decode(errors="replace").split("\n")
     words = next((line.strip() for line in reversed(lines) if line.strip()), "")
     return f"; its last line: {words[-_MOST_CHARACTERS:]}" if words else ""
+
+
+def said(error: BaseException) -> str:
+    """That line before an exit, where it may be all that says why. Empty of any other error, and of
+    an exit with a text of its own."""
+    if not isinstance(error, SystemExit) or isinstance(error.code, str):
+        return ""
+    return last_line()

@@ -239,6 +239,21 @@ def test_a_start_up_that_exits_says_where(tmp_path: Path, app: str, on: str) -> 
     )
 
 
+def test_a_start_up_that_fails_without_a_reason_has_its_last_line(tmp_path: Path) -> None:
+    """As a plain ASGI application may, which prints why."""
+    (tmp_path / "mute.py").write_text(
+        "async def app(scope, receive, send):\n"
+        "    await receive()\n"
+        "    print('no such table: users')\n"
+        "    await send({'type': 'lifespan.startup.failed'})\n"
+    )
+    with pytest.raises(HarnessError) as raised:
+        prepare("mute:app", tmp_path, ["/"], None, ())
+    assert str(raised.value) == (
+        "the application's start-up failed: it gave no reason; its last line: no such table: users"
+    )
+
+
 @pytest.mark.parametrize(
     ("starts", "says"),
     [
