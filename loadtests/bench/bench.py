@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from loopbench.loadtests.bench import preflight
+from loopbench.loadtests.bench.checks import verify
+from loopbench.loadtests.bench.checks.failing import told, worst
 from loopbench.loadtests.bench.loads.block import BlockPlan, Contender, measure_in_slices
 from loopbench.loadtests.bench.loads.run import measure
 from loopbench.loadtests.bench.plan import (
@@ -38,7 +40,7 @@ from loopbench.loadtests.distributed.generator_process import Generator, Loader,
 from loopbench.loadtests.errors import HarnessError
 from loopbench.loadtests.hosts.cpus import bindable_cpus, plan_cpus, share_cpus
 from loopbench.loadtests.hosts.open_files import expect_enough
-from loopbench.loadtests.messages.reports import Buckets, Failure, LoadReport
+from loopbench.loadtests.messages.reports import Buckets, LoadReport
 from loopbench.loadtests.rows.planned_run import PlannedRun
 from loopbench.loadtests.rows.results_folder import Store, open_store
 from loopbench.loadtests.rows.run_result import RunResult
@@ -77,23 +79,14 @@ _UNUSABLE = {
     Code.SAVES_DIFFER: "did not keep its saves",
 }
 
+_OWN_UNUSABLE = {
+    Code.NOT_VERIFIED: "was not loaded, since it answers otherwise than before the bench",
+}
+"""The same of a person's own application, which knows of no contract."""
 
-_STATUS_ALONE = (
-    'where its answers change now and then, check = "status" in the file of --scenarios takes them'
-)
 _NONE_ENDED = "none ended within the window, which --duration makes longer"
 _OTHER_BODY = ("body of ", "body differs")
 """How the reason of a failure begins that leaves such an answer out, see `Expected.judge`."""
-_MOST_REASONS = 3
-
-
-def _worst(failures: Iterable[Failure]) -> list[Failure]:
-    return sorted(failures, key=lambda one: -one.count)[:_MOST_REASONS]
-
-
-def _told(failure: Failure) -> str:
-    example = "" if failure.example in failure.reason else f" ({failure.example})"
-    return f"{failure.count:,} times {failure.reason}{example}"
 
 
 def run_bench(bench: Bench) -> Outcome:
@@ -289,9 +282,12 @@ class Bencher:
             if result.report is not None:
                 self.loaded_s += loaded_s
             because = f": {result.cause}" if result.cause else ""
+            unusable = _UNUSABLE if self._bench.own is None else _UNUSABLE | _OWN_UNUSABLE
+            if self._bench.own is not None and Code.NOT_VERIFIED in result.codes:
+                because += f"; {verify.STATUS_ALONE}"
             wrong = [
                 f"{result.planned.run_id} {text}{because}"
-                for code, text in _UNUSABLE.items()
+                for code, text in unusable.items()
                 if code in result.codes
             ]
             wrong += [f"{result.planned.run_id} {text}" for text in self._without_success(result)]
@@ -329,18 +325,18 @@ class Bencher:
 
         Where none succeeded in the window, those before it may say why: a server hangs since then.
         """
-        worst = _worst(outcome.measured.failures)
-        text = ", ".join(map(_told, worst)) or _NONE_ENDED
-        reasons = {one.reason for one in worst}
+        most = worst(outcome.measured.failures)
+        text = ", ".join(map(told, most)) or _NONE_ENDED
+        reasons = {one.reason for one in most}
         others = [one for one in outcome.warmup.failures if one.reason not in reasons]
         if others and not outcome.completed:
-            worst += _worst(others)
-            text += f"; before the window {', '.join(map(_told, _worst(others)))}"
+            most += worst(others)
+            text += f"; before the window {', '.join(map(told, worst(others)))}"
         raised = last_traceback(self._log)
         if raised is not None:
             text += f"; it raised {raised}"
-        elif any(one.reason.startswith(_OTHER_BODY) for one in worst):
-            text += f"; {_STATUS_ALONE}"
+        elif any(one.reason.startswith(_OTHER_BODY) for one in most):
+            text += f"; {verify.STATUS_ALONE}"
         return f"{text}; the server's log: {self._log}"
 
     def _live_generator(self) -> Loader:

@@ -16,6 +16,7 @@ from loopbench.loadtests.hosts.cpus import CpuPlan
 from loopbench.loadtests.hosts.server_location import HERE
 from loopbench.loadtests.observe import store_versions
 from loopbench.loadtests.rows.results_folder import cannot_write
+from loopbench.loadtests.scenarios.custom.waiting import telling
 from loopbench.results.schema import ENVIRONMENT_FILE
 from loopbench.servers.errors import ServerError
 from loopbench.servers.lifecycle import parity
@@ -57,7 +58,8 @@ def run(bench: Bench, cpus: CpuPlan, log: Path, reporter: Reporter) -> Preflight
     bench.place.check()
     left_out: dict[str, str] = {}
     for name in bench.stacks:
-        wrong = _wrong(bench, name, cpus, log, reporter, described["stacks"])
+        with telling(f"starting {name}, and asking what is in force in it"):
+            wrong = _wrong(bench, name, cpus, log, reporter, described["stacks"])
         if wrong:
             left_out[name] = wrong[0] + (f" (and {len(wrong) - 1} more)" if wrong[1:] else "")
             reporter.note(line(name, left_out[name]))
@@ -95,7 +97,10 @@ def _wrong(
             facts[name] = to_json(server.facts)
     except (ServerError, ControlError) as error:
         return [str(error)]
-    return wrong
+    if bench.own is None:
+        return wrong
+    otherwise = "it answers otherwise than before the bench"
+    return [f"{otherwise}: {one}; {verify.STATUS_ALONE}" for one in wrong]
 
 
 def _tell_quota(cpus: float | None, reporter: Reporter) -> None:

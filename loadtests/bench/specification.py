@@ -192,9 +192,11 @@ class Bench:
         }
 
     def expected_s(self) -> float:
-        """About how long it will take: the loads, and a second around each."""
+        """About how long it will take: the loads, and a second around each, or what a person's own
+        application takes."""
+        around_s = max(OVERHEAD_S, 0.0 if self.own is None else self.own.around_s)
         return self.rounds * sum(
-            self._loaded_s(scenario) + self.scenario(scenario).after_s + OVERHEAD_S
+            self._loaded_s(scenario) + self.scenario(scenario).after_s + around_s
             for _, scenario in self.cells()
         )
 

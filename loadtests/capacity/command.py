@@ -135,6 +135,6 @@ def _of_own(own: Own) -> _Asked:
     if len(cases) > 1:
         raise HarnessError(
             f"a limit is that of one request, and these are {len(cases)} ({', '.join(cases)}); "
-            "name one path by --get"
+            "name one path by --get, or give a loads file with one by --scenarios"
         )
     return own.stacks, next(iter(cases.values()))

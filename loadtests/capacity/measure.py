@@ -12,10 +12,11 @@ from pathlib import Path
 
 from loopbench.loadtests.bench import environment
 from loopbench.loadtests.bench.checks import verify
+from loopbench.loadtests.bench.checks.failing import told, worst
 from loopbench.loadtests.bench.starters import CHILDREN, WAYS
 from loopbench.loadtests.capacity.objective import Objective
 from loopbench.loadtests.capacity.search import Search
-from loopbench.loadtests.capacity.trial import PROBE_USERS, closed_rate, offer
+from loopbench.loadtests.capacity.trial import PROBE_S, PROBE_USERS, closed_rate, offer
 from loopbench.loadtests.distributed.generator_process import Generator, generator_process
 from loopbench.loadtests.errors import GeneratorDied
 from loopbench.loadtests.hosts.cpus import CpuPlan, bindable_cpus, plan_cpus
@@ -131,8 +132,14 @@ def _ready(
     if wrong:
         raise _Unfit(wrong[0])
     closed = closed_rate(server, plan.case, generator, plan.seed)
+    failed = ", ".join(map(told, worst(closed.failures)))
+    if not server.alive:
+        raise _Unfit(f"it died in a closed loop of {PROBE_USERS} users{_words(server, failed)}")
     if not closed.rate_rps:
-        raise _Unfit(f"no correct answer to a closed loop of {PROBE_USERS} users")
+        why = failed or f"none ended within the {PROBE_S:g} s that it is offered"
+        raise _Unfit(f"no correct answer to a closed loop of {PROBE_USERS} users: {why}")
+    if failed:
+        say(f"{name}: not every answer is right ({failed}); one that fails counts as a slow one")
     if closed.limited:
         say(
             f"{name}: the load generator was full at {closed.rate_rps:,.0f} requests/s of a closed "
@@ -196,6 +203,11 @@ def _trial(
     one.search.learn(rate, tried)
     one.used_s += time.monotonic() - began_s
     one.ended = _enough(one, plan)
+
+
+def _words(server: Served, failed: str) -> str:
+    """What a server that died has said, and what became of its requests."""
+    return "".join(f": {text}" for text in (server.failure, failed) if text)
 
 
 def _death(one: _Contender) -> str:

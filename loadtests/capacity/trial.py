@@ -12,7 +12,7 @@ import numpy as np
 
 from loopbench.loadtests.capacity.objective import Objective
 from loopbench.loadtests.distributed.generator_process import Generator
-from loopbench.loadtests.messages.reports import LoadReport, Report
+from loopbench.loadtests.messages.reports import Failure, LoadReport, Report
 from loopbench.loadtests.messages.specs import SessionSpec
 from loopbench.loadtests.observe import machine_cpu
 from loopbench.loadtests.rows.histogram import from_pairs
@@ -81,19 +81,24 @@ class ClosedRate:
     """Right answers a second to users that wait for their answers: near the most there is.
 
     limited: the generator had no CPU left for more, so that it may be less than the server can.
+    failures: of the window, and of what was before it where no answer was right.
     """
 
     rate_rps: float
     limited: bool
+    failures: tuple[Failure, ...] = ()
 
 
 def closed_rate(server: Target, case: Case, generator: Generator, seed: int) -> ClosedRate:
     """What a closed loop of PROBE_USERS users reaches."""
     load = Load(_NAME, case, Closed(PROBE_USERS))
     report = _loaded(server, load, generator, LEAD_IN_S, PROBE_S, seed)
+    of_load = report.loads[_NAME]
+    before = () if of_load.completed else of_load.warmup.failures
     return ClosedRate(
-        report.loads[_NAME].completed / report.measured_s,
+        of_load.completed / report.measured_s,
         report.cpu_s / report.measured_s >= GENERATOR_CPU_LIMIT,
+        tuple(of_load.measured.failures) or tuple(before),
     )
 
 

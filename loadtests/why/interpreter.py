@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+import threading
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from loopbench.loadtests.errors import HarnessError
+from loopbench.loadtests.scenarios.custom.waiting import telling
 from loopbench.results.schema import INSTALLED, ROOT
 
 OLDEST_WITH_NAMES = (3, 12)
@@ -32,6 +35,9 @@ _PROBE = (
 )
 _PROBE_BOUND_S = 20.0
 _SET_UP_BOUND_S = 600.0
+_WHY_NOT = "loopbench set-up: "
+"""How the script begins its last line, where it fails."""
+
 _IN_THE_PATH = ("python3.12", "python3.13", "python3.14", "python3")
 
 
@@ -127,19 +133,35 @@ def environment(chosen: Interpreter, stacks: bool, say: Callable[[str], None]) -
             "run the command with that Python, where the suite is installed for it"
         )
     folder = f".venv-{chosen.version}"
-    try:
-        done = subprocess.run(
-            ["sh", str(script), "stacks" if stacks else "run"],
-            cwd=ROOT,
-            env={**os.environ, "VENV": folder, "PYTHON": str(chosen.path)},
-            capture_output=True,
-            text=True,
-            timeout=_SET_UP_BOUND_S,
-        )
-    except subprocess.TimeoutExpired:
-        raise HarnessError(f"{folder} was not made within {_SET_UP_BOUND_S:g} s") from None
-    if done.stdout:
-        say(done.stdout.rstrip())
-    if done.returncode:
-        raise HarnessError(done.stderr.strip().rpartition("\n")[2] or f"{folder} was not made")
+    variables = {**os.environ, "VENV": folder, "PYTHON": str(chosen.path)}
+    with telling(f"setting up {folder}"):
+        _set_up(["sh", str(script), "stacks" if stacks else "run"], variables, folder, say)
     return ROOT / folder / "bin" / "python"
+
+
+def _set_up(
+    command: list[str], variables: Mapping[str, str], folder: str, say: Callable[[str], None]
+) -> None:
+    """Say each line of it as it comes. Raises HarnessError with what it says of its failure."""
+    last = ""
+    with subprocess.Popen(
+        command,
+        cwd=ROOT,
+        env=variables,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    ) as made:
+        end = threading.Timer(_SET_UP_BOUND_S, made.kill)
+        end.start()
+        try:
+            for line in made.stdout or ():
+                last = line.strip()
+                if not last.startswith(_WHY_NOT):
+                    say(last)
+        finally:
+            end.cancel()
+    if made.returncode == -signal.SIGKILL:
+        raise HarnessError(f"{folder} was not made within {_SET_UP_BOUND_S:g} s")
+    if made.returncode:
+        raise HarnessError(last or f"{folder} was not made")

@@ -225,9 +225,11 @@ _WORDS: dict[str, Wording] = {
         short="a setting is not that of the others; the difference may be its",
     ),
     Code.NOT_VERIFIED: Wording(
-        "the server's answers broke the contract before the load began, so it was not loaded",
+        "the server's answers broke the contract before the load began, or a person's own "
+        "application answered otherwise than before the bench, so it was not loaded",
         "there are no figures of this Run",
-        "correct the stack; `python -m servers run STACK` shows its answers",
+        "correct the stack; `python -m servers run STACK` shows its answers. Of an application "
+        'whose answers change now and then, check = "status" in its loads file',
         disqualifies=True,
     ),
     Code.SERVER_NOT_READY: Wording(

@@ -37,11 +37,14 @@ class Request:
     tail: bytes = b""
 
     def encode(self, host: str) -> bytes:
-        """The bytes on the wire; adds Host, and Content-Length where there is a body."""
+        """The bytes on the wire; adds Host where its headers have none, and Content-Length where
+        there is a body."""
         body = self.body
         if self.filling_bytes:
             body = b"".join((body, filling(self.filling_bytes), self.tail))
-        lines = [f"{self.method} {self.target} HTTP/1.1", f"Host: {host}"]
+        lines = [f"{self.method} {self.target} HTTP/1.1"]
+        if all(name.lower() != "host" for name, _ in self.headers):
+            lines.append(f"Host: {host}")
         lines += [f"{name}: {value}" for name, value in self.headers]
         if body or self.method in {"POST", "PUT", "PATCH"}:
             lines.append(f"Content-Length: {len(body)}")

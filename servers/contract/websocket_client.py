@@ -6,6 +6,7 @@ import http.client
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 from loopbench.servers.contract.close_codes import Close
 from loopbench.servers.contract.frames import (
@@ -56,8 +57,16 @@ class Talk:
 
 
 @contextmanager
-def talking(host: str, port: int, target: str, *, receive_bytes: int = 0) -> Iterator[Talk]:
+def talking(
+    host: str,
+    port: int,
+    target: str,
+    *,
+    receive_bytes: int = 0,
+    headers: tuple[tuple[str, str], ...] = (),
+) -> Iterator[Talk]:
     """Connect and upgrade. receive_bytes: the socket's receive buffer, where not the usual.
+    headers: sent with the upgrade.
 
     Raises NotUpgraded with the status, and OSError.
     """
@@ -67,7 +76,9 @@ def talking(host: str, port: int, target: str, *, receive_bytes: int = 0) -> Ite
         connection.settimeout(TIMEOUT_S)
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         connection.connect((host, port))
-        connection.sendall(upgrade(target).encode(f"{host}:{port}"))
+        asked = upgrade(target)
+        asked = replace(asked, headers=(*asked.headers, *headers))
+        connection.sendall(asked.encode(f"{host}:{port}"))
         yield Talk(connection, _upgraded(connection))
 
 

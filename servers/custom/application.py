@@ -26,7 +26,7 @@ from loopbench.servers.custom import recognition
 from loopbench.servers.custom.recognition import Kind
 from loopbench.servers.custom.remedies import remedy
 from loopbench.servers.custom.target import PACKAGE, Target, parse
-from loopbench.servers.custom.traceback_text import place
+from loopbench.servers.custom.traceback_text import named, place
 from loopbench.servers.errors import StartupFailed
 from loopbench.servers.installed import missing_module
 from loopbench.servers.parts import OwnApp
@@ -251,19 +251,19 @@ def _import(target: Target, own: OwnApp) -> ModuleType:
     except SystemExit as error:
         where = place(error, os.getcwd())
         raise StartupFailed(
-            f"importing {name} ended its process by {_line(error)}{where}; it was "
+            f"importing {name} ended its process by {named(error)}{where}; it was "
             f"imported in {own.folder}, and must not serve or exit when it is imported"
         ) from error
     except Exception as error:
         if (hidden := _hidden(_blamed(error), own)) is not None:
-            raise StartupFailed(f"importing {name} raised {_line(error)}: {hidden}") from error
+            raise StartupFailed(f"importing {name} raised {named(error)}: {hidden}") from error
         raise _at_import(target, own, error) from error
 
 
 def _at_import(target: Target, own: OwnApp, error: Exception) -> StartupFailed:
     where = place(error, os.getcwd())
     what = remedy(error) or _by_its_package(target, own, error) or "correct that first"
-    return StartupFailed(f"importing {target.module} raised {_line(error)}{where}; {what}")
+    return StartupFailed(f"importing {target.module} raised {named(error)}{where}; {what}")
 
 
 def _by_its_package(target: Target, own: OwnApp, error: Exception) -> str | None:
@@ -385,12 +385,7 @@ def needs_loop(error: BaseException | None) -> bool:
 def _raised(what: str, error: BaseException) -> StartupFailed:
     where = place(error, os.getcwd())
     failed = StartupFailed(
-        f"{what} raised {_line(error)}{where}; {remedy(error) or 'correct that first'}"
+        f"{what} raised {named(error)}{where}; {remedy(error) or 'correct that first'}"
     )
     failed.__cause__ = error
     return failed
-
-
-def _line(error: BaseException) -> str:
-    text = " ".join(str(error).split())
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__

@@ -10,7 +10,6 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
-from urllib.parse import quote
 
 _DEPTH = 30
 """Of middleware around an application: more than anybody has, and an end where they go in rings."""
@@ -100,98 +99,3 @@ def _held(one: object, name: str) -> Any:
     if inspect.getattr_static(one, name, missing) is missing:
         return None
     return getattr(one, name, None)
-
-
-_SAFE = "/:@!$&'()*+,;="
-"""What stands in a path as it is, beside letters, digits and `-._~` (RFC 3986, 3.3)."""
-
-
-def written(path: str, kept: str = "") -> str:
-    """A path that a router has as a request has it, percent-encoded. kept: what is not, too."""
-    return quote(path, _SAFE + kept)
-
-
-def routes(app: object, within: frozenset[int] = frozenset()) -> list[str]:
-    """The paths without a parameter that it answers to a GET, as its own router has them,
-    percent-encoded.
-
-    within: the identities of what it is mounted in, which may be itself.
-    """
-    found: list[str] = []
-    for one in _layers_not_in(within, app):
-        found += _of_aiohttp(one) or _of_werkzeug(one) or _of_starlette(one)
-        for path, mounted in _mounts(one):
-            found += [path + inner for inner in routes(mounted, within | {id(one)})]
-    return list(dict.fromkeys(found))
-
-
-def sockets(app: object, within: frozenset[int] = frozenset()) -> list[str]:
-    """The paths without a parameter of its WebSockets, where its router tells them from other
-    routes; aiohttp's does not. within: see `routes`."""
-    of_starlette = getattr(sys.modules.get("starlette.routing"), "WebSocketRoute", ())
-    found: list[str] = []
-    for one in _layers_not_in(within, app):
-        found += [written(rule.rule) for rule in _rules(one) if rule.websocket]
-        found += [path for path, route in _starlette_routes(one) if isinstance(route, of_starlette)]
-        for path, mounted in _mounts(one):
-            found += [path + inner for inner in sockets(mounted, within | {id(one)})]
-    return list(dict.fromkeys(found))
-
-
-def _layers_not_in(within: frozenset[int], app: object) -> Iterator[object]:
-    return (one for one in layers(app) if id(one) not in within)
-
-
-def _of_aiohttp(app: Any) -> list[str]:
-    """It holds a request's path against its own decoded, but for `%25` and `%2F`."""
-    web = sys.modules.get("aiohttp.web")
-    if web is None or not isinstance(app, web.Application):
-        return []
-    return [
-        written(route.resource.canonical, kept="%")
-        for route in app.router.routes()
-        if route.method in ("GET", "*") and isinstance(route.resource, web.PlainResource)
-    ]
-
-
-def _of_werkzeug(app: Any) -> list[str]:
-    return [
-        written(rule.rule)
-        for rule in _rules(app)
-        if not rule.websocket and "GET" in (rule.methods or ())
-    ]
-
-
-def _rules(app: Any) -> list[Any]:
-    """Of Quart and Flask, those without a parameter."""
-    routing = sys.modules.get("werkzeug.routing")
-    url_map = getattr(app, "url_map", None)
-    if routing is None or not isinstance(url_map, routing.Map):
-        return []
-    return [rule for rule in url_map.iter_rules() if not rule.arguments]
-
-
-def _of_starlette(app: Any) -> list[str]:
-    """A WebSocket's route has no methods."""
-    return [
-        path
-        for path, route in _starlette_routes(app)
-        if "GET" in (getattr(route, "methods", ()) or ())
-    ]
-
-
-def _mounts(app: Any) -> Iterator[tuple[str, object]]:
-    """What Starlette and FastAPI have under a path of their own, and that path."""
-    mount = getattr(sys.modules.get("starlette.routing"), "Mount", ())
-    for path, route in _starlette_routes(app):
-        if isinstance(route, mount):
-            yield path, route.app
-
-
-def _starlette_routes(app: Any) -> list[tuple[str, Any]]:
-    """Of Starlette and FastAPI, with their paths; those without a parameter."""
-    routes = getattr(app, "routes", None)
-    if not isinstance(routes, list):
-        return []
-    paths = [(str(getattr(one, "path", "{")), one) for one in routes]  # a host has none
-    return [(written(path), one) for path, one in paths if "{" not in path]

@@ -11,7 +11,8 @@ from typing import Any
 from loopbench.servers.adapters import asgi
 from loopbench.servers.adapters.protocol import InForce
 from loopbench.servers.custom import application
-from loopbench.servers.custom.traceback_text import place
+from loopbench.servers.custom.own_output import last_line, said
+from loopbench.servers.custom.traceback_text import named, place
 from loopbench.servers.errors import StartupFailed
 from loopbench.servers.parts import ASGI, OwnApp
 
@@ -53,9 +54,8 @@ class Hosted:
             if last_type == "lifespan.startup.failed":
                 # Some give their whole traceback.
                 text = message.get("message", "").rstrip().rpartition("\n")[2]
-                self.startup_failure = StartupFailed(
-                    f"the application's start-up failed: {text or 'it gave no reason'}"
-                )
+                text = text or f"it gave no reason{last_line()}"
+                self.startup_failure = StartupFailed(f"the application's start-up failed: {text}")
             await send(message)
 
         try:
@@ -63,7 +63,7 @@ class Hosted:
         except SystemExit as error:  # out of a task it would end the loop
             if last_type:
                 raise
-            text = f"SystemExit: {' '.join(str(error).split())}{place(error, os.getcwd())}"
+            text = f"{named(error)}{place(error, os.getcwd())}{said(error)}"
             await note({"type": "lifespan.startup.failed", "message": text})
         except Exception as error:
             if last_type:

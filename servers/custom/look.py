@@ -50,7 +50,8 @@ class Looks:
     made, in_loop, until: see OwnApp; None: nobody can say.
     notes: what of it limits or changes what is measured, a sentence each.
     routes: the paths of GETs without a parameter that it says it has; sockets: of WebSockets,
-    where its router tells these from others.
+    where its router tells these from others; others: its other routes, with their methods.
+    hosts: the names of hosts that it answers alone, where it is made so.
     """
 
     kind: str
@@ -62,6 +63,8 @@ class Looks:
     routes: tuple[str, ...] = ()
     until: int | None = None
     sockets: tuple[str, ...] = ()
+    others: tuple[str, ...] = ()
+    hosts: tuple[str, ...] = ()
 
     def told(self, own: OwnApp) -> OwnApp:
         """The application with what need not be found out again."""
@@ -220,7 +223,9 @@ def _printed(output: IO[bytes]) -> str:
 
 
 def _looks(own: OwnApp, app: object, made: bool) -> Looks:
-    from loopbench.servers.custom.holdings import notes, routes, sockets
+    from loopbench.servers.custom.holdings import notes
+    from loopbench.servers.custom.hosts import hosts
+    from loopbench.servers.custom.routers import others, routes, sockets
 
     found = application.kind(own, app)
     framework = _framework(own, type(app))
@@ -234,6 +239,8 @@ def _looks(own: OwnApp, app: object, made: bool) -> Looks:
         tuple(routes(app)),
         own.until,
         tuple(sockets(app)),
+        tuple(others(app)),
+        tuple(hosts(app)),
     )
 
 

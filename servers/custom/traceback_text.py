@@ -12,6 +12,12 @@ _FRAME = re.compile(r'^\s+File "([^"]+)", line (\d+), in (.+)$')
 _LIBRARY = ("site-packages", f"{os.sep}lib{os.sep}python")
 
 
+def named(error: BaseException) -> str:
+    """Its class, and its text in one line where it has any."""
+    text = " ".join(str(error).split())
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
 def place(error: BaseException, folder: str) -> str:
     """The innermost line of the person's own code, in `folder`, that an exception came through, in
     brackets; empty where there is none."""

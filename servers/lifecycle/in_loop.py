@@ -18,7 +18,7 @@ from loopbench.servers import stacks, starting
 from loopbench.servers.adapters.protocol import InForce, Serving
 from loopbench.servers.contract.http import Expected, Request
 from loopbench.servers.custom.remedies import remedy
-from loopbench.servers.custom.traceback_text import place
+from loopbench.servers.custom.traceback_text import named, place
 from loopbench.servers.errors import PortInUse, ServerError, StartupFailed
 from loopbench.servers.settings import Settings
 from loopbench.servers.stacks import Stack
@@ -167,13 +167,19 @@ def os_failure(stack: Stack, host: str, port: int, error: OSError) -> ServerErro
 
 
 def _failure(stack: Stack, error: BaseException) -> StartupFailed:
-    text = " ".join(str(error).split())
     where = "" if stack.own is None else place(error, stack.own.folder)
+    printed = "" if stack.own is None else _printed(error)
     unknown = "correct that first" if where else "the traceback of the cause shows where"
     return StartupFailed(
-        f"{stack.name} failed to start: {type(error).__name__}: {text}{where}; "
-        f"{remedy(error) or unknown}"
+        f"{stack.name} failed to start: {named(error)}{where}; {remedy(error) or unknown}{printed}"
     )
+
+
+def _printed(error: BaseException) -> str:
+    # It came with a person's own application, before their code, and with nothing else.
+    from loopbench.servers.custom.own_output import said
+
+    return said(error)
 
 
 async def _first_answer(server: Server) -> None:

@@ -11,6 +11,11 @@ from loopbench.servers.contract.asking import Unbounded, ask
 from loopbench.servers.contract.http import Case
 from loopbench.servers.contract.websockets import Exchange
 
+STATUS_ALONE = (
+    'where its answers change now and then, check = "status" in the file of --scenarios takes them'
+)
+"""What is to be done where a person's own application answers otherwise than it did."""
+
 
 def problems(host: str, port: int, cases: Iterable[Case]) -> list[str]:
     """What is wrong with the answers, a line a Case; empty when the contract is kept.
@@ -29,8 +34,10 @@ def problems(host: str, port: int, cases: Iterable[Case]) -> list[str]:
             expect_servers_fault(error)
             problem = f"{type(error).__name__}: {error}"
         if problem is not None:
-            request = case.request
-            found.append(f"{case.name} ({request.method} {request.target[:60]}): {problem}")
+            asked = f"{case.request.method} {case.request.target[:60]}"
+            # A person's own requests have no other name than what is asked.
+            name = asked if case.name.startswith(asked) else f"{case.name} ({asked})"
+            found.append(f"{name}: {problem}")
     return found
 
 

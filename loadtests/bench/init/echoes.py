@@ -33,13 +33,18 @@ class Echo:
     to_all: bool = False
 
 
-def echo(host: str, port: int, path: str, bound_s: float) -> Echo:
+def echo(
+    host: str, port: int, path: str, bound_s: float, headers: tuple[tuple[str, str], ...] = ()
+) -> Echo:
     """Send a message on one of two connections.
 
-    bound_s: how long its answer may take. Raises NotUpgraded where the path is no WebSocket, and
-    OSError.
+    bound_s: how long its answer may take. headers: sent with the upgrades. Raises
+    NotUpgraded where the path is no WebSocket, and OSError.
     """
-    with talking(host, port, path) as talk, talking(host, port, path) as other:
+    with (
+        talking(host, port, path, headers=headers) as talk,
+        talking(host, port, path, headers=headers) as other,
+    ):
         end = threading.Timer(bound_s, _shut_down, (talk.socket,))
         end.start()
         try:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import http.client
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +16,11 @@ from loopbench.loadtests.bench.init.pages import Page, asked
 from loopbench.loadtests.configuration import FILE
 from loopbench.loadtests.errors import HarnessError
 from loopbench.loadtests.scenarios.custom.options import APP_DIR, argument
+from loopbench.loadtests.scenarios.custom.waiting import telling
 from loopbench.servers.contract.asking import Unbounded, ask
 from loopbench.servers.contract.http import get
-from loopbench.servers.custom.holdings import written
 from loopbench.servers.custom.look import Looks, look_at
+from loopbench.servers.custom.routers import written
 from loopbench.servers.custom.stacks import fitting, rows
 from loopbench.servers.errors import ServerError
 from loopbench.servers.lifecycle.process import server_process
@@ -29,6 +31,12 @@ _DOCUMENT = "/openapi.json"
 HERE = Path()
 _MOST = 10
 """Loads that are switched on; the others stand there as comments."""
+
+_SAID = 5
+"""Routes that a note names; the file has them all."""
+
+_KNOWN = "in a router of aiohttp, Quart, Starlette, FastAPI or Litestar, or in /openapi.json"
+"""Where routes are looked for."""
 
 _BEGIN = """\
 # Options of `loopbench bench`, named as on the command line, which goes before this file.
@@ -45,8 +53,10 @@ app = {app}
 
 # The loads, a table each. users: a closed loop of so many; rate_rps: arrivals a second instead.
 # Beside them: method, headers, body; check = "status" where the answer changes now and then.
-# Only what answers a GET without a parameter was found; routes like /items/7 are yours to add.
+# Only GETs without a parameter were asked; what wants a value or a body is yours to add.
 """
+
+_OTHER_ROUTES = "# Routes that are yours to add:"
 
 _NO_ARGUMENTS = ("# [arguments]", '# config = "dev.toml"')
 
@@ -88,7 +98,7 @@ def init(app: str, arguments: tuple[str, ...], app_dir: Path, force: bool) -> No
 
     Its routes are those of its own router, or of the OpenAPI document that it serves. Each is asked
     once: a stream is written as one, and so is a WebSocket that sends a message back. What cannot
-    be loaded as it is stands there as a comment.
+    be loaded as it is stands there as a comment, and notes say what was left out.
     """
     file = Path(FILE)
     if file.exists() and not force:
@@ -96,32 +106,76 @@ def init(app: str, arguments: tuple[str, ...], app_dir: Path, force: bool) -> No
     given = dict(map(argument, arguments))
     own = OwnApp(app, str(app_dir.resolve()), None, given)
     try:
-        looks = look_at(own)
+        with telling(f"importing {app}"):
+            looks = look_at(own)
     except (ServerError, ControlError) as error:
         raise HarnessError(str(error)) from error
-    pages = _pages(own, looks)
-    text = _text(app, fitting(looks.kind), pages, arguments, app_dir)
+    with telling(f"starting {app}, and asking its pages"):
+        pages, others = _pages(own, looks)
+    text = _text(app, fitting(looks.kind), pages, arguments, app_dir, others)
     file.write_text(text, encoding="utf-8")
+    for note in (*looks.notes, *_left_out(pages, others)):
+        click.echo(f"note: {note}", err=True)
     click.echo(f"{FILE}: {_counted(pages)}; {_next(pages)}")
 
 
-def _pages(own: OwnApp, looks: Looks) -> list[Page]:
-    """Its pages, each asked once where it starts. Where it does not, its router knows them still,
-    and a bench will say it again."""
+def _pages(own: OwnApp, looks: Looks) -> tuple[list[Page], list[str]]:
+    """Its pages, each asked once where it starts, and its other routes. Where it does not start,
+    its router knows them still, and a bench will say it again."""
     (stack,) = rows(own, looks).values()
     try:
         with server_process(stack) as server:
-            paths = list(looks.routes)
-            if not paths and looks.kind == ASGI:
-                paths = _served(server.host, server.port)
-            if not paths and not looks.sockets:
+            paths, others = list(looks.routes), list(looks.others)
+            if not (paths or others) and looks.kind == ASGI:
+                paths, others = _served(server.host, server.port)
+            if not (paths or others or looks.sockets):
+                click.echo(f"note: no routes were found {_KNOWN}: / was asked", err=True)
                 paths = ["/"]
-            return list(asked(server.host, server.port, paths, looks.sockets))
+            found = asked(server.host, server.port, paths, looks.sockets, looks.hosts)
+            return [_within(number, page) for number, page in _numbered(found)], others
     except (ServerError, ControlError) as error:
         if not looks.routes:
             raise HarnessError(str(error)) from error
         click.echo(f"note: its pages were not asked: {error}", err=True)
-        return [Page(path) for path in looks.routes]
+        return [Page(path) for path in looks.routes], list(looks.others)
+
+
+def _numbered(pages: Iterable[Page]) -> Iterator[tuple[int, Page]]:
+    """With how many before each can be loaded as they are."""
+    number = 0
+    for page in pages:
+        yield number, page
+        number += page.why_not is None
+
+
+def _within(number: int, page: Page) -> Page:
+    if page.why_not is not None or number < _MOST:
+        return page
+    return replace(page, why_not=f"{_MOST} loads are enough to begin with")
+
+
+def _left_out(pages: list[Page], others: list[str]) -> Iterator[str]:
+    """What of the application will not be loaded, in a sentence each."""
+    reasons: dict[str, list[str]] = {}
+    for page in pages:
+        if page.why_not is not None:
+            reasons.setdefault(page.why_not, []).append(page.path)
+    for why_not, paths in reasons.items():
+        yield f"left out {_some(paths)}: {why_not}"
+    if others:
+        yield (
+            f"not asked, since each wants a value or a body: {_some(others)}; add what you want of "
+            f"these to {FILE}"
+        )
+    for name in dict.fromkeys(
+        value for page in pages for key, value in page.headers if key == "Host"
+    ):
+        yield f"it answers for {name} alone: {FILE} sends that as the Host"
+
+
+def _some(names: list[str]) -> str:
+    left = len(names) - _SAID
+    return ", ".join(names[:_SAID]) + (f" and {left} more" if left > 0 else "")
 
 
 def _counted(pages: list[Page]) -> str:
@@ -141,16 +195,27 @@ def _next(pages: list[Page]) -> str:
     return "measure them by: loopbench bench"
 
 
-def _served(host: str, port: int) -> list[str]:
-    """The paths of GETs without a parameter that an OpenAPI document names; empty without one."""
+def _served(host: str, port: int) -> tuple[list[str], list[str]]:
+    """The paths of GETs without a parameter that an OpenAPI document names, and its other routes;
+    empty without one."""
     try:
         answer = ask(host, port, get(_DOCUMENT))
         document: Any = json.loads(answer.body) if answer.status == 200 else {}
         paths = document.get("paths", {})
-        plain = (path for path, one in paths.items() if "get" in one and "{" not in path)
-        return [written(path, kept="%") for path in plain]
-    except (Unbounded, OSError, http.client.HTTPException, ValueError, AttributeError):
-        return []  # it serves none
+        named = [(path, method) for path, one in paths.items() for method in one]
+    except (Unbounded, OSError, http.client.HTTPException, ValueError, AttributeError, TypeError):
+        return [], []  # it serves none
+    plain = [path for path, method in named if method == "get" and "{" not in path]
+    others = [
+        f"{method.upper()} {path}"
+        for path, method in named
+        if method in _METHODS and (method != "get" or "{" in path)
+    ]
+    return [written(path, kept="%") for path in plain], others
+
+
+_METHODS = ("get", "post", "put", "patch", "delete")
+"""Those of OpenAPI that are written: a path has other keys, too."""
 
 
 def _text(
@@ -159,21 +224,22 @@ def _text(
     pages: list[Page],
     arguments: tuple[str, ...] = (),
     app_dir: Path = HERE,
+    others: Iterable[str] = (),
 ) -> str:
-    """arguments: as `--arg` has them."""
+    """arguments: as `--arg` has them. others: routes that were not asked."""
     table = "\n".join(("[arguments]", *map(_line, arguments)) if arguments else _NO_ARGUMENTS)
     names = ", ".join(f'"{name}"' for name in servers)
     place = f"{'# ' if app_dir == HERE else ''}app-dir = {json.dumps(str(app_dir))}"
     text = _BEGIN.format(app=json.dumps(app), app_dir=place, on=names, arguments=table)
+    if others:
+        text += "".join(f"{line}\n" for line in (_OTHER_ROUTES, *(f"#   {one}" for one in others)))
     taken: set[str] = set()
-    number = 0
     for page in pages:
         name = re.sub(r"[^A-Za-z0-9]+", "-", page.path).strip("-").lower()[:40] or "root"
         while name in taken:
             name += "-2"
         taken.add(name)
-        sign = "" if number < _MOST and page.why_not is None else "# "
-        number += page.why_not is None
+        sign = "" if page.why_not is None else "# "
         text += "\n" + (f"# Left out: {page.why_not}.\n" if page.why_not else "")
         text += "".join(f"{sign}{line}\n" for line in _lines(name, page))
     return text + _OTHERS
@@ -188,8 +254,9 @@ def _lines(name: str, page: Page) -> Iterator[str]:
     if page.echo is not None:
         yield 'kind = "echo"'
     yield f"path = {json.dumps(page.path)}"
-    if page.accept is not None:
-        yield f"headers = {{ Accept = {json.dumps(page.accept)} }}"
+    if page.headers:
+        headers = ", ".join(f"{name} = {json.dumps(value)}" for name, value in page.headers)
+        yield f"headers = {{ {headers} }}"
     if page.echo is not None and page.echo.to_all:
         yield "users = 1              # it sends a message to all: more would hear each other"
     else:

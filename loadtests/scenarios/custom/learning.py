@@ -6,7 +6,7 @@ import http.client
 import os
 import re
 import tempfile
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -33,9 +33,12 @@ ASKED = (2, 1)
 MOST_BYTES = 16 * 1024 * 1024
 """Of one answer. The generator and the harness keep it, to hold every other to it."""
 
-_BOUND_S = 8.0
+BOUND_S = 8.0
 """For each answer while they are learned, and for what follows the head of the first one: one
 without end is refused within 10 s."""
+
+WANTS_HOST = frozenset({400, 403, 404, 421})
+"""How an application answers whoever asks for another host than its own."""
 
 _EVENTS_S = 4.0
 """After the head of an answer of server-sent events: most have no end, and whoever asks for one by
@@ -47,11 +50,15 @@ ANY_BODY = re.compile(rb"(?s:.*)")
 
 
 def learn(
-    stack: Stack, requests: Iterable[Request], streams: Mapping[Request, str]
+    stack: Stack,
+    requests: Iterable[Request],
+    streams: Mapping[Request, str],
+    hosts: Sequence[str] = (),
 ) -> dict[Request, Expected]:
     """What each request is answered, asked as often as ASKED says.
 
     streams: those that are answered with events, of a kind of EVENTS: they are read to the first.
+    hosts: the names of hosts that the application answers alone, where it is made so.
     Where the bytes differ from asking to asking (a time, a number, a port), any body will do.
     Raises ServerError where the application does not start, HarnessError for an answer
     that is not to be measured or whose status differs.
@@ -78,8 +85,8 @@ def learn(
                     if found.status >= 500:
                         raise _failed(request, found, log)
                     before.append(found)
-                    bound_s = _BOUND_S
-    agreed = {request: _agreed(request, found) for request, found in answers.items()}
+                    bound_s = BOUND_S
+    agreed = {request: _agreed(request, found, hosts) for request, found in answers.items()}
     for request in streams:
         if not agreed[request].endless:
             raise _no_event(request, "ended without an event")
@@ -133,18 +140,19 @@ def _failed(request: Request, found: Expected, log: _Log) -> HarnessError:
 
 def _unbegun(stack: Stack, asking: _Asking) -> HarnessError:
     remedy = "correct the handler, or name another path"
-    if asking.bound_s != _BOUND_S:
+    if asking.bound_s != BOUND_S:
         remedy = starting.longer(stack)
     return HarnessError(
         f"{stack.name} did not answer {asking.what} within {asking.bound_s:g} s; {remedy}"
     )
 
 
-def _agreed(request: Request, answers: list[Expected]) -> Expected:
+def _agreed(request: Request, answers: list[Expected], hosts: Sequence[str]) -> Expected:
     first, what = answers[0], f"{request.method} {request.target}"
     bad = next((one for one in answers if not 200 <= one.status < 400), None)
     if bad is not None:
-        raise HarnessError(f"{what} was answered with status {bad.status}; {_remedy(bad.status)}")
+        remedy = _naming(request, bad.status, hosts) or _remedy(bad.status)
+        raise HarnessError(f"{what} was answered with status {bad.status}; {remedy}")
     for field, comparable in _COMPARED.items():
         values = {comparable(getattr(one, field)): getattr(one, field) for one in answers}
         if len(values) > 1:
@@ -166,6 +174,19 @@ _COMPARED: dict[str, Callable[[Any], str]] = {
 _FIELDS = {"status": "status", "content_type": "content type", "allow": "Allow header"}
 
 
+def _naming(request: Request, status: int, hosts: Sequence[str]) -> str | None:
+    """The remedy where another host than the application's may have been asked for."""
+    if status not in WANTS_HOST or not hosts:
+        return None
+    if any(name.lower() == "host" and value in hosts for name, value in request.headers):
+        return None
+    name = hosts[0]
+    return (
+        f"it is made to answer for {', '.join(hosts)} alone: send that by --header 'Host: {name}', "
+        f'or by headers = {{ Host = "{name}" }} in the file of --scenarios'
+    )
+
+
 def _remedy(status: int) -> str:
     if status in (401, 403, 407):
         return (
@@ -183,7 +204,7 @@ def _answered(asking: _Asking, remedy: str, **bounds: Any) -> Answer:
             asking.port,
             asking.request,
             bound_s=asking.bound_s,
-            body_s=_BOUND_S,
+            body_s=BOUND_S,
             most_bytes=MOST_BYTES,
             **bounds,
         )

@@ -41,7 +41,7 @@ CHECKS = {"bytes": UNKNOWN, "status": STATUS_ALONE}
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,59}")
 _METHOD = re.compile(r"[A-Z]{1,20}")
 _TARGET = re.compile(r"/[!-~]*")
-_FRAMING = {"host", "content-length", "transfer-encoding", "connection"}
+_FRAMING = {"content-length", "transfer-encoding", "connection"}
 
 
 def of_paths(paths: Iterable[str], headers: tuple[tuple[str, str], ...] = ()) -> list[Scenario]:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from loopbench.loadtests.errors import HarnessError
 from loopbench.loadtests.scenarios.custom import locustfile
-from loopbench.loadtests.scenarios.custom.learning import ANY_BODY, learn
+from loopbench.loadtests.scenarios.custom.learning import ANY_BODY, ASKED, learn
 from loopbench.loadtests.scenarios.custom.loads_file import (
     STATUS_ALONE,
     arguments_of,
@@ -17,6 +18,7 @@ from loopbench.loadtests.scenarios.custom.loads_file import (
     of_paths,
     of_tables,
 )
+from loopbench.loadtests.scenarios.custom.waiting import telling
 from loopbench.loadtests.scenarios.models import Load, Scenario, Stream
 from loopbench.results.schema import Code
 from loopbench.results.schema.load_kinds import LoadKind
@@ -41,12 +43,14 @@ class Own:
     stacks, scenarios: as STACKS and SCENARIOS are for the suite's own.
     described: what environment.json and plan.json say of it, as JSON types.
     notes: what a person should know before the load, a sentence each; in `described`, too.
+    around_s: how long its start, the first requests and its stop took, while they were learned.
     """
 
     stacks: Mapping[str, Stack]
     scenarios: Mapping[str, Scenario]
     described: Json
     notes: tuple[str, ...] = ()
+    around_s: float = 0.0
 
     def requests(self, wanted: str) -> dict[str, Case]:
         """The requests of its scenarios, by name. wanted: what they are for, the begin of a
@@ -115,12 +119,16 @@ def prepare(
     safe = next((one.target for one in requests if one.method == "GET"), "/")
     own = OwnApp(target, str(folder.resolve()), safe, given, ready_s)
     try:
-        looks = look_at(own)
+        with telling(f"importing {target}"):
+            looks = look_at(own)
         stacks = rows(own, looks, on)
         here = next((stack for stack in stacks.values() if available(stack) is None), None)
         if here is None:
             raise HarnessError("; ".join(f"{s.name}: {available(s)}" for s in stacks.values()))
-        learned = learn(here, requests, streams)
+        begun = time.monotonic()
+        with telling(f"asking {target} what it answers, over {len(ASKED)} starts of it"):
+            learned = learn(here, requests, streams, looks.hosts)
+        around_s = (time.monotonic() - begun) / len(ASKED)
     except (ServerError, ControlError) as error:
         raise HarnessError(str(error)) from error
     scenarios = {name: _expecting(one, learned) for name, one in unique.items()}
@@ -136,7 +144,7 @@ def prepare(
         },
         **({"notes": list(notes)} if notes else {}),
     }
-    return Own(stacks, scenarios, described, notes)
+    return Own(stacks, scenarios, described, notes, around_s)
 
 
 def _streams(loads: Iterable[Load]) -> dict[Request, str]:

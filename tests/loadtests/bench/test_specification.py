@@ -10,7 +10,9 @@ import pytest
 from loopbench.loadtests.bench.specification import Bench
 from loopbench.loadtests.distributed.fleet import Fleet
 from loopbench.loadtests.scenarios.custom.scenarios import Own
+from loopbench.loadtests.scenarios.table import SCENARIOS
 from loopbench.results.schema.warnings import Code, wording
+from loopbench.servers.stacks import STACKS
 
 PLAN = Bench(
     stacks=("aiohttp",),
@@ -24,6 +26,16 @@ PLAN = Bench(
     probe=True,
     command=(),
 )
+
+
+def test_a_run_of_an_application_that_starts_slowly_is_expected_to_last() -> None:
+    """As long as its start, first requests and stop have taken, which is known by then."""
+    scenarios = {"cliff-4": SCENARIOS["cliff-4"]}
+    plans = [
+        replace(PLAN, own=Own({"aiohttp": STACKS["aiohttp"]}, scenarios, {}, around_s=around_s))
+        for around_s in (1.0, 21.0)
+    ]
+    assert plans[1].expected_s() == plans[0].expected_s() + 20.0
 
 
 @pytest.mark.parametrize(

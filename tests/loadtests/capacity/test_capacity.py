@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -127,8 +128,26 @@ def test_a_search_leaves_a_row_a_trial_and_says_what_it_found(tmp_path: Path) ->
 
 
 NAPS = """
-import asyncio
+import asyncio, itertools, os
 from aiohttp import web
+
+asked = itertools.count()
+
+
+async def dies(request):
+    if next(asked) > 40:
+        os._exit(3)
+    return web.Response()
+
+
+async def half(request):
+    count = next(asked)
+    return web.Response(status=500 if count > 20 and count % 2 else 200)
+
+
+async def sleeps(request):
+    await asyncio.sleep(2)
+    return web.Response()
 
 
 async def nap(request):
@@ -139,6 +158,8 @@ async def nap(request):
 app = web.Application()
 app.router.add_get("/nap", nap)
 app.router.add_get("/doze", nap)
+for handler in (dies, half, sleeps):
+    app.router.add_get(f"/{handler.__name__}", handler)
 """
 
 
@@ -165,6 +186,20 @@ def test_an_application_of_ones_own_is_searched(tmp_path: Path) -> None:
     assert {row["stack"] for row in rows} == {"app-aiohttp"}
     assert all(row["slow"] == row["offered"] for row in rows)
     assert done.stdout.count("no limit found: ") == 1
+
+
+@pytest.mark.parametrize(
+    ("path", "says"),
+    [
+        ("/dies", r"left out: it died in a closed loop of 32 users: [\d,]+ times "),
+        ("/half", r"app-aiohttp: not every answer is right \([\d,]+ times status 500 instead of"),
+        ("/sleeps", r"left out: no correct answer to a closed loop of 32 users: none ended with"),
+    ],
+)
+def test_an_application_that_fails_has_the_reason(tmp_path: Path, path: str, says: str) -> None:
+    """Before any trial: its limit would be none, or a low one, and nobody would know why."""
+    done = _own(tmp_path, "--get", path)
+    assert re.search(says, done.stderr), done.stderr
 
 
 def test_a_limit_is_that_of_one_request(tmp_path: Path) -> None:

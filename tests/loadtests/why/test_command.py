@@ -54,6 +54,32 @@ def test_an_installed_package_serves_with_its_own_python(monkeypatch: pytest.Mon
     assert interpreter.choose(None).path == Path(sys.executable)
 
 
+def test_what_sets_up_an_environment_is_heard_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It takes a minute and more, of which nothing was said before its end; a failure is said
+    once, as an error."""
+    (tmp_path / ".ci").mkdir()
+    (tmp_path / ".ci" / "setup").write_text(
+        "echo begins\n"
+        "while [ ! -e heard ]; do sleep 0.05; done\n"
+        "echo 'loopbench set-up: no network' >&2\n"
+        "exit 2\n"
+    )
+    monkeypatch.setattr(interpreter, "ROOT", tmp_path)
+    monkeypatch.setattr(interpreter, "_SET_UP_BOUND_S", 60.0)
+    said: list[str] = []
+
+    def say(line: str) -> None:
+        said.append(line)
+        (tmp_path / "heard").touch()
+
+    another = interpreter.Interpreter(Path("python"), "3.12.1", True)
+    with pytest.raises(HarnessError, match=r"^loopbench set-up: no network$"):
+        interpreter.environment(another, False, say)
+    assert said == ["begins"]
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [

@@ -214,6 +214,7 @@ of_aiohttp, of_quart = web.Application(), Quart(__name__)
 
 
 async def connect(app=None):
+    print("FATAL: no licence")
     sys.exit(3)
 
 
@@ -227,13 +228,62 @@ of_quart.before_serving(connect)
     [("of_aiohttp", "aiohttp"), *(("of_quart", on) for on in ("hypercorn", "uvicorn", "granian"))],
 )
 def test_a_start_up_that_exits_says_where(tmp_path: Path, app: str, on: str) -> None:
-    """As one that raises, on every server."""
+    """As one that raises, on every server; and why, which it may have printed alone."""
     (tmp_path / "exits.py").write_text(EXITS)
     with pytest.raises(HarnessError) as raised:
         prepare(f"exits:{app}", tmp_path, ["/"], None, (on,))
     assert re.search(
-        r"failed(?: to start)?: SystemExit: 3 \(exits\.py, line 10\)", str(raised.value)
+        r"failed(?: to start)?: SystemExit: 3 \(exits\.py, line 11\)(; correct that first)?"
+        r"; its last line: FATAL: no licence$",
+        str(raised.value),
     )
+
+
+def test_a_start_up_that_fails_without_a_reason_has_its_last_line(tmp_path: Path) -> None:
+    """As a plain ASGI application may, which prints why."""
+    (tmp_path / "mute.py").write_text(
+        "async def app(scope, receive, send):\n"
+        "    await receive()\n"
+        "    print('no such table: users')\n"
+        "    await send({'type': 'lifespan.startup.failed'})\n"
+    )
+    with pytest.raises(HarnessError) as raised:
+        prepare("mute:app", tmp_path, ["/"], None, ())
+    assert str(raised.value) == (
+        "the application's start-up failed: it gave no reason; its last line: no such table: users"
+    )
+
+
+@pytest.mark.parametrize(
+    ("starts", "says"),
+    [
+        (3, "app-aiohttp was left out: it answers otherwise than before the bench: GET /: body of"),
+        (4, "-1 was not loaded, since it answers otherwise than before the bench: GET /: body of"),
+    ],
+)
+def test_an_application_that_answers_otherwise_in_the_bench_is_told_so(
+    tmp_path: Path, starts: int, says: str
+) -> None:
+    """In words of what it is, with what the file can say: it knows of no contract. It is imported
+    by the look, for two starts while its answers are learned, and by the first of the bench."""
+    (tmp_path / "counts.py").write_text(
+        "from pathlib import Path\n"
+        "from aiohttp import web\n"
+        "file = Path(__file__).with_name('starts')\n"
+        "starts = len(file.read_bytes()) if file.exists() else 0\n"
+        "file.write_bytes(b'.' * (starts + 1))\n"
+        "async def early(request):\n"
+        f"    return web.json_response({{'early': starts < {starts}}})\n"
+        "app = web.Application()\n"
+        "app.router.add_get('/', early)\n"
+    )
+    options = ("--app", "counts:app", "--app-dir", str(tmp_path), "--get", "/")
+    with Bench(tmp_path / "run", *options, "--rounds", "1", *SHORT) as bench:
+        done = ended(bench)
+    assert done.status == 1, done.errors
+    assert says in done.errors
+    assert 'check = "status" in the file of --scenarios takes them' in done.errors
+    assert "contract" not in done.errors
 
 
 def test_a_page_that_asks_who_one_is_says_how_to_send_headers(stack: Stack, taken: Own) -> None:

@@ -7,37 +7,24 @@ import http.client
 import json
 import re
 import shlex
-import tomllib
 from collections import Counter
 from contextlib import closing
 from pathlib import Path
-from typing import Any, cast
 
 import pytest
-from quart import Quart
-from starlette.applications import Starlette
-from starlette.responses import Response
-from starlette.routing import Mount, Route, WebSocketRoute
 
 from loopbench.loadtests.bench.environment import shown_command
-from loopbench.loadtests.bench.init import pages
-from loopbench.loadtests.bench.init.initial import _counted, _next, _pages, _text
-from loopbench.loadtests.bench.init.pages import Page
 from loopbench.loadtests.errors import HarnessError
 from loopbench.loadtests.scenarios.custom.learning import learn
 from loopbench.loadtests.scenarios.custom.loads_file import (
-    KINDS,
     USERS,
     of_file,
     of_paths,
-    of_tables,
 )
 from loopbench.loadtests.scenarios.custom.scenarios import prepare
-from loopbench.loadtests.scenarios.models import Echo, Stream
 from loopbench.loadtests.scenarios.table import Closed, Open
 from loopbench.results.schema import FAILURES, STALLS, THREADS, Cause, Code, read_table
 from loopbench.servers.contract.http import Request
-from loopbench.servers.custom.holdings import routes, sockets
 from loopbench.servers.custom.look import Looks, look_at
 from loopbench.servers.custom.stacks import rows
 from loopbench.servers.lifecycle.process import ServerProcess, server_process
@@ -481,7 +468,10 @@ def toml(folder: Path, text: str) -> Path:
         ('[a]\npath = "/"\nrate_rps = nan', "rate_rps must be a number"),
         ('[a]\npath = "/a b"\nusers = 1', "percent-encoded"),
         ('[a]\npath = "/"\nmethod = "get"\nusers = 1', "capital letters"),
-        ('[a]\npath = "/"\nusers = 1\nheaders = {Host = "x"}', "the header Host is the suite's"),
+        (
+            '[a]\npath = "/"\nusers = 1\nheaders = {Connection = "x"}',
+            "the header Connection is the suite's",
+        ),
         ('[a]\npath = "/"\nusers = 1\nheaders = {A = "x\\r\\nB: y"}', "is no header"),
     ],
 )
@@ -505,240 +495,6 @@ def test_a_file_says_what_is_sent(tmp_path: Path) -> None:
     assert load.model == Closed(3)
     assert [load.name for load in several.loads] == ["x-1", "x-1-2"]
     assert several.loads[0].model == Open(5.0, 128)
-
-
-def test_every_kind_of_load_stands_in_what_init_writes() -> None:
-    """As comments that are loads once they are taken out."""
-    text = _text("shop:app", ["aiohttp"], [Page("/hello")])
-    assert {one.name for one in of_tables("as written", tomllib.loads(text)["loads"])} == {"hello"}
-    begin, others = text.split("# Other kinds of load, to be taken out of the comment.\n")
-    loads = tomllib.loads(begin + re.sub("^# ?", "", others, flags=re.MULTILINE))["loads"]
-    written = {one.name: one.loads[0].model for one in of_tables("taken out", loads)}
-    models: dict[str, object] = {
-        "hello": Closed(32),
-        "reading": Closed(32, think_min_s=0.2, think_max_s=2),
-        "events": Stream(20, "sse"),
-        "messages": Echo(1, 32),
-    }
-    assert written == models
-    assert {table.get("kind", "requests") for table in loads.values()} == set(KINDS)
-
-
-STREAMS = """
-import asyncio
-from aiohttp import web
-
-
-async def hello(request):
-    return web.Response(text="hello")
-
-
-async def private(request):
-    raise web.HTTPUnauthorized()
-
-
-async def stream(request):
-    path = request.path
-    if path == "/strict" and "text/event-stream" not in request.headers.get("Accept", ""):
-        raise web.HTTPBadRequest()
-    kind = {"/ticks": "application/x-ndjson", "/dots": "text/plain"}.get(path, "text/event-stream")
-    answer = web.StreamResponse(headers={"Content-Type": kind})
-    await answer.prepare(request)
-    while True:
-        await answer.write({"/ticks": b"{}\\n{}\\n", "/dots": b"."}.get(path, b"data: 1\\n\\n"))
-        await asyncio.sleep(0.01)
-
-
-async def huge(request):
-    answer = web.StreamResponse(headers={"Content-Length": str(10 << 30)})
-    await answer.prepare(request)
-    await asyncio.sleep(60)
-
-
-async def talk(request):
-    socket = web.WebSocketResponse()
-    await socket.prepare(request)
-    if request.path == "/greets":
-        await socket.send_str("welcome")
-    here.append(socket)
-    async for message in socket:
-        for one in here if request.path == "/chat" else [socket]:
-            await one.send_str(message.data)
-    here.remove(socket)
-    return socket
-
-
-here = []
-
-
-app = web.Application()
-app.router.add_get("/", hello)
-app.router.add_get("/private", private)
-for path in ("/ws", "/greets", "/chat"):
-    app.router.add_get(path, talk)
-app.router.add_get("/huge", huge)
-for path in ("/events", "/strict", "/ticks", "/dots"):
-    app.router.add_get(path, stream)
-"""
-
-
-def test_init_asks_each_page_and_writes_it_as_what_it_is(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A stream as a stream, with the header that it asks for, a WebSocket that sends messages back
-    as one; what cannot be loaded as it is as a comment with the reason."""
-    (tmp_path / "streaming.py").write_text(STREAMS)
-    monkeypatch.setattr(pages, "_BODY_S", 1.0)
-    monkeypatch.setattr(pages, "_EVENTS_S", 0.2)
-    own = OwnApp("streaming:app", str(tmp_path), None)
-    found = _pages(own, look_at(own))
-    text = _text("streaming:app", ["aiohttp"], found)
-    assert tomllib.loads(text)["loads"] == {
-        "root": {"path": "/", "users": 32},
-        "events": {"kind": "stream", "events": "sse", "path": "/events", "users": 32},
-        "strict": {
-            "kind": "stream",
-            "events": "sse",
-            "path": "/strict",
-            "headers": {"Accept": "text/event-stream"},
-            "users": 32,
-        },
-        "ticks": {"kind": "stream", "events": "lines", "path": "/ticks", "users": 32},
-        "ws": {"kind": "echo", "path": "/ws", "users": 32},
-        "chat": {"kind": "echo", "path": "/chat", "users": 1},
-    }
-    assert (
-        "# Left out: it is a WebSocket that did not send a message back as its next one.\n"
-        "# [loads.greets]\n" in text
-    )
-    assert "# Left out: it was answered with status 401.\n# [loads.private]\n" in text
-    assert (
-        "# Left out: its answer says that it has 10,737,418,240 bytes, more than the 16,777,216 "
-        "taken.\n# [loads.huge]\n" in text
-    )
-    dots = r"# Left out: its answer did not end within 1 s after its head .*\n# \[loads\.dots\]"
-    assert re.search(dots, text)
-    assert _counted(found) == (
-        "10 pages, 3 of them streams, 2 of them WebSockets, 4 commented out, with the reason"
-    )
-    assert _next(found) == "measure them by: loopbench bench"
-    nothing = [Page("/", why_not="it was answered with status 404")]
-    assert _counted(nothing) == "1 page, 1 commented out, with the reason"
-    assert _next(nothing) == "add a page of yours to it, then: loopbench bench"
-
-
-def test_websockets_are_told_from_other_routes_where_the_router_does() -> None:
-    """Quart's and Starlette's; one with a parameter has no path that could be loaded."""
-    of_quart, talk = Quart("shop"), WebSocketRoute("/talk", print)
-    of_quart.websocket("/echo")(print)
-    of_quart.websocket("/room/<name>")(print)
-    of_starlette = Starlette(routes=[talk, Route("/page", lambda _: Response())])
-    assert (sockets(of_quart), routes(of_quart)) == (["/echo"], [])
-    assert (sockets(of_starlette), routes(of_starlette)) == (["/talk"], ["/page"])
-
-
-def test_what_is_mounted_is_found_under_its_path() -> None:
-    """Of Starlette's mounts, and theirs; an application that is mounted in itself has an end."""
-    answers, talk = Route("/", lambda _: Response()), WebSocketRoute("/talk", print)
-    inner = Starlette(routes=[Mount("/deep", routes=[Route("/me", lambda _: Response()), talk])])
-    of_quart = Quart("shop", static_folder=None)
-    of_quart.add_url_rule("/page", "page", lambda: "page")
-    outer = Starlette(
-        routes=[
-            answers,
-            Mount("/users", routes=[answers, talk]),
-            Mount("/v2", app=inner),
-            Mount("/of/{name}", routes=[answers, talk]),
-            Mount("/quart", app=cast(Any, of_quart)),
-        ]
-    )
-    outer.mount("/ring", outer)
-    assert routes(outer) == ["/", "/users/", "/v2/deep/me", "/quart/page"]
-    assert sockets(outer) == ["/users/talk", "/v2/deep/talk"]
-
-
-ENCODED = """
-import json
-from urllib.parse import unquote
-
-from aiohttp import web
-from quart import Quart
-from starlette.applications import Starlette
-from starlette.responses import JSONResponse
-from starlette.routing import Route
-
-PATHS = ("/two words", "/grüße", "/50%25", "/a?b", "/it's,(so);a=b:@")
-of_aiohttp, of_quart = web.Application(), Quart(__name__, static_folder=None)
-
-
-async def hello(request):
-    return web.Response(text="hello")
-
-
-async def hello_of_quart():
-    return {}
-
-
-async def hello_of_starlette(request):
-    return JSONResponse({})
-
-
-for path in PATHS:
-    of_aiohttp.router.add_get(path, hello)
-    of_quart.add_url_rule(path, path, hello_of_quart)
-of_starlette = Starlette(routes=[Route(path, hello_of_starlette) for path in PATHS])
-
-
-async def of_document(scope, receive, send):
-    known = scope["path"] in ("/openapi.json", *map(unquote, PATHS))
-    status = 200 if known and scope["type"] == "http" else 404
-    await send({"type": "http.response.start", "status": status, "headers": []})
-    body = json.dumps({"paths": {path: {"get": {}} for path in PATHS}}).encode()
-    await send({"type": "http.response.body", "body": body})
-"""
-
-
-@pytest.mark.parametrize("name", ["of_aiohttp", "of_quart", "of_starlette", "of_document"])
-def test_paths_are_written_as_a_request_has_them(tmp_path: Path, name: str) -> None:
-    """Percent-encoded, whatever the router calls them, so that each is answered."""
-    (tmp_path / "encoded.py").write_text(ENCODED, encoding="utf-8")
-    own = OwnApp(f"encoded:{name}", str(tmp_path), None)
-    found = _pages(own, look_at(own))
-    percent = "/50%25" if name in ("of_aiohttp", "of_document") else "/50%2525"
-    paths = ["/two%20words", "/gr%C3%BC%C3%9Fe", percent, "/a%3Fb", "/it's,(so);a=b:@"]
-    assert found == [Page(path) for path in paths]
-
-
-def test_an_application_that_does_not_start_has_its_routes_written(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """As where its database is away; the note says why none was asked."""
-    (tmp_path / "away.py").write_text(
-        "from aiohttp import web\n"
-        "async def hello(request):\n"
-        "    return web.Response()\n"
-        "async def connect(app):\n"
-        "    raise ConnectionRefusedError('no database')\n"
-        "app = web.Application()\n"
-        "app.router.add_get('/hello', hello)\n"
-        "app.on_startup.append(connect)\n"
-    )
-    own = OwnApp("away:app", str(tmp_path), None)
-    assert _pages(own, look_at(own)) == [Page("/hello")]
-    assert "note: its pages were not asked: app-aiohttp failed to start" in capsys.readouterr().err
-
-
-def test_what_a_factory_is_given_stands_in_what_init_writes() -> None:
-    """As TOML where it is written so."""
-    given = ("config=dev.toml", "debug=true", "workers=2", 'name="a b"', "hosts=[1, 2]")
-    read = tomllib.loads(_text("shop:make_app", ["aiohttp"], [], given))
-    assert read["arguments"] == {
-        "config": "dev.toml",
-        "debug": True,
-        "workers": 2,
-        "name": "a b",
-        "hosts": [1, 2],
-    }
 
 
 def test_paths_have_names_of_their_own() -> None:

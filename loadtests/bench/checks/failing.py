@@ -1,0 +1,20 @@
+"""Failed requests in words, for a person who waits for figures."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from loopbench.loadtests.messages.reports import Failure
+
+_MOST_REASONS = 3
+
+
+def worst(failures: Iterable[Failure]) -> list[Failure]:
+    """Those with the commonest reasons, the most frequent first."""
+    return sorted(failures, key=lambda one: -one.count)[:_MOST_REASONS]
+
+
+def told(failure: Failure) -> str:
+    """How often, and why."""
+    example = "" if failure.example in failure.reason else f" ({failure.example})"
+    return f"{failure.count:,} times {failure.reason}{example}"
