@@ -53,14 +53,14 @@ class Configuration:
 
     def words(self) -> list[str]:
         """The options as words of a command line."""
-        found: list[str] = []
+        words: list[str] = []
         for name, value in self.options.items():
             if value is True or value is False:
-                found += [f"--{name}" if value else f"--no-{name}"]
+                words += [f"--{name}" if value else f"--no-{name}"]
             else:
                 values = value if isinstance(value, list) else [value]
-                found += [word for one in values for word in (f"--{name}", str(one))]
-        return found
+                words += [word for entry in values for word in (f"--{name}", str(entry))]
+        return words
 
 
 def read(folder: Path) -> Configuration:
@@ -102,8 +102,8 @@ def _expect_table(file: str, name: str, value: object) -> Mapping[str, object]:
 
 def in_force() -> Configuration:
     """That of the command that is being carried out."""
-    found: Configuration = click.get_current_context().meta.get(_META, Configuration())
-    return found
+    configuration: Configuration = click.get_current_context().meta.get(_META, Configuration())
+    return configuration
 
 
 class Configured(click.Command):
@@ -112,15 +112,17 @@ class Configured(click.Command):
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """As click does, with what is configured as defaults. Raises click.UsageError for a key
         that no option has."""
-        found = read(Path.cwd())
+        configuration = read(Path.cwd())
         if any(map(_THE_SUITES.match, args)):  # the suite's own servers are meant
-            options = {name: value for name, value in found.options.items() if name not in _OWN}
-            found = Configuration(found.file, found.path, options)
-        ctx.meta[_META] = found
-        ctx.default_map = {**(ctx.default_map or {}), **self._defaults(found)}
+            options = {
+                name: value for name, value in configuration.options.items() if name not in _OWN
+            }
+            configuration = Configuration(configuration.file, configuration.path, options)
+        ctx.meta[_META] = configuration
+        ctx.default_map = {**(ctx.default_map or {}), **self._defaults(configuration)}
         return super().parse_args(ctx, args)
 
-    def _defaults(self, found: Configuration) -> dict[str, object]:
+    def _defaults(self, configuration: Configuration) -> dict[str, object]:
         known: dict[str, click.Option] = {
             name.removeprefix("--"): option
             for option in self.params
@@ -129,14 +131,16 @@ class Configured(click.Command):
             if name.startswith("--")
         }
         defaults: dict[str, object] = {}
-        for name, value in found.options.items():
+        for name, value in configuration.options.items():
             option = known.get(name)
-            assert found.file is not None
+            assert configuration.file is not None
             if option is None or option.name is None:
                 near = difflib.get_close_matches(name, [*known, _LOADS, _ARGUMENTS], 1)
                 hint = f"; did you mean {near[0]}?" if near else ""
-                raise click.UsageError(f"{found.file.name}: no option of bench is {name!r}{hint}")
-            defaults[option.name] = _default(f"{found.file.name}: {name}", option, value)
+                raise click.UsageError(
+                    f"{configuration.file.name}: no option of bench is {name!r}{hint}"
+                )
+            defaults[option.name] = _default(f"{configuration.file.name}: {name}", option, value)
         return defaults
 
 
@@ -145,10 +149,14 @@ class NamedApplication(Configured):
     `bench`: of these the configuration gives those that name the application, and the others are
     not its business."""
 
-    def _defaults(self, found: Configuration) -> dict[str, object]:
+    def _defaults(self, configuration: Configuration) -> dict[str, object]:
         has = {name.removeprefix("--") for option in self.params for name in option.opts}
-        options = {name: found.options[name] for name in _OWN if name in found.options.keys() & has}
-        return super()._defaults(replace(found, options=options))
+        options = {
+            name: configuration.options[name]
+            for name in _OWN
+            if name in configuration.options.keys() & has
+        }
+        return super()._defaults(replace(configuration, options=options))
 
 
 def _default(where: str, option: click.Option, value: object) -> bool | str | list[str]:
@@ -157,7 +165,7 @@ def _default(where: str, option: click.Option, value: object) -> bool | str | li
         if not isinstance(value, bool):
             raise click.UsageError(f"{where} must be true or false")
         return value
-    words = [_word(where, one) for one in (value if isinstance(value, list) else [value])]
+    words = [_word(where, entry) for entry in (value if isinstance(value, list) else [value])]
     if option.multiple:
         return words
     if isinstance(value, list):

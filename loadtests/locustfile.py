@@ -30,7 +30,9 @@ events.init_command_line_parser.add_listener(_loopback)  # type: ignore[no-untyp
 # Those that are offered alone: users who block the loop on purpose would spoil all the others,
 # and by hand everybody is in one load.
 _CASES = {
-    one.loads[0].case.name: one.loads[0].case for one in SCENARIOS.values() if len(one.loads) == 1
+    scenario.loads[0].case.name: scenario.loads[0].case
+    for scenario in SCENARIOS.values()
+    if len(scenario.loads) == 1
 }
 
 for _name, _case in _CASES.items():

@@ -102,8 +102,8 @@ class Subcommands(Suggesting):
         """From the table, too; what is completed behind a subcommand is its own affair."""
         options = click.Command.shell_complete(self, ctx, incomplete)
         named = (
-            CompletionItem(name, help=one.help)
-            for name, one in SUBCOMMANDS.items()
+            CompletionItem(name, help=subcommand.help)
+            for name, subcommand in SUBCOMMANDS.items()
             if name.startswith(incomplete)
         )
         return [*named, *options]
@@ -111,7 +111,9 @@ class Subcommands(Suggesting):
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """From the table: the commands themselves take long to import."""
         with formatter.section("Commands"):
-            formatter.write_dl([(name, one.help) for name, one in SUBCOMMANDS.items()])
+            formatter.write_dl(
+                [(name, subcommand.help) for name, subcommand in SUBCOMMANDS.items()]
+            )
 
 
 @click.group(

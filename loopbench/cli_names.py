@@ -79,7 +79,7 @@ def names_of(kind: str, table: Mapping[str, Any], help: str) -> Decorator:  # no
         f"{kind}s",
         multiple=True,
         type=NamesIn(kind, table),
-        callback=lambda _, __, found: tuple(dict.fromkeys(chain.from_iterable(found))),
+        callback=lambda _, __, given: tuple(dict.fromkeys(chain.from_iterable(given))),
         help=help,
     )
 

@@ -39,7 +39,7 @@ def problem(url: str, schemes: tuple[str, ...]) -> str | None:
         return f"the URL holds a space, a #, or a % that is no escape; {_ENCODE}"
     if "@" in path or authority.count("@") > 1:
         return f"the URL holds an @ too many, or one behind a slash or question mark; {_ENCODE}"
-    hosts = [_HOST.fullmatch(one) for one in authority.rpartition("@")[2].split(",")]
+    hosts = [_HOST.fullmatch(address) for address in authority.rpartition("@")[2].split(",")]
     if not all(host and int(host["port"] or 1) in range(1, 65_536) for host in hosts):
         return f"the URL has no host and port that can be read; {_ENCODE}"
     _, asked, query = path.partition("?")
@@ -114,4 +114,4 @@ def _is_secret(name: str) -> bool:
 
 
 def _pairs(query: str) -> list[tuple[str, str, str]]:
-    return [one.partition("=") for one in query.split("&")]
+    return [pair.partition("=") for pair in query.split("&")]

@@ -181,8 +181,10 @@ SYNC = each(lambda answers, plain: answers({}, sync={"/": plain}))
 
 def counterpart(names: Iterable[str], like: str, nearest: str) -> Answer:
     """What a stack has under names that fit a regular expression; or NONE, and what is nearest."""
-    found = ", ".join(name for name in names if re.fullmatch(like, name))
-    return Answer(found or NONE, f"names like {like}: {found or 'none'}; the nearest is {nearest}")
+    matches = ", ".join(name for name in names if re.fullmatch(like, name))
+    return Answer(
+        matches or NONE, f"names like {like}: {matches or 'none'}; the nearest is {nearest}"
+    )
 
 
 def asgi(layer: Callable[..., Coroutine[Any, Any, None]]) -> Callable[[Quart], None]:

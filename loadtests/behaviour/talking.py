@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import Any
 
-from loopbench.loadtests.behaviour.framework.events import Seen
+from loopbench.loadtests.behaviour.framework.events import EventLog
 from loopbench.loadtests.behaviour.framework.question import Answer
 from loopbench.loadtests.behaviour.framework.raw_client import (
     Leaving,
@@ -18,7 +18,7 @@ from loopbench.loadtests.behaviour.framework.servers import App, Live, serve
 
 __all__ = ["Leaving", "NoAnswer", "Reply", "Wire", "get", "head"]  # of the client, handed on
 
-seen = Seen()
+seen = EventLog()
 """What the application reports. One for all, since each experiment has a process of its own."""
 
 
@@ -79,8 +79,8 @@ def shake_hands(wire: Wire, target: str = "/ws") -> bytes:
 def upgraded(port: int, target: str = "/ws") -> tuple[bytes, bytes]:
     """A WebSocket, listened to until the server closes it: the head of the answer, what it said."""
     with Wire(port) as wire:
-        head, said = shake_hands(wire, target), b""
-        while b"\x88" not in said and (more := wire.some()):
-            said += more
+        head, frames = shake_hands(wire, target), b""
+        while b"\x88" not in frames and (more := wire.some()):
+            frames += more
         wire.send(b"\x88\x80\0\0\0\0")  # the closing frame
-        return head, said
+        return head, frames

@@ -135,7 +135,7 @@ class Bencher:
         self._deaths = 0
         self._drift: tuple[Code, ...] = ()
         self._unequal: Collection[str] = ()
-        self.broken = [f"{one} {_UNUSABLE[Code.SAVES_DIFFER]}" for one in store.held.faulty]
+        self.broken = [f"{run_id} {_UNUSABLE[Code.SAVES_DIFFER]}" for run_id in store.held.faulty]
         self.left_out: Mapping[str, str] = {}
         self.loaded_s = 0.0
 
@@ -148,11 +148,11 @@ class Bencher:
     def preflight(self) -> None:
         """Start each stack once, see `bench.preflight`; what fails there is left out."""
         bench = self._bench
-        found = preflight.run(bench, self._cpus, self._log, self._reporter)
-        self.left_out = found.left_out
-        self.broken += [preflight.line(*one) for one in found.left_out.items()]
-        self._drift = (Code.ENVIRONMENT_DRIFT,) if found.drifted else ()
-        self._unequal = found.unequal
+        findings = preflight.run(bench, self._cpus, self._log, self._reporter)
+        self.left_out = findings.left_out
+        self.broken += [preflight.line(*omission) for omission in findings.left_out.items()]
+        self._drift = (Code.ENVIRONMENT_DRIFT,) if findings.drifted else ()
+        self._unequal = findings.unequal
 
     def timed(self, planned: PlannedBlock, allowance: Allowance) -> None:
         """Measure a Block, and note what it took."""
@@ -188,7 +188,9 @@ class Bencher:
         """How tight the ratios are that more Rounds are for: those of scenarios in Slices, where
         there are some. In whole Runs the noise of the machine would take all of the time."""
         known = known_widths(self._bench.folder)
-        sliced = {one.scenario for one in planned if self._bench.sliced(one.scenario) is not None}
+        sliced = {
+            block.scenario for block in planned if self._bench.sliced(block.scenario) is not None
+        }
         return tuple(width for width in known if not sliced or width.scenario in sliced)
 
     def block(self, planned: PlannedBlock) -> bool:
@@ -295,8 +297,8 @@ class Bencher:
             self._reporter.run_begins(result.planned.run_id)
             # A person waits for the figures of their own application; those of many stacks mean
             # something side by side only.
-            said = None if self._bench.own is None else first_figures(rows.runs)
-            self._reporter.run_ends("; ".join(wrong) or said)
+            figures = None if self._bench.own is None else first_figures(rows.runs)
+            self._reporter.run_ends("; ".join(wrong) or figures)
             for text in self._in_part(result):
                 self._reporter.note(text)
         self._mourn(any(Code.GENERATOR_DIED in result.codes for result in results))
@@ -327,15 +329,15 @@ class Bencher:
         """
         most = worst(outcome.measured.failures)
         text = ", ".join(map(told, most)) or _NONE_ENDED
-        reasons = {one.reason for one in most}
-        others = [one for one in outcome.warmup.failures if one.reason not in reasons]
+        reasons = {failure.reason for failure in most}
+        others = [failure for failure in outcome.warmup.failures if failure.reason not in reasons]
         if others and not outcome.completed:
             most += worst(others)
             text += f"; before the window {', '.join(map(told, worst(others)))}"
         raised = last_traceback(self._log)
         if raised is not None:
             text += f"; it raised {raised}"
-        elif any(one.reason.startswith(_OTHER_BODY) for one in most):
+        elif any(failure.reason.startswith(_OTHER_BODY) for failure in most):
             text += f"; {verify.STATUS_ALONE}"
         return f"{text}; the server's log: {self._log}"
 

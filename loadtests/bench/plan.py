@@ -32,7 +32,7 @@ def plan_blocks(
     for number in range(1, rounds + 1):
         scenarios = list(dict.fromkeys(scenario for _, scenario in cells))
         random.Random(f"{seed}/{number}").shuffle(scenarios)
-        blocks += [plan_block(cells, one, number, seed, positions) for one in scenarios]
+        blocks += [plan_block(cells, scenario, number, seed, positions) for scenario in scenarios]
     return tuple(blocks)
 
 

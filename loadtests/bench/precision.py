@@ -115,13 +115,13 @@ def worst(widths: Iterable[Width], others_share: float = 1.0) -> dict[str, float
 
     others_share: what a reach counts that is not of a closed loop.
     """
-    found: dict[str, float] = {}
+    widest: dict[str, float] = {}
     for width in widths:
         reach = math.inf if width.reach is None else width.reach
         if not width.closed and others_share < 1:
             reach = others_share * min(reach, _UNKNOWN)
-        found[width.scenario] = max(found.get(width.scenario, 0.0), reach)
-    return found
+        widest[width.scenario] = max(widest.get(width.scenario, 0.0), reach)
+    return widest
 
 
 def choose(

@@ -50,7 +50,7 @@ def run(bench: Bench, cpus: CpuPlan, log: Path, reporter: Reporter) -> Preflight
     except OSError as error:
         raise cannot_write(bench.folder, log.name, error) from error
     described = environment.describe(cpus, list(bench.command), bench.seed)
-    loads = [load for one in bench.scenarios for load in bench.scenario(one).loads]
+    loads = [load for scenario in bench.scenarios for load in bench.scenario(scenario).loads]
     stores = store_versions.described(bench.stores, loads, here=bench.place == HERE)
     if stores:
         described["stores"] = stores
@@ -100,7 +100,7 @@ def _wrong(
     if bench.own is None:
         return wrong
     otherwise = "it answers otherwise than before the bench"
-    return [f"{otherwise}: {one}; {verify.STATUS_ALONE}" for one in wrong]
+    return [f"{otherwise}: {problem}; {verify.STATUS_ALONE}" for problem in wrong]
 
 
 def _tell_quota(cpus: float | None, reporter: Reporter) -> None:

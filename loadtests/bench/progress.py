@@ -36,13 +36,13 @@ class Reporter(Protocol):
 def first_figures(rows: Sequence[Row]) -> str | None:
     """The rate and the median of each load of a Run, for whom waits for the table; None where it
     has no figures."""
-    found = [
+    figures = [
         f"{row['load']} {_digits(rate)}/s, median {_digits(median)} ms"
         for row in rows
         if isinstance(rate := row.get("throughput_rps"), float)
         and isinstance(median := row.get("service_time_p50_ms"), float)
     ]
-    return f"{rows[0]['run_id']}: {'; '.join(found)}" if found else None
+    return f"{rows[0]['run_id']}: {'; '.join(figures)}" if figures else None
 
 
 def _digits(value: float) -> str:

@@ -115,15 +115,15 @@ class Bench:
 
     def holes(self) -> dict[str, dict[str, str]]:
         """By stack: the scenarios that are about a Case that it cannot keep, and why."""
-        found: dict[str, dict[str, str]] = {}
+        holes: dict[str, dict[str, str]] = {}
         for stack in self.stacks:
             for scenario in self.scenarios:
                 loads = self.scenario(scenario).loads
                 whys = (hole(self.stack(stack), load.case) or self._apart(load) for load in loads)
                 why = next(filter(None, whys), None)
                 if why is not None:
-                    found.setdefault(stack, {})[scenario] = why
-        return found
+                    holes.setdefault(stack, {})[scenario] = why
+        return holes
 
     def _apart(self, load: Load) -> str | None:
         """Why several processes do not keep a load that one does."""
@@ -136,10 +136,10 @@ class Bench:
 
         What computes for long is asked only where it is loaded: as short it answers alike.
         """
-        loads = [load for one in self.scenarios for load in self.scenario(one).loads]
+        loads = [load for scenario in self.scenarios for load in self.scenario(scenario).loads]
         if self.own is None:
             left = COMPUTES_LONG - {load.case.name for load in loads}
-            return [one for one in keeps(self.stack(stack)).values() if one.name not in left]
+            return [case for case in keeps(self.stack(stack)).values() if case.name not in left]
         return list({load.case.request: load.case for load in loads if load.learned}.values())
 
     @property

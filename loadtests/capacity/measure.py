@@ -161,17 +161,17 @@ def _search(
 ) -> None:
     """Turn after Turn, one trial of each stack in an order drawn anew, until all have ended."""
     turn = 0
-    while under_way := [one for one in contenders if not one.ended]:
+    while under_way := [contender for contender in contenders if not contender.ended]:
         turn += 1
         random.Random(f"{plan.seed}/turn {turn}").shuffle(under_way)
-        for position, one in enumerate(under_way, start=1):
-            _trial(one, turn, position, plan, generator, writers, cpus)
-            if one.ended:
-                say(f"{one.name}: {one.ended}")
+        for position, contender in enumerate(under_way, start=1):
+            _trial(contender, turn, position, plan, generator, writers, cpus)
+            if contender.ended:
+                say(f"{contender.name}: {contender.ended}")
 
 
 def _trial(
-    one: _Contender,
+    contender: _Contender,
     turn: int,
     position: int,
     plan: Capacity,
@@ -179,30 +179,30 @@ def _trial(
     writers: _Writers,
     cpus: Sequence[int],
 ) -> None:
-    rate = one.search.next_rps()
+    rate = contender.search.next_rps()
     if rate is None:
-        one.ended = _no_rate(one.search)
+        contender.ended = _no_rate(contender.search)
         return
     began_s = time.monotonic()
-    seed = random.Random(f"{plan.seed}/{turn}/{one.name}").randrange(2**31)
+    seed = random.Random(f"{plan.seed}/{turn}/{contender.name}").randrange(2**31)
     started_at = datetime.now(UTC).isoformat(timespec="milliseconds")
     try:
-        tried = offer(one.server, plan.case, rate, plan.objective, generator, seed, cpus)
+        tried = offer(contender.server, plan.case, rate, plan.objective, generator, seed, cpus)
     except GeneratorDied as error:
-        one.ended = str(error)
+        contender.ended = str(error)
         return
-    if not one.server.alive:  # what was due after its end was late, whatever the rate
-        one.ended = _death(one)
+    if not contender.server.alive:  # what was due after its end was late, whatever the rate
+        contender.ended = _death(contender)
         return
-    place: Row = {"stack": one.name, "turn": turn, "position": position}
+    place: Row = {"stack": contender.name, "turn": turn, "position": position}
     about: Row = {"started_at": started_at, "case": plan.case.name}
     writers.trials.append([{**place, **about, **tried.cells}])
     writers.services.append(
-        [{"stack": one.name, "turn": turn, **cells} for cells in tried.services]
+        [{"stack": contender.name, "turn": turn, **cells} for cells in tried.services]
     )
-    one.search.learn(rate, tried)
-    one.used_s += time.monotonic() - began_s
-    one.ended = _enough(one, plan)
+    contender.search.learn(rate, tried)
+    contender.used_s += time.monotonic() - began_s
+    contender.ended = _enough(contender, plan)
 
 
 def _words(server: Served, failed: str) -> str:
@@ -210,8 +210,8 @@ def _words(server: Served, failed: str) -> str:
     return "".join(f": {text}" for text in (server.failure, failed) if text)
 
 
-def _death(one: _Contender) -> str:
-    return f"died: {one.server.failure or 'without a word'}"
+def _death(contender: _Contender) -> str:
+    return f"died: {contender.server.failure or 'without a word'}"
 
 
 def _no_rate(search: Search) -> str:
@@ -220,17 +220,17 @@ def _no_rate(search: Search) -> str:
     return f"the load generator could not offer {search.limited_rps:,.0f} requests/s or more"
 
 
-def _enough(one: _Contender, plan: Capacity) -> str:
+def _enough(contender: _Contender, plan: Capacity) -> str:
     """Why no more trials are needed, or can be made; blank: go on."""
-    if not one.server.alive:
-        return _death(one)
-    found = one.search.limit()
-    width = None if found is None else found.half_width
+    if not contender.server.alive:
+        return _death(contender)
+    limit = contender.search.limit()
+    width = None if limit is None else limit.half_width
     known = "not found" if width is None else f"known to ±{width:.1%}"
-    if one.search.known_to(plan.precision):
-        return f"{known} after {len(one.search.usable)} trials"
-    if one.used_s >= plan.budget_s:
-        over = f"{known} after {len(one.search.usable)} trials, when the time was over"
+    if contender.search.known_to(plan.precision):
+        return f"{known} after {len(contender.search.usable)} trials"
+    if contender.used_s >= plan.budget_s:
+        over = f"{known} after {len(contender.search.usable)} trials, when the time was over"
         return over if width is None else f"{over}; {_longer(width, plan.precision)}"
     return ""
 

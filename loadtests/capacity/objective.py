@@ -32,8 +32,8 @@ def parse(text: str) -> Objective:
     form = _FORM.fullmatch(text.strip().lower())
     if form is None:
         raise ValueError(f"{text!r} is no objective such as 'p99<20ms' or 'p95<1s'.")
-    found = Objective(float(form[1]), float(form[2]) * _MS[form[3]])
-    if not found.percent >= 50 or not LEAST_MS <= found.limit_ms <= LONGEST_MS:
+    objective = Objective(float(form[1]), float(form[2]) * _MS[form[3]])
+    if not objective.percent >= 50 or not LEAST_MS <= objective.limit_ms <= LONGEST_MS:
         longest = f"{LONGEST_MS / 1e3:g} s"
         raise ValueError(f"{text!r}: from p50 to p99.999, and from {LEAST_MS:g} ms to {longest}.")
-    return found
+    return objective

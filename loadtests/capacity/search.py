@@ -70,26 +70,28 @@ class Search:
             return self._within(self.first_rps)
         if not bracketed(self.usable, self.share):
             return self._further()
-        found = self.limit()
-        if found is None:
+        limit = self.limit()
+        if limit is None:
             return self._further()
-        way = self._way(found)
-        middle = self._believable(found.rate_rps)
+        way = self._way(limit)
+        middle = self._believable(limit.rate_rps)
         rates = (middle * math.exp(way * self._place()) for _ in PLACES)
         return next((rate for rate in rates if self._within(rate) is not None), None)
 
-    def _way(self, found: Crossing) -> float:
+    def _way(self, limit: Crossing) -> float:
         """From the limit to the rate at which the server is full, in the rate's logarithm."""
-        reading = found.reading
+        reading = limit.reading
         if reading is None:
             return LEAST_STEP
-        full = math.log(FULL * reading.full_rps / found.rate_rps) + reading.deviation
+        full = math.log(FULL * reading.full_rps / limit.rate_rps) + reading.deviation
         return min(max(full, LEAST_STEP), MOST_STEP)
 
     def _believable(self, rate_rps: float) -> float:
         """An estimate from few trials may lie far beyond them; the next trials may not."""
-        held = [one.rate_rps for one in self.usable if one.slow <= self.share * one.offered]
-        missed = [one.rate_rps for one in self.usable if one.slow > self.share * one.offered]
+        held = [trial.rate_rps for trial in self.usable if trial.slow <= self.share * trial.offered]
+        missed = [
+            trial.rate_rps for trial in self.usable if trial.slow > self.share * trial.offered
+        ]
         return min(max(rate_rps, min(missed) / BEYOND), max(held) * BEYOND)
 
     def _place(self) -> float:
@@ -114,8 +116,8 @@ class Search:
 
     def known_to(self, precision: float) -> bool:
         """Whether half of the limit's interval is at most this share of it, by trials enough."""
-        found = self.limit()
-        width = None if found is None else found.half_width
+        limit = self.limit()
+        width = None if limit is None else limit.half_width
         return width is not None and width <= precision and len(self.usable) >= LEAST_TRIALS
 
     def learn(self, rate_rps: float, tried: Tried) -> None:

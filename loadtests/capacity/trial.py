@@ -148,10 +148,10 @@ def _loaded(
 def arrivals(rate_rps: float, lead_in_s: float, window_s: float, seed: int) -> list[float]:
     """When they were due, in seconds of the load: drawn again, as the generator drew them."""
     schedule = Arrivals(rate_rps, int(lead_in_s * 1e9) + int(window_s * 1e9), f"{seed}/{_NAME}")
-    found = []
+    times_s = []
     while (due := schedule.take()) is not None:
-        found.append(due / 1e9)
-    return found
+        times_s.append(due / 1e9)
+    return times_s
 
 
 def _tried(

@@ -28,13 +28,17 @@ def pack_report(report: SessionReport[Any]) -> PackedReport:
 def _load(load: LoadReport[Any]) -> LoadReport[Packed]:
     return replace(
         load,
-        timeline=tuple(replace(one, inside=pack(one.inside or ())) for one in load.timeline),
+        timeline=tuple(
+            replace(stretch, inside=pack(stretch.inside or ())) for stretch in load.timeline
+        ),
         warmup=_phase(load.warmup),
         measured=_phase(load.measured),
     )
 
 
 def _phase(phase: PhaseReport[Any]) -> PhaseReport[Packed]:
-    recorded = ((one.name, getattr(phase.times, one.name)) for one in fields(phase.times))
+    recorded = (
+        (quantity.name, getattr(phase.times, quantity.name)) for quantity in fields(phase.times)
+    )
     times = {name: None if buckets is None else pack(buckets) for name, buckets in recorded}
     return replace(phase, times=Times(**times))

@@ -109,14 +109,14 @@ def try_load(running: FleetGenerator, server: ServerProcess, users: int) -> Tria
         at={WindowOpened: read, WindowClosed: read},
         give_up=lambda: not server.alive,
     )
-    told, fleet = report.loads["main"], report.fleet
+    load_report, fleet = report.loads["main"], report.fleet
     assert fleet is not None
     before, after = readings
     return Trial(
         users,
-        told.completed / report.measured_s,
-        told.measured.failed,
-        from_pairs(told.measured.times.service_time or ()).statistics_ms()["p50"],
+        load_report.completed / report.measured_s,
+        load_report.measured.failed,
+        from_pairs(load_report.measured.times.service_time or ()).statistics_ms()["p50"],
         fleet.busiest_cpu or 0.0,
         after.utilisation_since(before),
         fleet.workers,

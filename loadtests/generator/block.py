@@ -156,8 +156,8 @@ class Block:
         others it would wake a CPU that sleeps between requests, and of several it would tell one.
         With one user the work followed that CPU's waking as much as its speed, and ratios that were
         freed from it differed by twice as much."""
-        told = self._gauge is not None and len(self.spec.cpus) == 1 and phase is Phase.MEASURED
-        return told and lane.run.model.waits_for_answers and lane.run.users > 1
+        applies = self._gauge is not None and len(self.spec.cpus) == 1 and phase is Phase.MEASURED
+        return applies and lane.run.model.waits_for_answers and lane.run.users > 1
 
     def _stolen_s(self, lane: Lane) -> float | None:
         """In closed loops: the rate of an open one does not follow it."""

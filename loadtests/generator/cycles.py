@@ -22,7 +22,7 @@ Mark = tuple[tuple[int, int], ...]
 
 def mark(connections: Iterable[Connection]) -> Mark:
     """How far each user is at this instant."""
-    return tuple((one.answers, one.answered_ns) for one in connections)
+    return tuple((connection.answers, connection.answered_ns) for connection in connections)
 
 
 def users_ns(opened: Mark, closed: Mark) -> int | None:

@@ -62,10 +62,16 @@ def load(path: Path) -> Loaded:
     return Loaded(path)
 
 
-def _found(loaded: Loaded) -> Users:
+def _users_of(loaded: Loaded) -> Users:
     return Users(
-        tuple(one.__name__ for one in loaded.users if issubclass(one, HTTP_USERS)),
-        tuple(one.__name__ for one in loaded.users if not issubclass(one, HTTP_USERS)),
+        tuple(
+            user_class.__name__ for user_class in loaded.users if issubclass(user_class, HTTP_USERS)
+        ),
+        tuple(
+            user_class.__name__
+            for user_class in loaded.users
+            if not issubclass(user_class, HTTP_USERS)
+        ),
         loaded.shapes,
     )
 
@@ -74,10 +80,10 @@ def _main() -> None:
     path, answers = Path(sys.argv[1]), int(sys.argv[2])
     sys.argv[1:] = []
     try:
-        found: Users | NotImported = _found(load(path))
+        findings: Users | NotImported = _users_of(load(path))
     except BaseException as error:  # SystemExit, too: whatever the file does is told
-        found = NotImported(f"{type(error).__name__}: {error}")
-    os.write(answers, json.dumps(FINDINGS.to_json(found)).encode() + b"\n")
+        findings = NotImported(f"{type(error).__name__}: {error}")
+    os.write(answers, json.dumps(FINDINGS.to_json(findings)).encode() + b"\n")
     os._exit(0)  # whatever it has started need not end
 
 

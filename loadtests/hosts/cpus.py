@@ -84,8 +84,8 @@ def siblings(cpu: int) -> set[int]:
         text = Path(_TOPOLOGY.format(cpu=cpu)).read_text()
     except OSError:
         return {cpu}
-    found = {cpu}
+    cpus = {cpu}
     for part in text.strip().split(","):
         first, _, last = part.partition("-")
-        found |= set(range(int(first), int(last or first) + 1))
-    return found
+        cpus |= set(range(int(first), int(last or first) + 1))
+    return cpus

@@ -40,7 +40,7 @@ class Times(Generic[H]):
     first_event: H | None = None
 
 
-QUANTITIES = tuple(one.name for one in fields(Times))
+QUANTITIES = tuple(quantity.name for quantity in fields(Times))
 
 
 @dataclass(frozen=True, slots=True)

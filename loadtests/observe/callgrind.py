@@ -162,14 +162,14 @@ class Counter:
         with subprocess.Popen(
             command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, process_group=0
         ) as vgdb:
-            said = None
-            while said is None:
+            output = None
+            while output is None:
                 try:
-                    said, _ = vgdb.communicate(timeout=_CONTROL_LOOK_S)
+                    output, _ = vgdb.communicate(timeout=_CONTROL_LOOK_S)
                 except subprocess.TimeoutExpired:
                     self._look(vgdb, action, deadline)
         if vgdb.returncode:
-            line = " ".join(said.split())
+            line = " ".join(output.split())
             raise HarnessError(f"callgrind was told {action!r} and could not: {line}")
 
     def _look(self, vgdb: subprocess.Popen[str], action: str, deadline: float) -> None:
@@ -232,9 +232,9 @@ def counting(
             *variables,
             *(_still(Path(temporary) / "site") if still else ()),
             *in_order,
-            *_found("setarch"),
+            *_path_of("setarch"),
             "-R",
-            *_found("valgrind"),
+            *_path_of("valgrind"),
             "--tool=callgrind",
             "--instr-atstart=no",
             *options,
@@ -336,16 +336,16 @@ def _in_order() -> Iterator[tuple[str, ...]]:
         yield ()
         return
     with _CHOOSING:
-        cpu = min(cpus, key=lambda one: _COUNTED.get(one, 0))
+        cpu = min(cpus, key=lambda candidate: _COUNTED.get(candidate, 0))
         _COUNTED[cpu] = _COUNTED.get(cpu, 0) + 1
     try:
-        yield *_found("taskset"), "--cpu-list", str(cpu), *_found("chrt"), "--batch", "0"
+        yield *_path_of("taskset"), "--cpu-list", str(cpu), *_path_of("chrt"), "--batch", "0"
     finally:
         with _CHOOSING:
             _COUNTED[cpu] -= 1
 
 
-def _found(tool: str) -> tuple[str]:
+def _path_of(tool: str) -> tuple[str]:
     """Where it is, for a child that has no PATH to look in."""
     return (shutil.which(tool) or tool,)
 

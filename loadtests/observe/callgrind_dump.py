@@ -37,10 +37,10 @@ class NotNamed(HarnessError):
 
 def total(dump: str) -> int:
     """Instructions of a dump. Raises HarnessError."""
-    found = _TOTALS.findall(dump)
-    if not found:
+    totals = _TOTALS.findall(dump)
+    if not totals:
         raise HarnessError("callgrind wrote no count; its log has the reason")
-    return int(found[-1])
+    return int(totals[-1])
 
 
 @cache

@@ -99,9 +99,9 @@ class Observer:
         for load in loads:
             if load.route is None:
                 continue
-            told = report.loads[load.name]
+            load_report = report.loads[load.name]
             answer = self._ask(
-                readings.Instants(load.route, told.warmup.begun, told.measured.begun)
+                readings.Instants(load.route, load_report.warmup.begun, load_report.measured.begun)
             )
             if answer is not None:
                 self.observed.instants[load.name] = answer

@@ -175,9 +175,9 @@ def counted(
 
     Raises HarnessError.
     """
-    found = dict(taken_of_all(counter, cases, requests, patience, Sender.count))
+    counts = dict(taken_of_all(counter, cases, requests, patience, Sender.count))
     idle = idle_work(counter)
-    yield from ((name, count.per_request(idle)) for name, count in found.items())
+    yield from ((name, count.per_request(idle)) for name, count in counts.items())
 
 
 def idle_work(counter: Counter) -> Idle:
@@ -187,7 +187,7 @@ def idle_work(counter: Counter) -> Idle:
     first = _idle_second(counter)
     if not first.works:
         return first
-    return min(first, _idle_second(counter), key=lambda one: one.instructions)
+    return min(first, _idle_second(counter), key=lambda idle: idle.instructions)
 
 
 def _idle_second(counter: Counter) -> Idle:

@@ -80,8 +80,10 @@ def account(host: str, port: int, loads: Iterable[Load], *, whole: bool) -> Acco
 
     whole: whether one question at that address is answered for all that is saved.
     """
-    saving = (one for one in loads if urlsplit(one.case.request.target).path == _SAVE)
-    load = next((one for one in saving if not one.own), None)
+    saving = (
+        candidate for candidate in loads if urlsplit(candidate.case.request.target).path == _SAVE
+    )
+    load = next((candidate for candidate in saving if not candidate.own), None)
     return None if load is None else Account(host, port, load, whole=whole)
 
 
@@ -91,35 +93,35 @@ def total(host: str, port: int) -> Total | str:
         answer = ask(host, port, get(_TOTAL), bound_s=_BOUND_S)
     except (Unbounded, OSError, http.client.HTTPException) as error:
         return f"{_TOTAL}: {type(error).__name__}"
-    found = TOTAL.fullmatch(answer.body) if answer.status == 200 else None
-    if found is None:
+    match = TOTAL.fullmatch(answer.body) if answer.status == 200 else None
+    if match is None:
         return f"{_TOTAL} answered {answer.status}: {answer.body[:80].decode(errors='replace')}"
-    return Total(*map(int, found.groups()))
+    return Total(*map(int, match.groups()))
 
 
 def judged(
-    load: Load, before: Total | str, after: Total | str, told: LoadReport[Buckets]
+    load: Load, before: Total | str, after: Total | str, load_report: LoadReport[Buckets]
 ) -> Accounted:
     """Hold two totals to a load's report."""
-    for one in (before, after):
-        if isinstance(one, str):
-            return Accounted(load.name, Code.SAVES_UNCHECKED, "saves not checked", 0, one)
+    for reading in (before, after):
+        if isinstance(reading, str):
+            return Accounted(load.name, Code.SAVES_UNCHECKED, "saves not checked", 0, reading)
     assert isinstance(before, Total) and isinstance(after, Total)
-    found = after.since(before)
-    answered = told.warmup.answers + told.measured.answers
-    failed = told.warmup.failed + told.measured.failed
+    gain = after.since(before)
+    answered = load_report.warmup.answers + load_report.measured.answers
+    failed = load_report.warmup.failed + load_report.measured.failed
     amount = int(parse_qs(urlsplit(load.case.request.target).query)["amount"][0])
-    said = (
-        f"{answered} answered, {failed} without a good answer; {found.saves} in the table, "
-        f"their sum {found.amount}, added to the rows {found.added}"
+    detail = (
+        f"{answered} answered, {failed} without a good answer; {gain.saves} in the table, "
+        f"their sum {gain.amount}, added to the rows {gain.added}"
     )
     wrong = (
-        ("answered saves are not there", answered - found.saves),
-        ("more saves than were asked for", found.saves - answered - failed),
-        ("amounts are not those that were saved", abs(found.amount - found.saves * amount)),
-        ("the rows have not gained what was saved", abs(found.added - found.amount)),
+        ("answered saves are not there", answered - gain.saves),
+        ("more saves than were asked for", gain.saves - answered - failed),
+        ("amounts are not those that were saved", abs(gain.amount - gain.saves * amount)),
+        ("the rows have not gained what was saved", abs(gain.added - gain.amount)),
     )
     for reason, count in wrong:
         if count > 0:
-            return Accounted(load.name, Code.SAVES_DIFFER, reason, count, said)
-    return Accounted(load.name, None, detail=said)
+            return Accounted(load.name, Code.SAVES_DIFFER, reason, count, detail)
+    return Accounted(load.name, None, detail=detail)

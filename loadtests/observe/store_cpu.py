@@ -65,14 +65,14 @@ class StoreCpu:
             return None
         try:
             with redis.Redis.from_url(url, socket_timeout=_BOUND_S) as client:
-                said: Mapping[str, Any] = client.info("cpu")
+                cpu_info: Mapping[str, Any] = client.info("cpu")
                 run = str(client.info("server")["run_id"])
         except (redis.RedisError, OSError, KeyError):
             return None
         self._redis_run = self._redis_run or run
         if run != self._redis_run:
             return None
-        return sum(float(said[f"used_cpu_{kind}"]) for kind in ("user", "sys"))
+        return sum(float(cpu_info[f"used_cpu_{kind}"]) for kind in ("user", "sys"))
 
 
 def used(before: float | None, after: float | None) -> float | None:
@@ -122,7 +122,7 @@ def _cpu_of_all_s(postmaster: psutil.Process) -> float | None:
 
 def _children(pid: int) -> list[int] | None:
     try:
-        return [int(one) for one in (_PROC / f"{pid}/task/{pid}/children").read_text().split()]
+        return [int(child) for child in (_PROC / f"{pid}/task/{pid}/children").read_text().split()]
     except OSError:
         return None
 

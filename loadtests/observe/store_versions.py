@@ -23,16 +23,16 @@ def described(named: Mapping[str, str], loads: Iterable[Load], *, here: bool = T
     """
     targets = [load.case.request.target for load in loads if not load.own]
     asked = any(target.startswith(DATABASE) for target in targets)
-    found: Json = {}
+    stores: Json = {}
     for name, setting, read, drivers in (
         ("database", "database_url", _postgres, ("asyncpg", "psycopg", "psycopg-pool")),
         ("redis", "redis_url", _redis, ("redis",)),
     ):
         if setting in named:
-            found[name] = _server(named[setting], read if here else _unread, drivers)
+            stores[name] = _server(named[setting], read if here else _unread, drivers)
         elif asked:
-            found[name] = _embedded()
-    return found
+            stores[name] = _embedded()
+    return stores
 
 
 def _server(url: str, read: Callable[[str], str | None], drivers: tuple[str, ...]) -> Json:

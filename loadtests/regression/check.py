@@ -90,11 +90,11 @@ def measure(wish: Wish, sides: Sequence[Side], folder: Folder, say: Say) -> None
 
 def _measure(layer: Layer, task: Task) -> None:
     """Measure it and say in sides.json how that ended, as soon as it has."""
-    found = _outcome(layer, task)
-    if found.why_not is None:
-        task.folder.done(layer, found.bound)
+    outcome = _outcome(layer, task)
+    if outcome.why_not is None:
+        task.folder.done(layer, outcome.bound)
     else:
-        task.folder.failed(layer, found.why_not, found.bound)
+        task.folder.failed(layer, outcome.why_not, outcome.bound)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,12 +122,12 @@ class Outcome:
 
 
 def _outcome(layer: Layer, task: Task) -> Outcome:
-    one, bound = _LAYERS[layer], task.bound(layer)
+    measuring, bound = _LAYERS[layer], task.bound(layer)
     if layer in IN_TURN and len(task.sides) < 2:
         return Outcome(bound, SIDE_BY_SIDE)
-    task.say(f"{layer}: {one.what}")
+    task.say(f"{layer}: {measuring.what}")
     try:
-        more = one.measure(task)
+        more = measuring.measure(task)
     except (HarnessError, ServerError, ControlError, OSError, HTTPException) as error:
         why = " ".join(str(error).split()) or type(error).__name__
         task.say(f"{layer}: not measured: {why}")
@@ -149,7 +149,7 @@ def _facts(task: Task) -> Json:
         side_by_side(task.sides, _named(work), task.patience)
 
     planned = (*facts.planned(task.wish.stacks), *started.planned(commands.asked))
-    more: Json = {"lacking": [list(one) for one in commands.lacking]}
+    more: Json = {"lacking": [list(entry) for entry in commands.lacking]}
     _ask_again(Answers(Layer.FACTS, ask, facts.differing, planned, more), task)
     return more
 
@@ -217,7 +217,7 @@ def _ask_again(answers: Answers[T], task: Task) -> None:
         task.say(f"{layer}: the sides differ in {len(different)} subjects, which are asked again")
         with keeping(layer, task.folder, (), bound) as parts:
             answers.ask(parts, different)
-        rows = [[*one, *more] for one, more in zip(rows, parts.rows(), strict=True)]
+        rows = [[*earlier, *more] for earlier, more in zip(rows, parts.rows(), strict=True)]
 
 
 def _pair(
@@ -251,39 +251,41 @@ def _instructions(task: Task) -> Json | None:
         return side_by_side(moved, _named(work), task.patience)
 
     with alike(task.sides) as moved:
-        found = counted(task.wish.counts, 0, None)
-        _keep_counts(task, found)
+        counts = counted(task.wish.counts, 0, None)
+        _keep_counts(task, counts)
         task.folder.kept(Layer.INSTRUCTIONS, task.bound(Layer.INSTRUCTIONS))
         for repeat in range(task.wish.counts.repeats, task.wish.counts.most):
-            pair = _pair(Layer.INSTRUCTIONS, [one.rows for one in found], task.sides, task.wish)
+            pair = _pair(
+                Layer.INSTRUCTIONS, [of_side.rows for of_side in counts], task.sides, task.wish
+            )
             doubtful = instructions.in_doubt(*pair)
             if not doubtful:
                 break
             routes = ", ".join(" ".join(route) for route in doubtful)
             task.say(f"instructions: counted again, since counts differ: {routes}")
             again = counted(replace(task.wish.counts, repeats=1), repeat, doubtful)
-            for one, more in zip(found, again, strict=True):
-                one.rows.extend(more.rows)
-                for known in one.reasons:
+            for of_side, more in zip(counts, again, strict=True):
+                of_side.rows.extend(more.rows)
+                for known in of_side.reasons:
                     more.reasons.pop(known, None)
-                one.reasons.update(more.reasons)
+                of_side.reasons.update(more.reasons)
             _keep_counts(task, again)
     if len(task.sides) < 2 or task.wish.counts.most < 2:
         return None  # a single count, as the self-test takes to size a change, is no verdict
-    return _functions(task, found)
+    return _functions(task, counts)
 
 
-def _keep_counts(task: Task, found: Sequence[Counts]) -> None:
+def _keep_counts(task: Task, counts: Sequence[Counts]) -> None:
     """Write what has been counted of each side."""
-    for side, one in zip(task.sides, found, strict=True):
-        task.folder.append(Layer.INSTRUCTIONS, one.rows)
-        if one.reasons:
-            task.folder.append_to(UNCOUNTED, _reasons(side, one))
+    for side, of_side in zip(task.sides, counts, strict=True):
+        task.folder.append(Layer.INSTRUCTIONS, of_side.rows)
+        if of_side.reasons:
+            task.folder.append_to(UNCOUNTED, _reasons(side, of_side))
 
 
-def _functions(task: Task, found: Sequence[Counts]) -> Json | None:
+def _functions(task: Task, counts: Sequence[Counts]) -> Json | None:
     """Count the routes that grew by function; what could not be is said in the layer's bound."""
-    routes = functions.grown(*(one.rows for one in found))
+    routes = functions.grown(*(of_side.rows for of_side in counts))
     if not routes:
         return None
     task.say(f"instructions: by function, of {', '.join(' '.join(route) for route in routes)}")
@@ -377,7 +379,7 @@ def not_compared(sides: Sequence[Side]) -> list[str]:
     for side in sides:
         for case in side.cases.values():
             requests.setdefault(case.name, set()).add(case.request)
-    return sorted(name for name, found in requests.items() if len(found) > 1)
+    return sorted(name for name, variants in requests.items() if len(variants) > 1)
 
 
 def _common(

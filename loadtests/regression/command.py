@@ -236,7 +236,7 @@ def renew(wish: Wish, folder: Path, kept: Path, *, others_stay: bool = False) ->
     Layers that need two sides in the same minutes are no part of a baseline. Raises HarnessError
     where a layer was not measured.
     """
-    layers = tuple(one for one in wish.layers if one not in IN_TURN)
+    layers = tuple(layer for layer in wish.layers if layer not in IN_TURN)
     wish = replace(wish, layers=layers, counts=instructions.Plan(repeats=REPEATS))
     with writing_into(kept), writing_into(folder):
         with this_tree(Role.BASE, wish.stacks, name=BASELINE) as side:
@@ -280,7 +280,7 @@ def regression_selftest(rounds: int, seed: int | None, out: Path | None) -> None
             outcomes.extend(selftest.run(wish, folder, _say))
         finally:  # what was told before an error or an interrupt has taken minutes
             _show(outcomes)
-    met = {one.met for one in outcomes}
+    met = {outcome.met for outcome in outcomes}
     if selftest.Met.NO in met:
         sys.exit(1)
     if selftest.Met.UNDONE in met:
@@ -299,8 +299,14 @@ def _show(outcomes: Sequence[selftest.Outcome]) -> None:
     from rich.table import Table
 
     table = Table("changed", "demanded", "said", "s", "", title="Self-test of the regression check")
-    for one in outcomes:
-        table.add_row(one.change, one.demanded, one.said, f"{one.took_s:.0f}", str(one.met))
+    for outcome in outcomes:
+        table.add_row(
+            outcome.change,
+            outcome.demanded,
+            outcome.reported,
+            f"{outcome.took_s:.0f}",
+            str(outcome.met),
+        )
     Console(width=None if sys.stdout.isatty() else 140, highlight=False).print(table)
 
 
@@ -337,15 +343,19 @@ def _sides(base: str | None, candidate: str | None, wish: Wish) -> Iterator[tupl
     lock = LOCK_WITH_ALL_STACKS if more else LOCK
     roots = needed(name for stack in wish.stacks for name in STACKS[stack].packages)
     named = ((Role.BASE, base), (Role.CANDIDATE, candidate))
-    found: list[Wanted] = []
+    wanted_sides: list[Wanted] = []
     for role, name in named:
         if name is not None:
             # The questions about behaviour are asked by the side's own harness, which needs all.
             needs = None if wish.behaviour else roots
-            beside = found[0] if found else None
-            found.append(wanted(name, _say, role=role, lock=lock, roots=needs, beside=beside))
+            beside = wanted_sides[0] if wanted_sides else None
+            wanted_sides.append(
+                wanted(name, _say, role=role, lock=lock, roots=needs, beside=beside)
+            )
     with ExitStack() as cleanup:
-        sides = [cleanup.enter_context(opened(one, wish.stacks)) for one in found]
+        sides = [
+            cleanup.enter_context(opened(wanted_side, wish.stacks)) for wanted_side in wanted_sides
+        ]
         if candidate is None:
             sides.append(cleanup.enter_context(this_tree(Role.CANDIDATE, wish.stacks)))
         yield tuple(sides)

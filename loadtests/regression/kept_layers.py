@@ -21,8 +21,8 @@ def keep(kept: Path, folder: Path, anew: Collection[Layer]) -> None:
     packages, and OSError.
     """
     try:
-        old, new = (json.loads((one / SIDES_FILE).read_text()) for one in (kept, folder))
-        before, now = (one["sides"][str(Role.BASE)] for one in (old, new))
+        old, new = (json.loads((path / SIDES_FILE).read_text()) for path in (kept, folder))
+        before, now = (document["sides"][str(Role.BASE)] for document in (old, new))
         layers = {Layer(name): state for name, state in old["layers"].items()}
     except (OSError, ValueError, KeyError) as error:
         raise HarnessError(

@@ -25,8 +25,10 @@ def expect_run(named: Iterable[str], stacks: Sequence[str]) -> None:
 
 def _run_by(stacks: Iterable[str]) -> set[str]:
     """The packages of these stacks, and those of the commands that start their servers."""
-    found = {name for stack in stacks for name in STACKS[stack].packages}
-    return found | {one.package for stack in stacks for one in commands_of(STACKS[stack])}
+    packages = {name for stack in stacks for name in STACKS[stack].packages}
+    return packages | {
+        command.package for stack in stacks for command in commands_of(STACKS[stack])
+    }
 
 
 def _runners(package: str) -> list[str]:

@@ -78,8 +78,8 @@ class Parts:
         return set.intersection(*(set(self._found[side.role]) for side in self.sides))
 
 
-def _joined(found: dict[Name, list[Row]]) -> list[Row]:
-    return [row for rows in found.values() for row in rows]
+def _joined(rows_by_name: dict[Name, list[Row]]) -> list[Row]:
+    return [row for rows in rows_by_name.values() for row in rows]
 
 
 @contextmanager
@@ -102,8 +102,8 @@ def keeping(layer: Layer, folder: Folder, planned: Sequence[Name], bound: Json) 
 def _write(layer: Layer, folder: Folder, rows: Sequence[Sequence[Row]], bound: Json) -> None:
     if not any(rows):
         return
-    for one in rows:
-        folder.append(layer, one)
+    for of_part in rows:
+        folder.append(layer, of_part)
     folder.kept(layer, bound)
 
 

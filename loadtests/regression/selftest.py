@@ -87,7 +87,7 @@ class Outcome:
 
     change: str
     demanded: str
-    said: str
+    reported: str
     met: Met
     took_s: float
 
@@ -110,8 +110,8 @@ def says(where: Sequence[str], verdicts: Iterable[str]) -> Demand:
     allowed = set(verdicts)
 
     def demand(findings: Sequence[Row]) -> bool:
-        found = about(findings, where)
-        return bool(found) and all(row["verdict"] in allowed for row in found)
+        concerned = about(findings, where)
+        return bool(concerned) and all(row["verdict"] in allowed for row in concerned)
 
     return demand
 
@@ -173,8 +173,8 @@ def _trial(
     """One that a single layer has to see, of the wish's only stack. place: subject and metric."""
     (stack,) = wish.stacks
     where = (str(layer), stack, *place)
-    one = replace(wish, layers=(layer,))
-    return Trial(change, edits, one, f"{layer}: {verdict}", where, says(where, [verdict]))
+    layer_wish = replace(wish, layers=(layer,))
+    return Trial(change, edits, layer_wish, f"{layer}: {verdict}", where, says(where, [verdict]))
 
 
 def run(wish: Wish, folder: Path, say: Say) -> Iterator[Outcome]:
@@ -184,10 +184,10 @@ def run(wish: Wish, folder: Path, say: Say) -> Iterator[Outcome]:
         say(f"self-test: {trial.change}")
         began = time.monotonic()
         try:
-            said, met = _tell(trial, folder / f"{number}", say)
+            answer, met = _tell(trial, folder / f"{number}", say)
         except HarnessError as error:
-            said, met = str(error), Met.UNDONE
-        yield Outcome(trial.change, trial.demanded, said, met, time.monotonic() - began)
+            answer, met = str(error), Met.UNDONE
+        yield Outcome(trial.change, trial.demanded, answer, met, time.monotonic() - began)
 
 
 def _tell(trial: Trial, place: Path, say: Say) -> tuple[str, Met]:
@@ -196,11 +196,11 @@ def _tell(trial: Trial, place: Path, say: Say) -> tuple[str, Met]:
         sides = _pair(cleanup, trial.edits, trial.wish.stacks)
         _measure(trial.wish, sides, place, say)
     findings = judge(place)
-    found = about(findings, trial.where) if trial.where else findings
-    said, met = _said(found), met_by(trial, findings)
+    concerned = about(findings, trial.where) if trial.where else findings
+    answer, met = _verdict_counts(concerned), met_by(trial, findings)
     if met is Met.NO and trial.wish.layers == (Layer.TIME,) and busy(read_table(place, SLOTS)):
-        return f"{said}, on a machine busy with other work", Met.UNDECIDED
-    return said, met
+        return f"{answer}, on a machine busy with other work", Met.UNDECIDED
+    return answer, met
 
 
 def met_by(trial: Trial, findings: Sequence[Row]) -> Met:
@@ -255,10 +255,12 @@ def judge(folder: Path) -> list[Row]:
         raise HarnessError(f"what was measured was not judged: {last}") from error
 
 
-def _said(findings: Sequence[Row]) -> str:
+def _verdict_counts(findings: Sequence[Row]) -> str:
     """How often each verdict, and the ratios where there are a few."""
     verdicts = [str(row["verdict"]) for row in findings]
-    counted = ", ".join(f"{verdicts.count(one)} {one}" for one in dict.fromkeys(verdicts))
+    counted = ", ".join(
+        f"{verdicts.count(verdict)} {verdict}" for verdict in dict.fromkeys(verdicts)
+    )
     ratios = [f"{row['ratio']:.4f}" for row in findings if isinstance(row["ratio"], float)]
     return f"{counted} ({', '.join(ratios)})" if 0 < len(ratios) <= 2 else counted or "nothing"
 
@@ -281,12 +283,12 @@ def steps_for_instructions(wish: Wish, stack: str, say: Say) -> dict[str, int]:
         )
         for steps in (_TRIED_STEPS, _TRIED_STEPS // 2)
     )
-    found = {}
+    steps_by_case = {}
     for case, share in MORE_INSTRUCTIONS.items():
         without, with_many = _medians([row for row in many if row["route"] == case], "instructions")
         _, with_few = _medians([row for row in few if row["route"] == case], "instructions")
-        found[case] = sized(share * without, with_few - without, with_many - without)
-    return found
+        steps_by_case[case] = sized(share * without, with_few - without, with_many - without)
+    return steps_by_case
 
 
 def sized(wanted: float, few: float, many: float) -> int:
@@ -320,14 +322,14 @@ def _tried(wish: Wish, edits: Sequence[Edit], table: Table, say: Say) -> list[Ro
 
 def _medians(rows: Sequence[Row], column: str) -> tuple[float, float]:
     """Of a figure, without the added work and with _TRIED_STEPS of it. Raises HarnessError."""
-    found = []
+    medians = []
     for role in Role:
         mine = [row[column] for row in rows if row["side"] == str(role)]
         values = [float(value) for value in mine if isinstance(value, int | float)]
         if not values:
             raise HarnessError(f"the self-test's added work cannot be measured: no {column}")
-        found.append(statistics.median(values))
-    without, with_ = found
+        medians.append(statistics.median(values))
+    without, with_ = medians
     if with_ <= without:
         raise HarnessError(
             f"{_TRIED_STEPS} steps more did not show in {column}: {without}, {with_}"

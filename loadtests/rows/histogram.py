@@ -90,15 +90,15 @@ class Histogram:
         """Values at ascending percentiles, in one pass."""
         if not self._counts:
             raise ValueError("an empty histogram has no percentile")
-        found: list[int] = []
+        values: list[int] = []
         total, passed = self.count, 0
         # Rounded first: 99.9 % of 1,000 is a little more than 999 in binary.
         ranks = [max(1, math.ceil(round(percent / 100 * total, 6))) for percent in percents]
         for upper, count in sorted(self._counts.items()):
             passed += count
-            while len(found) < len(ranks) and passed >= ranks[len(found)]:
-                found.append(upper)
-        return found
+            while len(values) < len(ranks) and passed >= ranks[len(values)]:
+                values.append(upper)
+        return values
 
 
 def from_pairs(pairs: Iterable[Sequence[int]]) -> Histogram:

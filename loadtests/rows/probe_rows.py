@@ -83,9 +83,10 @@ def _probe_figures(observed: Observed) -> Row:
         **{f"executor_wait_{short}_ms": wait[short] for short in ("mean", "p50", "p99", "max")},
         "executor_threads_max": executor.threads_max,
         "executor_queue_max": executor.queue_max,
-        "gc_pauses": sum(one.pauses for one in collector),
-        "gc_pause_total_ms": sum(one.pause_total_ns for one in collector) / 1e6,
-        "gc_pause_max_ms": max((one.pause_max_ns for one in collector), default=0) / 1e6,
+        "gc_pauses": sum(generation.pauses for generation in collector),
+        "gc_pause_total_ms": sum(generation.pause_total_ns for generation in collector) / 1e6,
+        "gc_pause_max_ms": max((generation.pause_max_ns for generation in collector), default=0)
+        / 1e6,
     }
 
 
@@ -149,13 +150,13 @@ def taken_apart(observed: Observed, report: Report, load: Load) -> Parts | None:
     part comes out below zero, as after a step of the clock.
     """
     instants = observed.instants.get(load.name)
-    told = report.loads[load.name]
-    measured, count = told.measured, told.measured.begun
+    load_report = report.loads[load.name]
+    measured, count = load_report.measured, load_report.measured.begun
     if instants is None or instants.began_ns is None or instants.ended_ns is None:
         return None
-    if not count or measured.failures or told.warmup.failures:
+    if not count or measured.failures or load_report.warmup.failures:
         return None
-    if told.warmup.begun + count != instants.handled:
+    if load_report.warmup.begun + count != instants.handled:
         return None
     service_ns = measured.service_sum_ns / count
     sent = report.start_realtime_ns - instants.origin_ns + measured.sent_sum_ns / count
@@ -217,7 +218,7 @@ def one_thread_queue(observed: Observed) -> float | None:
     None where no pool of one thread could be read."""
     if observed.probe is None:
         return None
-    queues = [one.mean_queued for one in observed.probe.thread_pools if one.limit == 1]
+    queues = [pool.mean_queued for pool in observed.probe.thread_pools if pool.limit == 1]
     return max((queue for queue in queues if queue is not None), default=None)
 
 

@@ -119,7 +119,7 @@ def _of_broken_blocks(
 
 def printable(text: str) -> str:
     """A foreign text as a terminal may get it: without control characters, and cut."""
-    shown = "".join(one if one.isprintable() else "?" for one in text)
+    shown = "".join(character if character.isprintable() else "?" for character in text)
     return shown if len(shown) <= _LONGEST else f"{shown[:_LONGEST]}…"
 
 

@@ -44,11 +44,11 @@ def rows_of(result: RunResult) -> RunRows:
     runs, histograms, failures, timeline = [], [], [], []
     run_id, report, loads = result.planned.run_id, result.report, result.scenario.loads
     for load in loads:
-        told = None if report is None else report.loads[load.name]
-        runs.append({**_identity(result, load), **_figures(result, load, told)})
-        if report is not None and told is not None:
-            histograms += list(_histogram_rows(run_id, load, told))
-            failures += list(_failure_rows(result, load, told))
+        load_report = None if report is None else report.loads[load.name]
+        runs.append({**_identity(result, load), **_figures(result, load, load_report)})
+        if report is not None and load_report is not None:
+            histograms += list(_histogram_rows(run_id, load, load_report))
+            failures += list(_failure_rows(result, load, load_report))
             timeline += list(probe_rows.timeline_rows(run_id, result.observed, report, load))
     if report is not None:
         lag = from_pairs(report.generator_lag)
@@ -64,19 +64,21 @@ def rows_of(result: RunResult) -> RunRows:
         tuple(
             {"run_id": run_id, **asdict(worker)} for worker in (report.workers if report else ())
         ),
-        tuple(_slice_row(run_id, one) for one in result.slices),
+        tuple(_slice_row(run_id, run_slice) for run_slice in result.slices),
         tuple(probe_rows.stall_rows(run_id, result.observed)),
         tuple(probe_rows.thread_pool_rows(run_id, result.observed)),
     )
 
 
-def _slice_row(run_id: str, one: Slice) -> Row:
-    made = one.result
+def _slice_row(run_id: str, run_slice: Slice) -> Row:
+    made = run_slice.result
     parked = None
     if made.parked_s and made.parked_cpu_s is not None:
         parked = made.parked_cpu_s / made.parked_s
     rate = made.requests / made.seconds
-    return SLICES.row_of(one, made, run_id=run_id, throughput_rps=rate, parked_cpu_share=parked)
+    return SLICES.row_of(
+        run_slice, made, run_id=run_id, throughput_rps=rate, parked_cpu_share=parked
+    )
 
 
 def _identity(result: RunResult, load: Load) -> Row:
@@ -105,21 +107,26 @@ def _facts(scenario: Scenario, load: Load) -> Row:
     }
 
 
-def _figures(result: RunResult, load: Load, told: LoadReport[Buckets] | None) -> Row:
+def _figures(result: RunResult, load: Load, load_report: LoadReport[Buckets] | None) -> Row:
     report = result.report
-    if report is None or told is None:
+    if report is None or load_report is None:
         return {"warnings": _joined((*result.codes, *load.codes))}
-    times = told.measured.times
+    times = load_report.measured.times
     service, response = _histogram(times.service_time), _histogram(times.response_time)
     if not response.count:
         response = service  # the two are one where a request begins with its send
-    failures = told.measured.failed
+    failures = load_report.measured.failed
     lag = from_pairs(report.generator_lag)
     whole = not _INCOMPLETE & set(result.codes)
     server = _server_figures(result, load) if whole else {}
-    window_s, watched = report.measured_s, [one.result for one in result.slices if one.watched]
-    watched_s = sum(one.lead_in_s + one.seconds for one in watched) if result.slices else window_s
-    rate = told.completed / window_s if whole else None
+    window_s = report.measured_s
+    watched = [run_slice.result for run_slice in result.slices if run_slice.watched]
+    watched_s = (
+        sum(slice_result.lead_in_s + slice_result.seconds for slice_result in watched)
+        if result.slices
+        else window_s
+    )
+    rate = load_report.completed / window_s if whole else None
     first = _histogram(times.first_byte).statistics_ms()
     first_event = _histogram(times.first_event).statistics_ms()
     upstream = _upstream_cpu(result)
@@ -130,7 +137,9 @@ def _figures(result: RunResult, load: Load, told: LoadReport[Buckets] | None) ->
         "requests": service.count + failures,
         "failures": failures,
         "throughput_rps": rate,
-        "backlog_growth_share": told.growth.share if told.growth is not None and whole else None,
+        "backlog_growth_share": load_report.growth.share
+        if load_report.growth is not None and whole
+        else None,
         **{f"service_time_{k}_ms": v for k, v in service.statistics_ms().items()},
         **{f"response_time_{k}_ms": v for k, v in response.statistics_ms().items()},
         **{
@@ -139,7 +148,7 @@ def _figures(result: RunResult, load: Load, told: LoadReport[Buckets] | None) ->
         },
         **{f"first_event_{k}_ms": first_event[k] for k in ("p50", "p99")},
         "connections_rps": rate if load.model.reconnects else None,
-        **_deliveries(load, told),
+        **_deliveries(load, load_report),
         "clock": report.clock,
         "upstream_cpu_utilisation": upstream,
         "generator_cpu_utilisation": _generator_cpu(report),
@@ -149,20 +158,22 @@ def _figures(result: RunResult, load: Load, told: LoadReport[Buckets] | None) ->
     }
     # Of a window that was cut short only what was counted can be doubted.
     counted = (Code.FAILURES,) if failures else ()
-    found = doubts(_evidence(result, load, told, row, service)) if whole else counted
-    outside = told.warmup.failed + (told.watched.failed if told.watched is not None else 0)
+    codes = doubts(_evidence(result, load, load_report, row, service)) if whole else counted
+    outside = load_report.warmup.failed + (
+        load_report.watched.failed if load_report.watched is not None else 0
+    )
     outside += result.at_rest.failures if result.at_rest is not None else 0
     lead_in = (Code.LEAD_IN_FAILURES,) if outside else ()
-    row["warnings"] = _joined((*result.codes, *load.codes, *lead_in, *found))
+    row["warnings"] = _joined((*result.codes, *load.codes, *lead_in, *codes))
     return row
 
 
-def _deliveries(load: Load, told: LoadReport[Buckets]) -> Row:
+def _deliveries(load: Load, load_report: LoadReport[Buckets]) -> Row:
     """What is said of messages that were owed to somebody; empty of other loads."""
     if not load.model.counts_deliveries:
         return {}
-    counted = told.counted
-    last = _histogram(told.measured.times.last_delivery).statistics_ms()
+    counted = load_report.counted
+    last = _histogram(load_report.measured.times.last_delivery).statistics_ms()
     return {
         **{f"last_delivery_{short}_ms": last[short] for short in ("p50", "p99")},
         "deliveries_owed": counted.get("deliveries_owed"),
@@ -194,7 +205,7 @@ def _server_figures(result: RunResult, load: Load) -> Row:
         # Each rate is taken over its own window: the server's edges are read a
         # moment after the generator's.
         utilisation = after.utilisation_since(before)
-        completed = sum(told.completed for told in report.loads.values())
+        completed = sum(load_report.completed for load_report in report.loads.values())
         rate = completed / report.measured_s
         row |= {
             "server_cpu_utilisation": utilisation,
@@ -209,7 +220,7 @@ def _growth(result: RunResult, load: Load) -> Row:
     opened, closed, report = result.observed.opened, result.observed.closed, result.report
     if not load.own or opened is None or closed is None or report is None:
         return {}
-    completed = sum(told.completed for told in report.loads.values())
+    completed = sum(load_report.completed for load_report in report.loads.values())
     if opened.server is None or closed.server is None or not completed:
         return {}
     begin, end = opened.server.rss_bytes, closed.server.rss_bytes
@@ -224,10 +235,11 @@ def _peak(reading: Reading) -> Row:
 
 def _sliced_figures(result: RunResult) -> Row:
     """CPU figures over the counted windows of all Slices; empty where one could not be read."""
-    made = [one.result for one in result.slices if not one.watched]
-    requests, window_s = sum(one.requests for one in made), sum(one.seconds for one in made)
-    cpu_s = [one.cpu_s for one in made if one.cpu_s is not None]
-    cpu_window_s = sum(one.cpu_window_s or 0.0 for one in made)
+    made = [run_slice.result for run_slice in result.slices if not run_slice.watched]
+    requests = sum(slice_result.requests for slice_result in made)
+    window_s = sum(slice_result.seconds for slice_result in made)
+    cpu_s = [slice_result.cpu_s for slice_result in made if slice_result.cpu_s is not None]
+    cpu_window_s = sum(slice_result.cpu_window_s or 0.0 for slice_result in made)
     if len(cpu_s) < len(made) or not requests:
         return {}
     utilisation = sum(cpu_s) / cpu_window_s
@@ -253,11 +265,11 @@ def _upstream_cpu(result: RunResult) -> float | None:
 
 
 def _evidence(
-    result: RunResult, load: Load, told: LoadReport[Buckets], row: Row, service: Histogram
+    result: RunResult, load: Load, load_report: LoadReport[Buckets], row: Row, service: Histogram
 ) -> Evidence:
-    report, phase, model = result.report, told.measured, load.model
+    report, phase, model = result.report, load_report.measured, load.model
     assert report is not None
-    throughput = told.completed / report.measured_s
+    throughput = load_report.completed / report.measured_s
     users = gap_share = None
     if model.waits_for_answers and service.count and phase.gaps:
         gap_us = phase.gap_ns / phase.gaps / 1000
@@ -266,10 +278,10 @@ def _evidence(
         gap_share = gap_us / cycle_us
     lag_ms = _as_float(row["generator_lag_p99_ms"])
     return Evidence(
-        users=told.users,
+        users=load_report.users,
         requests=int(row["requests"] or 0) if model.counts_requests else None,
         failures=int(row["failures"] or 0),
-        growth=told.growth,
+        growth=load_report.growth,
         littles_users=users,
         cycle_share=gap_share,
         # An upstream runs on the generator's CPUs.
@@ -289,8 +301,12 @@ def _in_slices(result: RunResult) -> float | None:
     """The users by Little's law, of the very answers that the throughput counts. The mean service
     time is that of the requests that began in the window: of a window of some ten answers a user,
     another one at its edge is a tenth of it. None where none is counted from answer to answer."""
-    made = [one.result for one in result.slices if not one.watched]
-    known = [(one.cycles_s, one.seconds) for one in made if one.cycles_s is not None]
+    made = [run_slice.result for run_slice in result.slices if not run_slice.watched]
+    known = [
+        (slice_result.cycles_s, slice_result.seconds)
+        for slice_result in made
+        if slice_result.cycles_s is not None
+    ]
     return sum(taken for taken, _ in known) / sum(length for _, length in known) if known else None
 
 
@@ -320,8 +336,8 @@ def _others(result: RunResult) -> float | None:
     return others_cpu(opened.machine, closed.machine, ours, report.measured_s)
 
 
-def _histogram_rows(run_id: str, load: Load, told: LoadReport[Buckets]) -> Iterator[Row]:
-    measured, warmup = told.measured.times, told.warmup.times
+def _histogram_rows(run_id: str, load: Load, load_report: LoadReport[Buckets]) -> Iterator[Row]:
+    measured, warmup = load_report.measured.times, load_report.warmup.times
     quantities = {quantity: getattr(measured, quantity) for quantity in QUANTITIES}
     quantities["warmup_service_time"] = warmup.service_time
     if measured.response_time is None:
@@ -330,8 +346,8 @@ def _histogram_rows(run_id: str, load: Load, told: LoadReport[Buckets]) -> Itera
         yield from probe_rows.bucket_rows(run_id, load.name, quantity, _histogram(buckets))
 
 
-def _failure_rows(result: RunResult, load: Load, told: LoadReport[Buckets]) -> Iterator[Row]:
-    for failure in told.measured.failures:
+def _failure_rows(result: RunResult, load: Load, load_report: LoadReport[Buckets]) -> Iterator[Row]:
+    for failure in load_report.measured.failures:
         yield {"run_id": result.planned.run_id, "load": load.name, **asdict(failure)}
     wrong = result.accounted
     if wrong is not None and wrong.load == load.name and wrong.count:

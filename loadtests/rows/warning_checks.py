@@ -59,48 +59,50 @@ class Evidence:
     watched_cpu: float | None = None
 
 
-def _generator_cpu(seen: Evidence) -> bool:
+def _generator_cpu(evidence: Evidence) -> bool:
     """Out of CPU; or, with several users, holding up the cycle itself.
 
     A single user's cycle always contains the generator's own step, which the
     service time leaves out.
     """
-    slow = seen.users > 1 and seen.cycle_share is not None
-    return seen.generator_cpu >= GENERATOR_CPU_LIMIT or (
-        slow and (seen.cycle_share or 0.0) >= GENERATOR_SHARE_LIMIT
+    slow = evidence.users > 1 and evidence.cycle_share is not None
+    return evidence.generator_cpu >= GENERATOR_CPU_LIMIT or (
+        slow and (evidence.cycle_share or 0.0) >= GENERATOR_SHARE_LIMIT
     )
 
 
-def _generator_lag(seen: Evidence) -> bool:
-    lags = [lag for lag in (seen.generator_lag_p99_ms, seen.send_lag_p99_ms) if lag is not None]
+def _generator_lag(evidence: Evidence) -> bool:
+    lags = [
+        lag for lag in (evidence.generator_lag_p99_ms, evidence.send_lag_p99_ms) if lag is not None
+    ]
     return any(lag >= GENERATOR_LAG_LIMIT_MS for lag in lags)
 
 
-def _rate_missed(seen: Evidence) -> bool:
+def _rate_missed(evidence: Evidence) -> bool:
     """Each request counts once: one that hangs until it is given up has piled up, and failed."""
-    if seen.growth is None or not seen.requests:
+    if evidence.growth is None or not evidence.requests:
         return False
-    left = 0.0 if seen.growth.by_chance else seen.growth.share or 0.0
-    hung = seen.growth.failed
-    missed = max(left, hung / seen.requests) + (seen.failures - hung) / seen.requests
-    return missed > RATE_TOLERANCE and round(missed * seen.requests) >= FEWEST_MISSED
+    left = 0.0 if evidence.growth.by_chance else evidence.growth.share or 0.0
+    hung = evidence.growth.failed
+    missed = max(left, hung / evidence.requests) + (evidence.failures - hung) / evidence.requests
+    return missed > RATE_TOLERANCE and round(missed * evidence.requests) >= FEWEST_MISSED
 
 
-def _littles_law(seen: Evidence) -> bool:
-    if seen.littles_users is None:
+def _littles_law(evidence: Evidence) -> bool:
+    if evidence.littles_users is None:
         return False
-    return abs(seen.littles_users / seen.users - 1) > LITTLE_TOLERANCE
+    return abs(evidence.littles_users / evidence.users - 1) > LITTLE_TOLERANCE
 
 
-def _probe_share(seen: Evidence) -> bool:
-    return seen.watched_cpu is not None and seen.watched_cpu * PROBE_SHARE_LIMIT < PROBE_CPU
+def _probe_share(evidence: Evidence) -> bool:
+    return evidence.watched_cpu is not None and evidence.watched_cpu * PROBE_SHARE_LIMIT < PROBE_CPU
 
 
-def _memory_grows(seen: Evidence) -> bool:
-    if seen.growth_bytes is None or seen.requests is None:
+def _memory_grows(evidence: Evidence) -> bool:
+    if evidence.growth_bytes is None or evidence.requests is None:
         return False
-    whole = seen.growth_bytes * seen.requests
-    return seen.growth_bytes > GROWTH_LIMIT_BYTES and whole > GROWTH_LIMIT_WHOLE_BYTES
+    whole = evidence.growth_bytes * evidence.requests
+    return evidence.growth_bytes > GROWTH_LIMIT_BYTES and whole > GROWTH_LIMIT_WHOLE_BYTES
 
 
 _CHECKS: dict[Code, Callable[[Evidence], bool]] = {
@@ -108,17 +110,19 @@ _CHECKS: dict[Code, Callable[[Evidence], bool]] = {
     Code.GENERATOR_LAG: _generator_lag,
     Code.RATE_MISSED: _rate_missed,
     Code.LITTLES_LAW: _littles_law,
-    Code.FAILURES: lambda seen: seen.failures > 0,
-    Code.CLOCK_USER: lambda seen: seen.clock != "kernel",
-    Code.CLOCK_STEPPED: lambda seen: seen.clock_step_ms >= CLOCK_STEP_LIMIT_MS,
-    Code.MACHINE_BUSY: lambda seen: (seen.others_cpu or 0.0) >= MACHINE_BUSY_LIMIT,
+    Code.FAILURES: lambda evidence: evidence.failures > 0,
+    Code.CLOCK_USER: lambda evidence: evidence.clock != "kernel",
+    Code.CLOCK_STEPPED: lambda evidence: evidence.clock_step_ms >= CLOCK_STEP_LIMIT_MS,
+    Code.MACHINE_BUSY: lambda evidence: (evidence.others_cpu or 0.0) >= MACHINE_BUSY_LIMIT,
     Code.PROBE_SHARE: _probe_share,
     Code.MEMORY_GROWS: _memory_grows,
-    Code.ONE_THREAD: lambda seen: (seen.one_thread_queue or 0.0) >= ONE_THREAD_QUEUE,
-    Code.FEW_REQUESTS: lambda seen: seen.requests is not None and seen.requests < FEW_REQUESTS,
+    Code.ONE_THREAD: lambda evidence: (evidence.one_thread_queue or 0.0) >= ONE_THREAD_QUEUE,
+    Code.FEW_REQUESTS: lambda evidence: (
+        evidence.requests is not None and evidence.requests < FEW_REQUESTS
+    ),
 }
 
 
-def doubts(seen: Evidence) -> tuple[Code, ...]:
+def doubts(evidence: Evidence) -> tuple[Code, ...]:
     """The Warnings that the evidence raises, in the table's order."""
-    return tuple(code for code, check in _CHECKS.items() if check(seen))
+    return tuple(code for code, check in _CHECKS.items() if check(evidence))

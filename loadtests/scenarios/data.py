@@ -29,12 +29,12 @@ _UPLOADS = (
 
 def moving() -> tuple[Scenario, ...]:
     """Large answers, streams and uploads, in the order of the list."""
-    answers = (_one(Family.LARGE_ANSWERS, *row) for row in _LARGE_ANSWERS)
-    uploads = (_one(Family.UPLOADS, *row) for row in _UPLOADS)
+    answers = (_closed_loop(Family.LARGE_ANSWERS, *row) for row in _LARGE_ANSWERS)
+    uploads = (_closed_loop(Family.UPLOADS, *row) for row in _UPLOADS)
     return (*answers, *_streams(), *uploads)
 
 
-def _one(family: Family, name: str, case: str, users: int, asks: str) -> Scenario:
+def _closed_loop(family: Family, name: str, case: str, users: int, asks: str) -> Scenario:
     return Scenario(name, asks, (Load("main", case_of(case), Closed(users)),), family=family)
 
 

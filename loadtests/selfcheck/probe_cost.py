@@ -101,7 +101,7 @@ class Cost:
 
     def _added(self, observed: tuple[RequestCost, ...]) -> Added:
         without, with_ = (
-            [one.without_searching for one in costs] for costs in (self.off, observed)
+            [cost.without_searching for cost in costs] for costs in (self.off, observed)
         )
         return Added.to(without, with_)
 
@@ -109,17 +109,17 @@ class Cost:
     def spread(self) -> float:
         """The widest of the ranges over the pairs, as a share, searching included."""
         ranges = (_instructions(costs) for costs in (self.off, self.on, self.resting))
-        return max((max(one) - min(one)) / min(one) for one in ranges)
+        return max((max(counts) - min(counts)) / min(counts) for counts in ranges)
 
     @property
     def searching(self) -> float:
         """The most that a process spent on searching, as a share of its request."""
         every = (*self.off, *self.on, *self.resting)
-        return max(one.searching / one.instructions for one in every)
+        return max(cost.searching / cost.instructions for cost in every)
 
 
 def _instructions(costs: Iterable[RequestCost]) -> list[float]:
-    return [one.instructions for one in costs]
+    return [cost.instructions for cost in costs]
 
 
 def measure(stack: str) -> Cost:
@@ -132,9 +132,9 @@ def measure(stack: str) -> Cost:
             kind: [pool.submit(_request, stack, how, seed, rests) for seed in range(PAIRS)]
             for kind, (how, rests) in kinds.items()
         }
-        found = {kind: tuple(one.result() for one in some) for kind, some in counts.items()}
+        costs = {kind: tuple(future.result() for future in some) for kind, some in counts.items()}
     beating = replace(SETTINGS, probe=True, probe_stall_ms=NO_BEAT_MS)
-    return Cost(stack, found["off"], found["on"], found["resting"], _beat(stack, beating))
+    return Cost(stack, costs["off"], costs["on"], costs["resting"], _beat(stack, beating))
 
 
 def _request(stack: str, settings: Settings, seed: int, rests: bool) -> RequestCost:

@@ -80,7 +80,7 @@ class Server:
         service_s = self.service_s * math.exp(self.noise * self._random.standard_normal())
         services_s = service_s * self.sizes(number, self._random)
         times_s = served(arrivals_s, services_s, self.queue.threads) + self.wait_s
-        return told(rate_rps, arrivals_s, times_s)
+        return trial_of(rate_rps, arrivals_s, times_s)
 
     def sitting(self, number: int, most_trials: int, precision: float = 0.0) -> Search:
         """A search from 0.7 of the highest rate of all, until the limit is known to `precision`."""
@@ -94,7 +94,7 @@ class Server:
         return search
 
 
-def told(rate_rps: float, arrivals_s: Floats, times_s: Floats) -> Trial:
+def trial_of(rate_rps: float, arrivals_s: Floats, times_s: Floats) -> Trial:
     """A trial with these arrivals and their response times."""
     counted_s = times_s[arrivals_s >= WINDOW.lead_in_s]
 

@@ -10,9 +10,9 @@ class Verdict:
     """One demand on the instrument: what was demanded, what was seen, whether it was met."""
 
     demand: str
-    seen: str
+    outcome: str
     met: bool
 
     def line(self) -> str:
         """For the terminal."""
-        return f"{'met    ' if self.met else 'NOT MET'}  {self.demand}: {self.seen}"
+        return f"{'met    ' if self.met else 'NOT MET'}  {self.demand}: {self.outcome}"

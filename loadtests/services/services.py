@@ -187,15 +187,15 @@ def _owner() -> tuple[int, int] | None:
 
 def _program(name: str, places: tuple[Path, ...] | list[Path], package: str, option: str) -> str:
     """Where a program is; what is not in the PATH may be in `places`."""
-    found = shutil.which(name) or next(
+    path = shutil.which(name) or next(
         (str(place / name) for place in places if os.access(place / name, os.X_OK)), None
     )
-    if found is None:
+    if path is None:
         raise ServiceMissing(
             f"{name} is not installed: install the package {package} of your system "
             f"(apt-get install {package}), or name a server that is there with {option}"
         )
-    return found
+    return path
 
 
 def _version(place: Path) -> float:

@@ -121,17 +121,17 @@ def _sampled(subjects: Sequence[Subject], plan: Plan) -> rows.SampledStacks | No
     if lacking is not None:
         _say(f"time is not sampled: {lacking}")
         return None
-    found = {}
+    samples = {}
     for subject in subjects:
-        found[subject.stack.name] = sampling.sample(subject, plan)
+        samples[subject.stack.name] = sampling.sample(subject, plan)
         _say(f"{subject.stack.name}: sampled")
-    return found
+    return samples
 
 
 def _subjects(stacks: Sequence[str], cases: Sequence[str]) -> list[Subject]:
     """Each stack with those of the cases that it keeps. Raises HarnessError for one without any."""
     ordered = sorted(cases, key=in_thread)
-    found = []
+    subjects = []
     for name in stacks:
         documented = DOCUMENTED.get(name)
         if documented is None:
@@ -142,8 +142,8 @@ def _subjects(stacks: Sequence[str], cases: Sequence[str]) -> list[Subject]:
             subject = Subject(documented.stack, kept, documented.counterpart)
         if not kept:
             raise HarnessError(f"{name} has none of these cases; name another stack or case")
-        found.append(subject)
-    return found
+        subjects.append(subject)
+    return subjects
 
 
 def _kept(name: str, cases: Sequence[str]) -> dict[str, Case]:

@@ -72,17 +72,19 @@ def choose(wanted: str | None) -> Interpreter:
     """
     if wanted is not None:
         path = shutil.which(wanted)
-        found = None if path is None else look_at(Path(path))
-        if found is None:
+        python = None if path is None else look_at(Path(path))
+        if python is None:
             raise HarnessError(f"{wanted} does not run; name a Python that is here by --python")
-        return found
+        return python
     own = look_at(Path(sys.executable))
     if own is None:
         raise HarnessError(f"{sys.executable} does not run")
     if own.named or INSTALLED:
         return own
     candidates = _others()
-    return next((one for one in candidates if one is not None and one.named), own)
+    return next(
+        (candidate for candidate in candidates if candidate is not None and candidate.named), own
+    )
 
 
 def _others() -> Iterator[Interpreter | None]:
@@ -92,9 +94,9 @@ def _others() -> Iterator[Interpreter | None]:
         if path is not None:
             yield look_at(Path(path))
     for folder in _folders_of_versions():
-        for found in sorted(folder.glob("3.*/bin/python3"), key=_release):
-            if _release(found)[:2] >= OLDEST_WITH_NAMES:
-                yield look_at(found)
+        for executable in sorted(folder.glob("3.*/bin/python3"), key=_release):
+            if _release(executable)[:2] >= OLDEST_WITH_NAMES:
+                yield look_at(executable)
 
 
 def _folders_of_versions() -> Iterator[Path]:

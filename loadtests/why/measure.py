@@ -187,7 +187,7 @@ def measure(
             work: Callable[[Subject], T], times: int, share: float = 1.0
         ) -> list[list[Future[T]]]:
             """Of each subject all times; once of every subject comes before twice of any."""
-            made = [[turn(work, one, share) for one in subjects] for _ in range(times)]
+            made = [[turn(work, subject, share) for subject in subjects] for _ in range(times)]
             return [[repeat[place] for repeat in made] for place in range(len(subjects))]
 
         try:
@@ -195,14 +195,18 @@ def measure(
             named = each(by_function, plan.repeats)
             counts = each(plain, plainly, PLAIN_SHARE)
             done, _ = wait(chain.from_iterable(named), return_when=FIRST_EXCEPTION)
-            for one in done:
-                one.result()  # raises at once what has ended one, whatever the others do
+            for future in done:
+                future.result()  # raises at once what has ended one, whatever the others do
             for _ in range(plan.repeats, plan.most):
                 for subject, repeats in zip(subjects, named, strict=True):
-                    if not _agree([one.result() for one in repeats]):
+                    if not _agree([future.result() for future in repeats]):
                         repeats.append(turn(by_function, subject))
             return [
-                _gathered(subject, [one.result() for one in several], [one.result() for one in own])
+                _gathered(
+                    subject,
+                    [future.result() for future in several],
+                    [future.result() for future in own],
+                )
                 for subject, several, own in zip(subjects, named, counts, strict=True)
             ]
         finally:
@@ -224,7 +228,7 @@ class _Repeat:
 def _agree(repeats: Sequence[_Repeat]) -> bool:
     """Whether the rows of every case repeat."""
     cases = repeats[0].parsing
-    return all(agree([one.parsing[case].result()[0] for one in repeats]) for case in cases)
+    return all(agree([repeat.parsing[case].result()[0] for repeat in repeats]) for case in cases)
 
 
 def compiled(subject: Subject, plan: Plan) -> None:
@@ -328,5 +332,5 @@ def _gathered(
         profiles[name] = Profiled(
             tuple(tree for tree, _ in parsed), tuple(total for _, total in parsed)
         )
-    counts = {name: tuple(one[name] for one in plain) for name in subject.cases}
+    counts = {name: tuple(of_repeat[name] for of_repeat in plain) for name in subject.cases}
     return Measured(subject, repeats[0].versions, profiles, counts)

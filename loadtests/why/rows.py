@@ -39,9 +39,9 @@ def write(
     """
     folder.mkdir(parents=True, exist_ok=True)
     tables = {
-        COST_TOTALS: (row for one in measured for row in _totals(one, plan, python)),
-        COSTS: (row for one in measured for row in _costs(one)),
-        COST_TREE: (row for one in measured for row in _trees(one)),
+        COST_TOTALS: (row for of_subject in measured for row in _totals(of_subject, plan, python)),
+        COSTS: (row for of_subject in measured for row in _costs(of_subject)),
+        COST_TREE: (row for of_subject in measured for row in _trees(of_subject)),
     }
     for table, rows in tables.items():
         (folder / table.filename).unlink(missing_ok=True)
@@ -92,7 +92,7 @@ def function_rows(profiled: Profiled) -> Iterator[Row]:
     whole = statistics.mean(profiled.totals)
     together = by_function(mean(profiled.trees))
     for function, totals in sorted(together.items(), key=lambda item: -item[1].own):
-        own = [one[function].own if function in one else 0.0 for one in repeats]
+        own = [repeat[function].own if function in repeat else 0.0 for repeat in repeats]
         yield {
             **_named(function),
             "calls": totals.calls,
@@ -112,7 +112,7 @@ def tree_rows(tree: Tree) -> Iterator[Row]:
     """A row a path, parents first; a path that cost nothing itself, too, where others go on."""
     numbers: dict[tuple[Function, ...], int] = {}
     paths = {path[:length] for path in tree for length in range(1, len(path) + 1)}
-    for path in sorted(paths, key=lambda path: [_sortable(one) for one in path]):
+    for path in sorted(paths, key=lambda path: [_sortable(function) for function in path]):
         numbers[path] = len(numbers)
         cost = tree.get(path)
         yield {
@@ -127,15 +127,15 @@ def tree_rows(tree: Tree) -> Iterator[Row]:
 def _samples(samples: SampledStacks) -> Iterator[Row]:
     """A row a function, that with the most samples first."""
     for stack, cases in samples.items():
-        for case, one in cases.items():
-            for function, taken in sorted(one.functions.items(), key=lambda item: -item[1]):
-                kernel = None if one.kernel is None else one.kernel[function] / taken
+        for case, of_case in cases.items():
+            for function, taken in sorted(of_case.functions.items(), key=lambda item: -item[1]):
+                kernel = None if of_case.kernel is None else of_case.kernel[function] / taken
                 yield {
                     "stack": stack,
                     "case": case,
                     **_named(function),
                     "samples": taken,
-                    "share": taken / one.total,
+                    "share": taken / of_case.total,
                     "kernel_share": kernel,
                 }
 

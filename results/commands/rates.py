@@ -73,17 +73,17 @@ def capacity(
     from loopbench.results.terminal import documents
 
     summaries = summaries_of(loaded, None)
-    found = capacities(loaded, summaries, rps, slo_ms, pattern)
-    if not found and any(
+    of_stacks = capacities(loaded, summaries, rps, slo_ms, pattern)
+    if not of_stacks and any(
         offered_rates(loaded, summaries, stack, pattern) for stack in loaded.stacks
     ):
         raise ResultsError(f"the open loops of that name have no CPU time a request; {_CPU}")
-    if not found:
+    if not of_stacks:
         raise ResultsError(f"no open loop of that name was measured; {_MEASURED[own]}")
     if as_json:
-        click.echo(json_text(documents.capacity(found, rps, slo_ms)))
+        click.echo(json_text(documents.capacity(of_stacks, rps, slo_ms)))
         return
-    for line in capacity_text.lines(found, rps, slo_ms):
+    for line in capacity_text.lines(of_stacks, rps, slo_ms):
         click.echo(folded(line))
 
 
@@ -95,10 +95,10 @@ def _limits(path: Path, rps: float | None, *, as_json: bool) -> None:
     from loopbench.results.terminal import limits as limits_text
 
     problems: list[tables.Problem] = []
-    found = limits.of_folder(path, problems)
+    measured_limits = limits.of_folder(path, problems)
     note(problems)
     if as_json:
-        click.echo(json_text(documents.limits(found, rps)))
+        click.echo(json_text(documents.limits(measured_limits, rps)))
         return
-    for line in limits_text.lines(found, rps):
+    for line in limits_text.lines(measured_limits, rps):
         click.echo(line)

@@ -46,8 +46,8 @@ class Run(click.ParamType[Path]):
         self, ctx: click.Context, param: click.Parameter, incomplete: str
     ) -> list[CompletionItem]:
         """Names of the runs that are here, the newest first, and then folders."""
-        found = [name for name in folders.names() if name.startswith(incomplete)]
-        return [*map(CompletionItem, found), CompletionItem(incomplete, type="dir")]
+        completions = [name for name in folders.names() if name.startswith(incomplete)]
+        return [*map(CompletionItem, completions), CompletionItem(incomplete, type="dir")]
 
 
 class RunOrToolFile(click.ParamType["Path | ToolFile"]):
@@ -60,8 +60,8 @@ class RunOrToolFile(click.ParamType["Path | ToolFile"]):
     ) -> Path | ToolFile:
         """The folder, or the figures of the file; a usage error for any other file."""
         if not isinstance(value, str):
-            found: Path | ToolFile = value
-            return found
+            converted: Path | ToolFile = value
+            return converted
         tool = other_tools.tool_of(Path(value))
         if tool is not None and tool in tool_figures.READERS:
             figures = tool_figures.figures(Path(value), tool)

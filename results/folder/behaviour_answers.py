@@ -75,7 +75,7 @@ class Question:
 
     def of(self, stack: str) -> tuple[Asked, ...]:
         """What was asked of one stack."""
-        return tuple(one for one in self.asked if one.stack == stack)
+        return tuple(outcome for outcome in self.asked if outcome.stack == stack)
 
 
 def read(folder: Path) -> tuple[tuple[Question, ...], list[Problem]]:
@@ -83,8 +83,8 @@ def read(folder: Path) -> tuple[tuple[Question, ...], list[Problem]]:
 
     Raises ResultsError where there is no such file.
     """
-    found, problems = rows_of(folder)
-    return questions(found), problems
+    answers, problems = rows_of(folder)
+    return questions(answers), problems
 
 
 def rows_of(folder: Path) -> tuple[tuple[Row, ...], list[Problem]]:
@@ -101,11 +101,11 @@ def rows_of(folder: Path) -> tuple[tuple[Row, ...], list[Problem]]:
     return tuple(rows(folder, schema.BEHAVIOUR, problems)), problems
 
 
-def questions(found: Sequence[Row]) -> tuple[Question, ...]:
+def questions(answers: Sequence[Row]) -> tuple[Question, ...]:
     """The questions that the rows answer, in the order of the rows."""
     return tuple(
         Question(name, str(mine[0]["topic"]), str(mine[0]["asks"]), tuple(_asked(mine)))
-        for name, mine in grouped((str(row["question"]), row) for row in found).items()
+        for name, mine in grouped((str(row["question"]), row) for row in answers).items()
     )
 
 
@@ -139,24 +139,29 @@ def _version(text: str) -> tuple[int, ...]:
     return tuple(int(part) for part in text.split(".") if part.isdigit())
 
 
-def pythons(found: Iterable[Question]) -> tuple[str, ...]:
+def pythons(all_questions: Iterable[Question]) -> tuple[str, ...]:
     """Every version of Python that answers come from, the oldest first."""
-    every = {python for question in found for one in question.asked for python in one.answers}
+    every = {
+        python
+        for question in all_questions
+        for outcome in question.asked
+        for python in outcome.answers
+    }
     return tuple(sorted(every, key=_version))
 
 
-def versions(found: Iterable[Question]) -> tuple[str, ...]:
+def versions(all_questions: Iterable[Question]) -> tuple[str, ...]:
     """Every package that was asked, with its version, by name."""
     every = {
         package
-        for question in found
-        for one in question.asked
-        for package in one.versions.split(", ")
+        for question in all_questions
+        for outcome in question.asked
+        for package in outcome.versions.split(", ")
     }
     return tuple(sorted(every))
 
 
-def topics(found: Iterable[Question]) -> dict[str, tuple[Question, ...]]:
+def topics(all_questions: Iterable[Question]) -> dict[str, tuple[Question, ...]]:
     """The questions by topic, both in their order."""
-    by = grouped((question.topic, question) for question in found)
+    by = grouped((question.topic, question) for question in all_questions)
     return {topic: tuple(mine) for topic, mine in by.items()}

@@ -71,7 +71,7 @@ def distributions(path: Path, problems: list[Problem]) -> dict[Key, Distribution
         except Damaged:
             problems.append(Problem(file.name, _DAMAGED))
             return {}
-    return {key: _distribution(found) for key, found in buckets.items()}
+    return {key: _distribution(arrays) for key, arrays in buckets.items()}
 
 
 _Bucket = tuple[Key, int, int]
@@ -110,9 +110,9 @@ def _carefully(path: Path, problems: list[Problem]) -> Iterator[_Bucket]:
             yield key, upper, count
 
 
-def _gathered(found: Iterator[_Bucket]) -> dict[Key, tuple[array[int], array[int]]]:
+def _gathered(bucket_rows: Iterator[_Bucket]) -> dict[Key, tuple[array[int], array[int]]]:
     buckets: dict[Key, tuple[array[int], array[int]]] = {}
-    for key, upper, count in found:
+    for key, upper, count in bucket_rows:
         held = buckets.get(key)
         if held is None:
             held = buckets[key] = array("q"), array("q")

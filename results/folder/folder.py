@@ -134,10 +134,10 @@ def names(runs: Path | None = None) -> tuple[str, ...]:
     """Names of the results folders under `runs` (results/runs), the newest first."""
     runs = runs or schema.RUNS_FOLDER
     try:
-        found = [path for path in runs.iterdir() if is_results_folder(path)]
+        folders = [path for path in runs.iterdir() if is_results_folder(path)]
     except OSError:
         return ()
-    return tuple(path.name for path in sorted(found, key=_age, reverse=True))
+    return tuple(path.name for path in sorted(folders, key=_age, reverse=True))
 
 
 def _age(path: Path) -> tuple[float, str]:
@@ -253,17 +253,17 @@ def only(folder: Folder, patterns: Sequence[str]) -> Folder:
 
 
 def _runs(path: Path, problems: list[Problem]) -> Iterator[RunRow]:
-    seen: set[tuple[str, ...]] = set()
+    earlier_keys: set[tuple[str, ...]] = set()
     for values in rows(path, schema.RUNS, problems):
         row = _run_row(values if values["scenario_family"] else _completed(values))
         keys = {(row.run_id, row.load), (str(row.round), row.stack, row.scenario, row.load)}
         where = f"Run {row.run_id}, load {row.load}"
-        if keys & seen:
+        if keys & earlier_keys:
             problems.append(
                 Problem(schema.RUNS.filename, f"{where} stands there twice; the later is left out")
             )
             continue
-        seen |= keys
+        earlier_keys |= keys
         problems += [Problem(schema.RUNS.filename, f"{where}: {text}") for text in _nonsense(row)]
         yield row
 
@@ -324,7 +324,7 @@ def _json(path: Path, name: str, problems: list[Problem]) -> Mapping[str, object
     """A JSON object of the folder; empty, with a Problem, where there is none to use."""
     try:
         with open_text(path / name) as handle:
-            found = json.load(handle)
+            document = json.load(handle)
     except FileNotFoundError:
         problems.append(Problem(name, "the file is missing"))
         return {}
@@ -334,10 +334,10 @@ def _json(path: Path, name: str, problems: list[Problem]) -> Mapping[str, object
     except (ValueError, RecursionError) as error:
         problems.append(Problem(name, f"is not JSON: {error}"))
         return {}
-    if not isinstance(found, dict):
+    if not isinstance(document, dict):
         problems.append(Problem(name, "holds no JSON object"))
         return {}
-    version = found.get("schema_version")
+    version = document.get("schema_version")
     if version != schema.SCHEMA_VERSION:
         problems.append(
             Problem(
@@ -346,7 +346,7 @@ def _json(path: Path, name: str, problems: list[Problem]) -> Mapping[str, object
                 f"{schema.SCHEMA_VERSION}: columns may have changed their meaning",
             )
         )
-    return MappingProxyType(found)
+    return MappingProxyType(document)
 
 
 def _plan(raw: Mapping[str, object], problems: list[Problem]) -> Plan:

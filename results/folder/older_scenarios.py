@@ -101,10 +101,10 @@ def facts_of(stack: str, scenario: str, load: str) -> Row:
     """
     burden = load in _BURDENS
     facts: Facts = {"scenario_family": Family.CUSTOM}
-    for pattern, found in _PATTERNS:
+    for pattern, facts_from in _PATTERNS:
         match = pattern.fullmatch(scenario)
         if match is not None:
-            facts = found(match)
+            facts = facts_from(match)
             break
     facts |= {
         "load_role": Role.BURDEN if burden else Role.MEASURED,

@@ -60,19 +60,19 @@ def names_of(facts: Mapping[Where, LoadFacts]) -> Mapping[Where, str]:
     """How each load is called: the scenario alone where it is the only one that the scenario
     asks about, else with the load's own name."""
     measured: dict[str, int] = {}
-    for (scenario, _), found in facts.items():
-        measured[scenario] = measured.get(scenario, 0) + found.measured
+    for (scenario, _), load_facts in facts.items():
+        measured[scenario] = measured.get(scenario, 0) + load_facts.measured
     return {
         (scenario, load): scenario
-        if found.measured and measured[scenario] == 1
+        if load_facts.measured and measured[scenario] == 1
         else f"{scenario}/{load}"
-        for (scenario, load), found in facts.items()
+        for (scenario, load), load_facts in facts.items()
     }
 
 
 def first_loads(wheres: Iterable[Where]) -> tuple[Where, ...]:
     """The first load of each scenario, for what is read once a Run."""
-    found: dict[str, Where] = {}
+    by_scenario: dict[str, Where] = {}
     for where in wheres:
-        found.setdefault(where[0], where)
-    return tuple(found.values())
+        by_scenario.setdefault(where[0], where)
+    return tuple(by_scenario.values())

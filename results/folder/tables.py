@@ -218,7 +218,7 @@ def _row(
             row[column.name] = _bounded(schema.parse_value(column, cell))
         except ValueError as error:
             so = "the row is left out" if column.required else "it counts as not measured"
-            note(f"{_said(column, cell, error)}; {so}", number, column.name)
+            note(f"{_cell_problem(column, cell, error)}; {so}", number, column.name)
             usable = usable and not column.required
     return row if usable else None
 
@@ -230,7 +230,7 @@ def _bounded(value: Value) -> Value:
     return value
 
 
-def _said(column: Column, cell: str, error: ValueError) -> str:
+def _cell_problem(column: Column, cell: str, error: ValueError) -> str:
     """What is wrong with a cell, without the wording of Python's own conversions."""
     try:
         int(cell) if column.kind is schema.Kind.INTEGER else float(cell)

@@ -69,12 +69,12 @@ class Track:
 
 def tracks(path: Path, problems: list[Problem]) -> dict[tuple[str, str], Track]:
     """By Run and load. Faults of the file are added to `problems`."""
-    found: dict[tuple[str, str], Track] = {}
+    by_load: dict[tuple[str, str], Track] = {}
     for row in rows(path, schema.TIMELINE, problems):
         begin, end = row["from_s"], row["to_s"]
         if not isinstance(begin, float) or not isinstance(end, float):
             continue
-        track = found.setdefault((str(row["run_id"]), str(row["load"])), Track())
+        track = by_load.setdefault((str(row["run_id"]), str(row["load"])), Track())
         track.from_s.append(begin)
         track.to_s.append(end)
         for column in COLUMNS:
@@ -82,4 +82,4 @@ def tracks(path: Path, problems: list[Problem]) -> dict[tuple[str, str], Track]:
             track.values[column].append(
                 float(value) if isinstance(value, int | float) else math.nan
             )
-    return found
+    return by_load

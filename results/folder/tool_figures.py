@@ -67,10 +67,10 @@ def figures(path: Path, tool: str) -> ToolFile | None:
     if path.stat().st_size > _MOST_BYTES:
         return None
     try:
-        found = reader.read(path.read_text(encoding="utf-8", errors="replace"))
+        by_name = reader.read(path.read_text(encoding="utf-8", errors="replace"))
     except (ValueError, LookupError, TypeError, AttributeError):
         return None
-    return ToolFile(path, tool, found) if found else None
+    return ToolFile(path, tool, by_name) if by_name else None
 
 
 def _number(value: object) -> float | None:
@@ -84,17 +84,17 @@ def _number(value: object) -> float | None:
 
 def _locust(text: str) -> Mapping[str, Figures]:
     """`--csv NAME`, the file NAME_stats.csv."""
-    found = {}
+    by_name = {}
     for row in csv.DictReader(io.StringIO(text)):
         name = f"{row['Type']} {row['Name']}".strip() if row["Type"] else row["Name"]
-        found[ALL if name == "Aggregated" else name] = Figures(
+        by_name[ALL if name == "Aggregated" else name] = Figures(
             int(row["Request Count"]),
             int(row["Failure Count"]),
             _number(row["Requests/s"]),
             _number(row["Average Response Time"]),
             *(_number(row[quantile]) for quantile in ("50%", "90%", "95%", "99%")),
         )
-    return found
+    return by_name
 
 
 def _k6(text: str) -> Mapping[str, Figures]:
@@ -133,7 +133,7 @@ def _oha(text: str) -> Mapping[str, Figures]:
     errors = sum(n for why, n in document["errorDistribution"].items() if why != _AT_THE_END)
     refused = sum(count for code, count in codes.items() if int(code) >= 400)
     in_s = (summary.get("average"), *(times.get(name) for name in ("p50", "p90", "p95", "p99")))
-    in_ms = (None if one is None else one * 1000 for one in map(_number, in_s))
+    in_ms = (None if time_s is None else time_s * 1000 for time_s in map(_number, in_s))
     requests = sum(codes.values()) + errors
     return {ALL: Figures(requests, errors + refused, _number(summary["requestsPerSec"]), *in_ms)}
 
@@ -146,12 +146,12 @@ def _wrk(text: str) -> Mapping[str, Figures]:
     """What it prints, with `--latency` for more than the mean; wrk2's, too."""
 
     def count(pattern: str) -> int:
-        found = re.search(pattern, text, re.MULTILINE)
-        return sum(map(int, found.groups())) if found else 0
+        match = re.search(pattern, text, re.MULTILINE)
+        return sum(map(int, match.groups())) if match else 0
 
     def in_ms(pattern: str) -> float | None:
-        found = re.search(pattern + _TIME, text, re.MULTILINE)
-        return float(found[1]) * _IN_MS[found[2]] if found else None
+        match = re.search(pattern + _TIME, text, re.MULTILINE)
+        return float(match[1]) * _IN_MS[match[2]] if match else None
 
     requests = re.search(r"^\s*(\d+) requests in ", text, re.MULTILINE)
     rate = re.search(r"^Requests/sec:\s*([\d.]+)", text, re.MULTILINE)

@@ -85,14 +85,14 @@ def read(folder: Path, baseline: Path | None = None) -> Evidence:
     """
     if not folder.is_dir():
         raise ResultsError(f"{folder} is not there, or no folder")
-    found = sides_of(folder)
-    own = {side: measured for side, measured in found.items() if measured.side.name != BASELINE}
+    sides = sides_of(folder)
+    own = {side: measured for side, measured in sides.items() if measured.side.name != BASELINE}
     if len(own) == 2:
-        for layer, state in found[CANDIDATE].layers.items():
+        for layer, state in sides[CANDIDATE].layers.items():
             if state.run:
                 _complete(layer, folder, own)
         return Evidence(folder, own[BASE], own[CANDIDATE], False)
-    candidate = found.get(CANDIDATE) or found[BASE]
+    candidate = sides.get(CANDIDATE) or sides[BASE]
     inside = folder / BASELINE
     kept = baseline or (inside if inside.is_dir() else BASELINE_FOLDER)
     if not (kept / SIDES_FILE).is_file():
@@ -150,7 +150,7 @@ def _rows(folder: Path, table: Table, allowed: set[str]) -> tuple[Row, ...]:
 
 
 def _check(path: Path, rows: Sequence[Row], allowed: set[str], key: tuple[str, ...]) -> None:
-    seen: dict[tuple[object, ...], int] = {}
+    row_numbers: dict[tuple[object, ...], int] = {}
     for number, row in enumerate(rows, start=2):
         if row["side"] not in allowed:
             raise ResultsError(
@@ -158,9 +158,9 @@ def _check(path: Path, rows: Sequence[Row], allowed: set[str], key: tuple[str, .
                 f"{SIDES_FILE}"
             )
         values = tuple(row[name] for name in key)
-        if key and values in seen:
-            raise ResultsError(f"{path}, row {number}: the same as row {seen[values]}")
-        seen[values] = number
+        if key and values in row_numbers:
+            raise ResultsError(f"{path}, row {number}: the same as row {row_numbers[values]}")
+        row_numbers[values] = number
 
 
 def _complete(layer: Layer, folder: Path, sides: Mapping[str, Measured]) -> None:

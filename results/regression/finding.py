@@ -93,7 +93,8 @@ class Finding:
         """What only one side has: the other one is None. A value that is no text is not shown."""
         meaning = "only the base has it" if candidate is None else "new: only the candidate has it"
         before, after = (
-            one if one is None or isinstance(one, str) else "measured" for one in (base, candidate)
+            value if value is None or isinstance(value, str) else "measured"
+            for value in (base, candidate)
         )
         return cls(layer, *key, metric, Verdict.MISSING, meaning, before, after)
 

@@ -71,9 +71,9 @@ class LayerState:
         """By stack: what was to be measured of a layer that was broken off, and was not."""
         value = self.bound.get(NOT_REACHED)
         return grouped(
-            (str(one[0]), str(one[1]))
-            for one in (value if isinstance(value, list) else ())
-            if isinstance(one, list) and len(one) == 2
+            (str(pair[0]), str(pair[1]))
+            for pair in (value if isinstance(value, list) else ())
+            if isinstance(pair, list) and len(pair) == 2
         )
 
     @property
@@ -103,9 +103,9 @@ class LayerState:
             return MappingProxyType({})
         return MappingProxyType(
             {
-                (str(one[0]), str(one[1])): str(one[2])
-                for one in value
-                if isinstance(one, list) and len(one) == 3
+                (str(entry[0]), str(entry[1])): str(entry[2])
+                for entry in value
+                if isinstance(entry, list) and len(entry) == 3
             }
         )
 
@@ -141,7 +141,7 @@ def read(folder: Path) -> Sides:
     """Raises ResultsError, one line, for a file that is missing, foreign or edited."""
     path = folder / SIDES_FILE
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        document = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise ResultsError(
             f"{folder} is no folder of the regression check: it has no {SIDES_FILE}"
@@ -150,7 +150,7 @@ def read(folder: Path) -> Sides:
         raise ResultsError(f"cannot read {path}: {error.strerror}") from error
     except (ValueError, RecursionError) as error:
         raise ResultsError(f"{path} is not JSON: {error}") from error
-    whole = _object(found, path, "the file")
+    whole = _object(document, path, "the file")
     version = whole.get("schema_version")
     if version != schema.SCHEMA_VERSION:
         raise ResultsError(

@@ -156,7 +156,7 @@ def judged(values: Array, settings: Settings, effect: float = 0.0) -> Judged:
     differences = values[..., 1] - values[..., 0]
     differences[:, 0] += math.log1p(effect)
     estimate = trimmed(differences)
-    above = np.array([one.above for one in each_flipped(differences, settings.alpha)])
+    above = np.array([p_values.above for p_values in each_flipped(differences, settings.alpha)])
     regressed = (above <= settings.alpha) & (estimate.mean >= math.log1p(settings.floor))
     return Judged(regressed, estimate.upper(settings.alpha) < math.log1p(settings.ruled_out))
 
@@ -183,8 +183,8 @@ def rates(
     batch: int = 250,
 ) -> Rates:
     """Judge so many tables without an effect, and again with it in one test of each."""
-    (found,) = rates_under((effect,), tables, shape, noise, settings, seed, batch)
-    return found
+    (under_effect,) = rates_under((effect,), tables, shape, noise, settings, seed, batch)
+    return under_effect
 
 
 def rates_under(
@@ -197,12 +197,12 @@ def rates_under(
     batch: int = 250,
 ) -> tuple[Rates, ...]:
     """The same under each of several effects, of the same tables."""
-    rng, found = np.random.default_rng(seed), np.zeros((len(effects), 4), dtype=int)
+    rng, totals = np.random.default_rng(seed), np.zeros((len(effects), 4), dtype=int)
     settings = settings or Settings()
     for begun in range(0, tables, batch):
         values = noise.readings(rng, min(batch, tables - begun), shape)
         equal = judged(values, settings)
-        for counts, effect in zip(found, effects, strict=True):
+        for counts, effect in zip(totals, effects, strict=True):
             slower = judged(values, settings, effect)
             counts += [
                 equal.regressed.any(axis=-1).sum(),
@@ -210,7 +210,7 @@ def rates_under(
                 (slower.ruled_out & ~slower.regressed)[:, 0].sum(),
                 equal.ruled_out.all(axis=-1).sum(),
             ]
-    return tuple(Rates(tables, *map(int, counts)) for counts in found)
+    return tuple(Rates(tables, *map(int, counts)) for counts in totals)
 
 
 NOISES: dict[str, Callable[[], Noise | Twins]] = {
@@ -230,8 +230,8 @@ def judged_at(
 ) -> tuple[int, int, int, int, int]:
     """The counts of a row of the table: false alarms, 3 % caught, 5 % caught, 5 % ruled out, and
     equal tables that were all ruled out."""
-    smaller, found = rates_under((0.03, 0.05), tables, shape, noise, seed=seed)
-    return found.alarms, smaller.caught, found.caught, found.missed, found.quiet
+    smaller, larger = rates_under((0.03, 0.05), tables, shape, noise, seed=seed)
+    return larger.alarms, smaller.caught, larger.caught, larger.missed, larger.quiet
 
 
 def table(tables: int = 500) -> str:

@@ -8,10 +8,10 @@ _SHOWN, _BEFORE = 60, 20
 def visible(text: str) -> str:
     """Text on one line in which nothing is hidden: control characters as Python escapes them,
     quotes where there is nothing, or a blank at an end."""
-    told = "".join(
+    escaped = "".join(
         sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in text
     )
-    return told if told and told == told.strip() else f'"{told}"'
+    return escaped if escaped and escaped == escaped.strip() else f'"{escaped}"'
 
 
 def excerpts(before: str, after: str) -> tuple[str, str]:

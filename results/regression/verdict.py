@@ -79,14 +79,14 @@ def _layer(layer: Layer, evidence: Evidence, settings: Settings) -> Sequence[Fin
     """The Findings of a layer. Of a stack of which something was not reached, what only a base of
     another occasion has may not have been asked yet."""
     left = evidence.layers[layer].not_reached
-    found = [
-        one
-        for one in _compared(layer, evidence, settings)
-        if not (evidence.apart and one.stack in left and one.gone)
+    findings = [
+        finding
+        for finding in _compared(layer, evidence, settings)
+        if not (evidence.apart and finding.stack in left and finding.gone)
     ]
-    if found and all(one.unread for one in found):
-        found.append(_not_run(layer, UNREAD))
-    return found + [
+    if findings and all(finding.unread for finding in findings):
+        findings.append(_not_run(layer, UNREAD))
+    return findings + [
         Finding(layer, stack, EVERY, EVERY, Verdict.NOT_RUN, f"not reached: {_listed(parts)}")
         for stack, parts in left.items()
     ]
@@ -143,20 +143,20 @@ def headline(report: Report) -> str:
     """The verdict, and what it rests on: the regressions, the doubts, or what is ruled out."""
     status = report.status
     if status is Weight.FINE:
-        said = "; ".join(_ruled_out(report))
+        grounds = "; ".join(_ruled_out(report))
     else:
         changes = _changes(report.weighing(status))
-        said = "; ".join(_brief_of(alike) for alike in changes[:MOST])
+        grounds = "; ".join(_brief_of(alike) for alike in changes[:MOST])
         rest = sum(map(len, changes[MOST:]))
-        said += f"; and {rest} more" if rest else ""
-    return formatting.plain(f"{_BEGINNINGS[status]}: {said}.")
+        grounds += f"; and {rest} more" if rest else ""
+    return formatting.plain(f"{_BEGINNINGS[status]}: {grounds}.")
 
 
-def _changes(found: Iterable[Finding]) -> list[Sequence[Finding]]:
+def _changes(findings: Iterable[Finding]) -> list[Sequence[Finding]]:
     """Findings by what changed into what: a header that is gone from all routes is one change, and
     must not hide the others."""
     change = attrgetter("layer", "stack", "metric", "verdict", "meaning", "base", "candidate")
-    return list(grouped((change(one), one) for one in found).values())
+    return list(grouped((change(finding), finding) for finding in findings).values())
 
 
 def _brief_of(alike: Sequence[Finding]) -> str:
@@ -220,7 +220,7 @@ def _time(report: Report) -> str:
 
 def _largest(report: Report, layer: Layer) -> float | None:
     """The smallest change that every part of the layer could have told."""
-    sizes = [one.detectable for one in report.of(layer) if one.detectable is not None]
+    sizes = [finding.detectable for finding in report.of(layer) if finding.detectable is not None]
     return max(sizes, default=None)
 
 
@@ -295,15 +295,15 @@ def asked(report: Report, layer: Layer) -> bool:
 def layer_lines(report: Report, layer: Layer) -> Iterator[str]:
     """What became of a layer, in a line or some: how much was compared, and with what result.
     Nothing of one that was not asked for."""
-    state, found = report.evidence.layers[layer], report.of(layer)
+    state, findings = report.evidence.layers[layer], report.of(layer)
     if not state.run:
         if state.asked:
             yield f"not run: {state.why_not}"
         return
-    for finding in found:
+    for finding in findings:
         if finding.stack == EVERY:
             yield f"{finding.verdict}: {finding.meaning}"
-    each = [f for f in found if f.stack != EVERY and f.verdict is not Verdict.NOT_RUN]
+    each = [f for f in findings if f.stack != EVERY and f.verdict is not Verdict.NOT_RUN]
     if each:
         yield _counted(layer, each)
     if layer is Layer.INSTRUCTIONS and each:
@@ -321,10 +321,10 @@ _UNITS = {
 }
 
 
-def _counted(layer: Layer, found: Sequence[Finding]) -> str:
-    counts = Counter(_named(finding) for finding in found)
-    said = ", ".join(f"{n} {name}" for name, n in counts.most_common())
-    return f"{len(found)} {_UNITS[layer]}: {said}"
+def _counted(layer: Layer, findings: Sequence[Finding]) -> str:
+    counts = Counter(_named(finding) for finding in findings)
+    tally = ", ".join(f"{n} {name}" for name, n in counts.most_common())
+    return f"{len(findings)} {_UNITS[layer]}: {tally}"
 
 
 def _named(finding: Finding) -> str:
@@ -333,8 +333,8 @@ def _named(finding: Finding) -> str:
     return "not to be had of either side" if finding.unread else str(finding.verdict)
 
 
-def _widest(found: Sequence[Finding]) -> Iterator[str]:
-    same = [f for f in found if f.verdict is Verdict.SAME and f.ratio is not None]
+def _widest(findings: Sequence[Finding]) -> Iterator[str]:
+    same = [f for f in findings if f.verdict is Verdict.SAME and f.ratio is not None]
     if same:
         widest = max(same, key=lambda finding: abs((finding.ratio or 1) - 1))
         change = signed((widest.ratio or 1) - 1)

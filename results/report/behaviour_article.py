@@ -45,7 +45,10 @@ def pages(questions: Sequence[Question]) -> dict[str, str]:
         answers = sum(len(question.asked) for question in mine)
         link = f"[{escaped(topic)}]({_page(topic)})"
         index.append(f"- {link}: {len(mine)} questions, {answers} answers")
-    index += ["", *_differing(questions, lambda one: f"{_page(one.topic)}#{_anchor(one)}")]
+    index += [
+        "",
+        *_differing(questions, lambda question: f"{_page(question.topic)}#{_anchor(question)}"),
+    ]
     written = {INDEX: "\n".join(index).rstrip() + "\n"}
     for topic, mine in topics.items():
         lines = [f"# {escaped(topic)}", "", f"[All topics]({INDEX})", ""]
@@ -61,7 +64,7 @@ def _page(topic: str) -> str:
 
 
 def _head(questions: Sequence[Question]) -> Iterator[str]:
-    said = formatting.listed(behaviour_answers.versions(questions), 20)
+    versions = formatting.listed(behaviour_answers.versions(questions), 20)
     pythons = " and ".join(behaviour_answers.pythons(questions))
     count = sum(len(question.asked) for question in questions)
     yield "# What the stacks really do"
@@ -70,7 +73,7 @@ def _head(questions: Sequence[Question]) -> Iterator[str]:
         f"{len(questions)} questions about how aiohttp and Quart behave, asked by experiment: a "
         "small application on its framework's own server, with the framework's own defaults "
         f"unless a setting is named, and a client on a real socket. {count} answers, seen on "
-        f"Python {pythons} with {escaped(said)}. Where Pythons differ, the answer says so. "
+        f"Python {pythons} with {escaped(versions)}. Where Pythons differ, the answer says so. "
         "Settings with the same answer stand together, with the evidence of the first of them, "
         "seen on the newest Python."
     )
@@ -99,10 +102,15 @@ def _differing(questions: Sequence[Question], address: Callable[[Question], str]
     for topic, mine in behaviour_answers.topics(wrong).items():
         yield f"### {escaped(topic)}"
         yield ""
-        asked = ((question, one) for question in mine for one in question.asked if _differs(one))
-        claims = grouped((one.claim, (question, one)) for question, one in asked)
+        asked = (
+            (question, outcome)
+            for question in mine
+            for outcome in question.asked
+            if _differs(outcome)
+        )
+        claims = grouped((outcome.claim, (question, outcome)) for question, outcome in asked)
         for claim, places in claims.items():
-            yield f"- “{prose(claim)}” {_wrong([one for _, one in places])} " + ", ".join(
+            yield f"- “{prose(claim)}” {_wrong([outcome for _, outcome in places])} " + ", ".join(
                 f"[{prose(question.asks)}]({address(question)})"
                 for question in {question.name: question for question, _ in places}.values()
             )
@@ -112,18 +120,18 @@ def _differing(questions: Sequence[Question], address: Callable[[Question], str]
 def _wrong(asked: Sequence[Asked]) -> str:
     """Of one claim: where it is not so, and where it is so in part."""
     return " ".join(
-        f"**{words}:** {'; '.join(told)}."
+        f"**{words}:** {'; '.join(answers)}."
         for agrees, words in (("no", "Not so"), ("partly", "Partly so"))
-        if (told := list(_in_short(asked, agrees)))
+        if (answers := list(_in_short(asked, agrees)))
     )
 
 
 def _in_short(asked: Iterable[Asked], agrees: str) -> Iterator[str]:
     """The commonest answer with this verdict of each stack, stacks of one answer together."""
     mine = [
-        (one.stack, (one.answer_where(agrees), one))
-        for one in asked
-        if agrees in one.verdicts.values()
+        (outcome.stack, (outcome.answer_where(agrees), outcome))
+        for outcome in asked
+        if agrees in outcome.verdicts.values()
     ]
     usual = [
         max(grouped(some).items(), key=lambda pair: len(pair[1])) for some in grouped(mine).values()
@@ -149,12 +157,12 @@ def _anchor(question: Question) -> str:
 
 def _alike(asked: Iterable[Asked]) -> list[list[Asked]]:
     """Settings of one stack with equal answers together, in the order of the first of each."""
-    return list(grouped(((one.answer, one.varies), one) for one in asked).values())
+    return list(grouped(((outcome.answer, outcome.varies), outcome) for outcome in asked).values())
 
 
 def _labels(group: Sequence[Asked], most: int | None = None) -> str:
     """The stack, and the settings that are not the default alone. most: so many of them; all."""
-    settings = list(dict.fromkeys(one.setting for one in group))
+    settings = list(dict.fromkeys(outcome.setting for outcome in group))
     named = [
         "by default" if setting == behaviour_answers.DEFAULT else code(setting)
         for setting in settings[:most]
@@ -166,36 +174,36 @@ def _labels(group: Sequence[Asked], most: int | None = None) -> str:
     )
 
 
-def _differs(one: Asked) -> bool:
+def _differs(outcome: Asked) -> bool:
     """On any Python."""
-    return not {"no", "partly"}.isdisjoint(one.verdicts.values())
+    return not {"no", "partly"}.isdisjoint(outcome.verdicts.values())
 
 
 def _question(question: Question) -> Iterator[str]:
     yield f'<a id="{_anchor(question)}"></a>'
     yield ""
     yield f"### {prose(question.asks)}"
-    for stack in dict.fromkeys(one.stack for one in question.asked):
+    for stack in dict.fromkeys(outcome.stack for outcome in question.asked):
         yield ""
         yield from _stack(stack, question.of(stack))
     advice = [
-        (text, [one for one in question.asked if one.follows == text])
-        for text in dict.fromkeys(one.follows for one in question.asked if one.follows)
+        (text, [outcome for outcome in question.asked if outcome.follows == text])
+        for text in dict.fromkeys(outcome.follows for outcome in question.asked if outcome.follows)
     ]
     for text, mine in advice:
-        stacks = formatting.listed(dict.fromkeys(one.stack for one in mine))
+        stacks = formatting.listed(dict.fromkeys(outcome.stack for outcome in mine))
         where = "" if len(mine) == len(question.asked) else f" ({escaped(stacks)})"
         yield ""
         yield f"*What follows{where}:* {prose(text)}"
 
 
 def _stack(stack: str, asked: Sequence[Asked]) -> Iterator[str]:
-    claims = dict.fromkeys(one.claim for one in asked if one.claim)
+    claims = dict.fromkeys(outcome.claim for outcome in asked if outcome.claim)
     for claim in claims:
-        mine = [one for one in asked if one.claim == claim and one.agrees]
-        verdicts = dict.fromkeys(one.agrees for one in mine)
-        told = _VERDICTS[next(iter(verdicts))] if len(verdicts) == 1 else _mixed(mine)
-        yield f"> Commonly said of {escaped(stack)}: {prose(claim)} {told}".rstrip()
+        mine = [outcome for outcome in asked if outcome.claim == claim and outcome.agrees]
+        verdicts = dict.fromkeys(outcome.agrees for outcome in mine)
+        verdict = _VERDICTS[next(iter(verdicts))] if len(verdicts) == 1 else _mixed(mine)
+        yield f"> Commonly said of {escaped(stack)}: {prose(claim)} {verdict}".rstrip()
         yield ""
     for group in _alike(asked):
         varies = " (it varies)" if group[0].varies else ""
@@ -207,12 +215,13 @@ def _stack(stack: str, asked: Sequence[Asked]) -> Iterator[str]:
 
 def _mixed(asked: Sequence[Asked]) -> str:
     by = {"yes": "so with", "partly": "partly so with", "no": "not so with"}
-    told = [
-        f"{words} {formatting.listed(code(one.setting) for one in asked if one.agrees == verdict)}"
+    settings = grouped((outcome.agrees, code(outcome.setting)) for outcome in asked)
+    clauses = [
+        f"{words} {formatting.listed(settings[verdict])}"
         for verdict, words in by.items()
-        if any(one.agrees == verdict for one in asked)
+        if verdict in settings
     ]
-    return f"It is {', '.join(told)}."
+    return f"It is {', '.join(clauses)}."
 
 
 def _sentence(text: str) -> str:

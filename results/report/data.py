@@ -111,7 +111,7 @@ class Material:
         return tuple(
             where
             for where in self.loads
-            if (found := self.fact(where)).measured and found.family in families
+            if (facts := self.fact(where)).measured and facts.family in families
         )
 
     def burdens(self, scenario: str) -> tuple[Where, ...]:
@@ -195,16 +195,16 @@ def _curves(folder: Folder, problems: list[Problem]) -> tuple[dict[Cell, tuple[C
     curves: defaultdict[Cell, list[Curve]] = defaultdict(list)
     coarse = 0
     for run in folder.runs:
-        found = known.get((run.run_id, run.load, RESPONSE_TIME))
-        if found is None:
+        distribution = known.get((run.run_id, run.load, RESPONSE_TIME))
+        if distribution is None:
             curve = _coarse(run)
             coarse += curve is not None
         else:
-            values = tuple(found.at(percent) for percent in CURVE_PERCENTS)
-            curve = Curve(CURVE_PERCENTS, values, found.maximum)
+            values = tuple(distribution.at(percent) for percent in CURVE_PERCENTS)
+            curve = Curve(CURVE_PERCENTS, values, distribution.maximum)
         if curve is not None:
             curves[run.cell].append(curve)
-    return {cell: tuple(found) for cell, found in curves.items()}, coarse
+    return {cell: tuple(of_cell) for cell, of_cell in curves.items()}, coarse
 
 
 def _coarse(run: RunRow) -> Curve | None:
@@ -233,10 +233,10 @@ def median_curve(curves: Iterable[Curve]) -> Curve:
 
 
 def _tracks(folder: Folder, problems: list[Problem]) -> dict[Cell, dict[int, Track]]:
-    found = tracks(folder.path, problems)
+    by_run = tracks(folder.path, problems)
     by: defaultdict[Cell, dict[int, Track]] = defaultdict(dict)
     for run in folder.runs:
-        track = found.get((run.run_id, run.load))
+        track = by_run.get((run.run_id, run.load))
         if track is not None:
             by[run.cell][run.round] = track
     return dict(by)

@@ -55,5 +55,5 @@ def document(folder: Folder, summaries: Summaries) -> Document:
 def _of_own_application(whole: Document) -> Document:
     """Without what only the suite's own servers can be asked: the questions that the rows do not
     answer, and the commands for sections that are not here."""
-    answered = tuple(one for one in whole.questions if one.answered)
+    answered = tuple(question for question in whole.questions if question.answered)
     return replace(whole, questions=answered, missing=(), asked="Questions that it answers")

@@ -52,8 +52,8 @@ PARTS = (Look(0, "", "", 0), Look(4, "", "", 1), Look(2, "", "", 2), Look(None, 
 def looks(stacks: Sequence[str], yardstick: str | None) -> dict[str, Look]:
     """A look for each stack, by its place; 84 stacks look different."""
     contenders = [stack for stack in stacks if stack != yardstick]
-    found = {stack: _look(place) for place, stack in enumerate(contenders)}
-    return {**found, **{stack: _YARDSTICK for stack in stacks if stack == yardstick}}
+    by_contender = {stack: _look(place) for place, stack in enumerate(contenders)}
+    return {**by_contender, **{stack: _YARDSTICK for stack in stacks if stack == yardstick}}
 
 
 def _look(place: int) -> Look:

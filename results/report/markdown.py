@@ -50,8 +50,8 @@ def _questions(document: Document) -> Iterator[str]:
     yield ""
     for number, question in enumerate(document.questions, start=1):
         more = f" ([more](#{question.anchor}))" if question.anchor else ""
-        said = " ".join(_words(part) for part in (question.line, question.source) if part)
-        yield f"{number}. **{question.text}** {said}{more}"
+        answer = " ".join(_words(part) for part in (question.line, question.source) if part)
+        yield f"{number}. **{question.text}** {answer}{more}"
         if question.table is not None or question.details:
             yield ""
             details = (f"- {_words(detail)}" for detail in question.details)
@@ -68,8 +68,8 @@ def _folded(summary: str, lines: Iterable[str]) -> Iterator[str]:
 
 def _part(part: Part) -> Iterator[str]:
     match part:
-        case Text(said, strong):
-            yield f"**{_words(said)}**" if strong else _words(said)
+        case Text(spans, strong):
+            yield f"**{_words(spans)}**" if strong else _words(spans)
         case Bullets(items, numbered):
             for number, item in enumerate(items, start=1):
                 yield f"{f'{number}.' if numbered else '-'} {_words(item)}"
@@ -103,9 +103,9 @@ def _row(cells: Sequence[str]) -> str:
     return f"| {' | '.join(map(escaped, cells))} |"
 
 
-def _words(said: Words) -> str:
+def _words(spans: Words) -> str:
     """Spans as the beginning of a block, which nothing in them may turn into another kind."""
-    return _BEGINS_A_BLOCK.sub(r"\1\\\2", "".join(map(_span, said)).strip())
+    return _BEGINS_A_BLOCK.sub(r"\1\\\2", "".join(map(_span, spans)).strip())
 
 
 def _span(span: Span) -> str:

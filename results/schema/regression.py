@@ -342,7 +342,7 @@ def by_searching(
     if not base or len(known[0]) < len(base) or len(known[1]) < len(candidate):
         return None
     common = median(float(n) for row in base if isinstance(n := row["instructions"], int | float))
-    before, after = ([common + one for one in values] for values in known)
+    before, after = ([common + spent for spent in values] for values in known)
     return before, after
 
 

@@ -62,7 +62,7 @@ class Word(enum.StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class Readings:
     """What was read of a Cell. Shares are of one CPU, waits medians in ms; None: not read.
 
     embedded: the database works inside the server. database_cpus: how many CPUs its processes
@@ -90,59 +90,61 @@ class Verdict:
     why: str
 
 
-def verdict(seen: Seen) -> Verdict:
+def verdict(readings: Readings) -> Verdict:
     """By the rule of this module."""
-    if seen.client_cpu is not None and seen.client_cpu >= FULL:
-        return Verdict(Word.CLIENT, f"the generator's CPU is {seen.client_cpu:.0%} full")
-    loop_full = seen.loop is not None and seen.loop >= FULL
-    database_full = seen.database_cpu is not None and seen.database_cpu >= FULL * seen.database_cpus
+    if readings.client_cpu is not None and readings.client_cpu >= FULL:
+        return Verdict(Word.CLIENT, f"the generator's CPU is {readings.client_cpu:.0%} full")
+    loop_full = readings.loop is not None and readings.loop >= FULL
+    database_full = (
+        readings.database_cpu is not None and readings.database_cpu >= FULL * readings.database_cpus
+    )
     if loop_full and database_full:
         return Verdict(Word.CANNOT_TELL, "loop and database are both full")
     if database_full:
-        used = f"{seen.database_cpu:.0%} of a CPU, of {seen.database_cpus:g} to have"
+        used = f"{readings.database_cpu:.0%} of a CPU, of {readings.database_cpus:g} to have"
         return Verdict(Word.DATABASE, used)
-    if _held_up(seen):
-        had = f"{seen.server_cpu:.0%} of the time, its loop wanted {seen.loop:.0%}"
+    if _held_up(readings):
+        had = f"{readings.server_cpu:.0%} of the time, its loop wanted {readings.loop:.0%}"
         return Verdict(Word.CANNOT_TELL, f"the server had a CPU for {had}")
-    if loop_full and seen.server_cpu is not None:
-        return Verdict(Word.LOOP, f"{seen.loop:.0%} of the time outside its wait")
-    missing = [name for name, value in _needed(seen).items() if value is None]
+    if loop_full and readings.server_cpu is not None:
+        return Verdict(Word.LOOP, f"{readings.loop:.0%} of the time outside its wait")
+    missing = [name for name, value in _needed(readings).items() if value is None]
     if missing:
         return Verdict(Word.CANNOT_TELL, f"not read: {', '.join(missing)}")
-    return _queue(seen)
+    return _queue(readings)
 
 
-def _held_up(seen: Seen) -> bool:
+def _held_up(readings: Readings) -> bool:
     """Whether the server waited for a CPU."""
-    if seen.loop is None or seen.server_cpu is None or seen.loop < BUSY:
+    if readings.loop is None or readings.server_cpu is None or readings.loop < BUSY:
         return False
-    return seen.server_cpu < ITS_OWN * seen.loop
+    return readings.server_cpu < ITS_OWN * readings.loop
 
 
-def _needed(seen: Seen) -> dict[str, float | None]:
+def _needed(readings: Readings) -> dict[str, float | None]:
     """What must be known before a queue can be blamed, or nothing."""
     return {
-        "loop utilisation": seen.loop,
-        "server CPU": seen.server_cpu,
-        "generator CPU": seen.client_cpu,
-        **({} if seen.embedded else {"database CPU": seen.database_cpu}),
-        "pool wait": seen.pool_wait_ms,
-        "response time": seen.response_ms or None,
+        "loop utilisation": readings.loop,
+        "server CPU": readings.server_cpu,
+        "generator CPU": readings.client_cpu,
+        **({} if readings.embedded else {"database CPU": readings.database_cpu}),
+        "pool wait": readings.pool_wait_ms,
+        "response time": readings.response_ms or None,
     }
 
 
-def _queue(seen: Seen) -> Verdict:
-    assert seen.response_ms and seen.pool_wait_ms is not None
+def _queue(readings: Readings) -> Verdict:
+    assert readings.response_ms and readings.pool_wait_ms is not None
     # Where no thread was ever used, nobody waited for one.
-    waits = {Word.THREADS: seen.thread_wait_ms or 0.0, Word.POOL: seen.pool_wait_ms}
-    shares = {word: wait_ms / seen.response_ms for word, wait_ms in waits.items()}
+    waits = {Word.THREADS: readings.thread_wait_ms or 0.0, Word.POOL: readings.pool_wait_ms}
+    shares = {word: wait_ms / readings.response_ms for word, wait_ms in waits.items()}
     queues = sorted((share, word) for word, share in shares.items() if share >= QUEUED)
     if not queues:
         return Verdict(Word.NONE_SEEN, "nothing is full, and requests queue for nothing")
     if len(queues) > 1 and queues[1][0] < TWICE * queues[0][0]:
         return Verdict(Word.CANNOT_TELL, "requests queue for threads and for connections")
     share, word = queues[-1]
-    if word is Word.POOL and seen.embedded:
+    if word is Word.POOL and readings.embedded:
         return Verdict(Word.CANNOT_TELL, "pool or embedded database: requests queue for it")
     return Verdict(word, f"the wait for one is {share:.0%} of the response time")
 
@@ -159,7 +161,7 @@ class Limit:
     users: int
     swept: bool
     dispatch: str
-    seen: Seen
+    readings: Readings
     verdict: Verdict
 
 
@@ -171,15 +173,15 @@ def limits(folder: Folder, summaries: Summaries) -> list[Limit]:
         for run in folder.runs
         if summaries.facts[run.where].family in FAMILIES
     }
-    found = []
+    cell_limits = []
     for cell in sorted(users, key=lambda cell: (*_order(summaries.facts[cell[1:]]), cell)):
         if summaries.get(cell, "throughput_rps") is not None:
-            seen = _seen(folder.environment, summaries, cell)
+            readings = _readings(folder.environment, summaries, cell)
             facts = summaries.facts[cell[1:]]
-            found.append(
-                Limit(cell, users[cell], _swept(facts), facts.dispatch, seen, verdict(seen))
+            cell_limits.append(
+                Limit(cell, users[cell], _swept(facts), facts.dispatch, readings, verdict(readings))
             )
-    return found
+    return cell_limits
 
 
 def _swept(facts: LoadFacts) -> bool:
@@ -190,18 +192,18 @@ def _order(facts: LoadFacts) -> tuple[bool, float]:
     return not _swept(facts), facts.parameter or 0.0
 
 
-def line(one: Limit) -> str:
+def line(limit: Limit) -> str:
     """A Cell's verdict for the terminal."""
-    because = "" if one.verdict.word is Word.NONE_SEEN else f" ({one.verdict.why})"
-    return f"{one.cell[1]}, {one.cell[0]}: {one.verdict.word}{because}"
+    because = "" if limit.verdict.word is Word.NONE_SEEN else f" ({limit.verdict.why})"
+    return f"{limit.cell[1]}, {limit.cell[0]}: {limit.verdict.word}{because}"
 
 
-def _seen(environment: Mapping[str, Any], summaries: Summaries, cell: Cell) -> Seen:
+def _readings(environment: Mapping[str, Any], summaries: Summaries, cell: Cell) -> Readings:
     def read(metric: str, scale: float = 1.0) -> float | None:
         summary = summaries.get(cell, metric)
         return None if summary is None else summary.centre * scale
 
-    return Seen(
+    return Readings(
         response_ms=read("response_time_p50_ms"),
         loop=read("loop_utilisation"),
         server_cpu=read("server_cpu_utilisation"),

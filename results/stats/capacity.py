@@ -108,13 +108,13 @@ def capacities(
 
     slo_ms: the bound on the p99 response time; None: it only has to keep up.
     """
-    found = []
+    of_stacks = []
     for stack in folder.stacks:
         points = tuple(_points(folder, summaries, stack, slo_ms, pattern))
         if points and stack != summaries.yardstick:
             failing = next((place for place, point in enumerate(points) if not point.held), None)
             below = points if failing is None else points[:failing]
-            found.append(
+            of_stacks.append(
                 Capacity(
                     stack,
                     wanted_rps,
@@ -124,7 +124,7 @@ def capacities(
                     *_memory(folder, summaries, stack),
                 )
             )
-    return tuple(found)
+    return tuple(of_stacks)
 
 
 def offered_rates(
@@ -156,13 +156,13 @@ def _points(
             yield Point(where[0], rate, ms, cpu_us, used, why_not, processes)
 
 
-def _centre(found: Summary | None) -> float | None:
-    return None if found is None else found.centre
+def _centre(summary: Summary | None) -> float | None:
+    return None if summary is None else summary.centre
 
 
 def _why_not(p99: Summary | None, noted: Iterable[Warning], slo_ms: float | None) -> str:
     if p99 is None:
-        codes = formatting.listed(one.code for one in noted if one.wording.disqualifies)
+        codes = formatting.listed(warning.code for warning in noted if warning.wording.disqualifies)
         return f"no figures{f' ({codes})' if codes else ''}"
     if p99.disqualifying:
         return formatting.listed(p99.disqualifying)
@@ -176,12 +176,14 @@ def _memory(folder: Folder, summaries: Summaries, stack: str) -> tuple[float | N
     """Of a process before its load, and of a connection: from the first idle scenario. What the
     load beside the idle connections took is shared among all, as in the report."""
     idle = (run for run in folder.runs if (run.stack, run.load_model) == (stack, LoadKind.IDLE))
-    for one in idle:
-        here = (run for run in folder.runs if (run.stack, run.scenario) == (stack, one.scenario))
+    for idle_run in idle:
+        here = (
+            run for run in folder.runs if (run.stack, run.scenario) == (stack, idle_run.scenario)
+        )
         shares = list(_shares(grouped((run.round, run) for run in here).values()))
-        start = summaries.get(one.cell, _BEFORE)
+        start = summaries.get(idle_run.cell, _BEFORE)
         if start is not None and shares:
-            return start.centre / (one.number("processes") or 1), locate(shares).centre
+            return start.centre / (idle_run.number("processes") or 1), locate(shares).centre
     return None, None
 
 
@@ -209,16 +211,16 @@ class Check:
         return self.predicted / self.measured - 1
 
 
-def checks(found: Sequence[Capacity]) -> Iterator[Check]:
+def checks(capacities: Sequence[Capacity]) -> Iterator[Check]:
     """Each rate that held, its utilisation predicted by the straight line through the two next
     lower ones that held; of several scenarios of one rate the first by name."""
-    for one in found:
+    for capacity in capacities:
         held: dict[float, tuple[str, float]] = {}
-        for point in one.points:
+        for point in capacity.points:
             if point.held and point.utilisation:
                 held.setdefault(point.rate_rps, (point.scenario, point.utilisation))
-        known = [(rate, *told) for rate, told in held.items()]
+        known = [(rate, *reading) for rate, reading in held.items()]
         for first, second, third in zip(known, known[1:], known[2:], strict=False):
             slope = (second[2] - first[2]) / (second[0] - first[0])
             predicted = second[2] + slope * (third[0] - second[0])
-            yield Check(one.stack, third[1], predicted, third[2])
+            yield Check(capacity.stack, third[1], predicted, third[2])

@@ -72,8 +72,8 @@ def shown_for(models: Sequence[str]) -> tuple[Shown, ...]:
     the same scenario; all metrics for one that is not known here."""
     *before, model = models
     rows = [row for row in SHOWN if model in row.models]
-    told = [row for row in SHOWN if row.whole and any(m in row.models for m in before)]
-    return tuple(row for row in rows or SHOWN if row not in told)
+    shown_before = [row for row in SHOWN if row.whole and any(m in row.models for m in before)]
+    return tuple(row for row in rows or SHOWN if row not in shown_before)
 
 
 UNITS = {"ms": "ms", "us": "µs", "1/s": "1/s", "bytes": "MB", "s": "s", "1": "", "": ""}

@@ -62,14 +62,14 @@ def all_the_time(folder: Folder) -> dict[tuple[str, str], float]:
     """In ms, of each stack and scenario, the longest stretch that a loop was away from its
     selector, where it was as long as the window. Such a stretch has no row in stalls.csv, which
     has those that begin and end in the window."""
-    found: dict[tuple[str, str], float] = {}
+    stretches_ms: dict[tuple[str, str], float] = {}
     for run in folder.runs:
         ms = run.number("loop_longest_stretch_ms")
         window_s = run.number("watched_s") or run.number("measured_s")
         if ms is not None and window_s is not None and ms >= window_s * 1000:
             where = run.stack, run.scenario
-            found[where] = max(ms, found.get(where, 0.0))
-    return dict(sorted(found.items(), key=lambda item: -item[1]))
+            stretches_ms[where] = max(ms, stretches_ms.get(where, 0.0))
+    return dict(sorted(stretches_ms.items(), key=lambda item: -item[1]))
 
 
 def longest(stalls: Iterable[Held], most: int) -> list[Held]:
@@ -77,17 +77,17 @@ def longest(stalls: Iterable[Held], most: int) -> list[Held]:
     return sorted(stalls, key=_length)[:most]
 
 
-def _length(one: Held) -> tuple[float, str, str]:
+def _length(stall: Held) -> tuple[float, str, str]:
     """Sorts the longest to the front, and stalls of equal length by their Cells."""
-    return -one.ms, one.stack, one.scenario
+    return -stall.ms, stall.stack, stall.scenario
 
 
 def by_cell(stalls: Iterable[Held]) -> dict[tuple[str, str], list[Held]]:
     """The stalls of each stack and scenario, the longest first; the Cell with the longest first."""
-    return grouped(((one.stack, one.scenario), one) for one in sorted(stalls, key=_length))
+    return grouped(((stall.stack, stall.scenario), stall) for stall in sorted(stalls, key=_length))
 
 
 def by_cause(stalls: Iterable[Held]) -> dict[str, list[Held]]:
     """The stalls of each cause; the cause with the most time first."""
-    found = grouped((one.cause, one) for one in stalls)
-    return dict(sorted(found.items(), key=lambda item: (-sum(s.ms for s in item[1]), item[0])))
+    causes = grouped((stall.cause, stall) for stall in stalls)
+    return dict(sorted(causes.items(), key=lambda item: (-sum(s.ms for s in item[1]), item[0])))

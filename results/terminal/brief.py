@@ -86,13 +86,13 @@ class Brief:
 
 def brief(folder: Folder, summaries: Summaries, counts: tuple[Row, ...]) -> Brief:
     """What `show` prints of a folder. counts: rows of counts.csv."""
-    found = notes(summaries)
-    lines = (*_measured(folder, summaries, found), *_counted(folder, summaries, counts))
+    all_notes = notes(summaries)
+    lines = (*_measured(folder, summaries, all_notes), *_counted(folder, summaries, counts))
     return Brief(
         heading=tuple(heading(folder)),
         reference=summaries.reference or "",
         lines=lines,
-        notes=tuple(_note(note) for note in found if _shown(note, lines)),
+        notes=tuple(_note(note) for note in all_notes if _shown(note, lines)),
         legend=(*_legend(lines, summaries), *steadiness.lines(folder, summaries)),
         stalled=stalls.of_folder(folder),
         closing=tuple(str(problem) for problem in folder.problems),
@@ -112,11 +112,11 @@ def compares(folder: Folder, summaries: Summaries) -> bool:
 
 def _contenders(folder: Folder, summaries: Summaries) -> tuple[str, ...]:
     """The stacks to compare; the reference itself where there is no other."""
-    known = [one for one in in_order(folder.stacks, summaries) if one != summaries.yardstick]
-    return tuple(one for one in known if one != summaries.reference) or tuple(known)
+    known = [stack for stack in in_order(folder.stacks, summaries) if stack != summaries.yardstick]
+    return tuple(stack for stack in known if stack != summaries.reference) or tuple(known)
 
 
-def _measured(folder: Folder, summaries: Summaries, found: tuple[Note, ...]) -> Iterator[Line]:
+def _measured(folder: Folder, summaries: Summaries, all_notes: tuple[Note, ...]) -> Iterator[Line]:
     contenders = _contenders(folder, summaries)
     lines = []
     for where, models in load_models(folder).items():
@@ -125,14 +125,14 @@ def _measured(folder: Folder, summaries: Summaries, found: tuple[Note, ...]) -> 
         first, *others = ANSWERS.get(models[-1], ("throughput_rps",))
         title = summaries.names[where]
         for stack in contenders:
-            cells = [(one, *where) for one in (summaries.reference or stack, stack)]
+            cells = [(name, *where) for name in (summaries.reference or stack, stack)]
             expected = planned(folder.plan, stack, where[0])
-            line = _line(first, models[-1], title, cells, summaries, found, expected=expected)
+            line = _line(first, models[-1], title, cells, summaries, all_notes, expected=expected)
             if line is None:
                 continue
             lines.append(line)
             for metric in others:
-                more = _line(metric, models[-1], title, cells, summaries, found, expected=False)
+                more = _line(metric, models[-1], title, cells, summaries, all_notes, expected=False)
                 lines += [] if more is None else [replace(more, cpu="")]
     order = {line.measure: None for line in lines}
     for measure in order:
@@ -145,15 +145,15 @@ def _line(
     title: str,
     cells: list[Cell],
     summaries: Summaries,
-    found: tuple[Note, ...],
+    all_notes: tuple[Note, ...],
     *,
     expected: bool,
 ) -> Line | None:
-    of_kind = (one for one in formatting.SHOWN if kind in one.models)
-    shown = next((one for one in of_kind if one.metric == metric), None)
+    of_kind = (row for row in formatting.SHOWN if kind in row.models)
+    shown = next((row for row in of_kind if row.metric == metric), None)
     measure = formatting.label(metric, shown.label if shown else None)
-    base, one = (summaries.get(cell, metric) for cell in cells)
-    if one is None and (base is None or cells[0] == cells[1] or not expected):
+    base, summary = (summaries.get(cell, metric) for cell in cells)
+    if summary is None and (base is None or cells[0] == cells[1] or not expected):
         return None
     cpu = summaries.get(cells[1], CPU)
     return Line(
@@ -161,11 +161,11 @@ def _line(
         title,
         cells[1][0],
         _figure(metric, base),
-        _figure(metric, one),
-        "" if one is None or one.ratio is None else formatting.ratio(one.ratio),
+        _figure(metric, summary),
+        "" if summary is None or summary.ratio is None else formatting.ratio(summary.ratio),
         "" if cpu is None or cpu.ratio is None else formatting.ratio(cpu.ratio),
-        _verdict(metric, one, base),
-        marks(found, *cells),
+        _verdict(metric, summary, base),
+        marks(all_notes, *cells),
     )
 
 
@@ -179,7 +179,7 @@ def _verdict(metric: str, summary: Summary | None, base: Summary | None) -> str:
     ratio = summary.ratio
     if ratio is not None and ratio.overloaded:
         return ""  # the ratio's own cell says so
-    doubtful = any(one is not None and one.disqualifying for one in (summary, base))
+    doubtful = any(side is not None and side.disqualifying for side in (summary, base))
     if ratio is not None and ratio.interval is not None and doubtful:
         return "not comparable"
     # A figure of 0 has none, and neither has one whose counterpart was not measured.
@@ -210,17 +210,17 @@ def _counted(folder: Folder, summaries: Summaries, counts: tuple[Row, ...]) -> I
     for case in dict.fromkeys(case for case, _ in values):
         base = values.get((case, to or ""))
         for stack in _contenders(folder, summaries):
-            one = values.get((case, stack))
-            if base is None or one is None or stack == to:
+            count = values.get((case, stack))
+            if base is None or count is None or stack == to:
                 continue
-            ratio = one / base
+            ratio = count / base
             alike = abs(ratio - 1) <= COUNTED_ALIKE
             yield Line(
                 INSTRUCTIONS,
                 case,
                 stack,
                 formatting.digits(base),
-                formatting.digits(one),
+                formatting.digits(count),
                 f"{formatting.digits(ratio)}x",
                 "",
                 "no difference" if alike else word_for(INSTRUCTIONS, ratio),

@@ -111,7 +111,8 @@ def _names(measure: str, rows: list[Line], *, several: bool, narrow: bool) -> It
         return
     titles = [line.title for line in rows]
     firsts = (
-        "" if one == before else one for one, before in zip(titles, ["", *titles], strict=False)
+        "" if current == before else current
+        for current, before in zip(titles, ["", *titles], strict=False)
     )
     yield _Column(title, tuple(firsts), named=True)
     if several:
@@ -172,7 +173,7 @@ def _worth(columns: list[_Column], width: int) -> tuple[int, int, bool]:
     """By what one form is better than another: that it fits, then how many of the columns that
     can be spared it has, then that its names are whole."""
     whole = not any("…" in cell for column in columns for cell in column.cells)
-    return -max(0, _excess(columns, width)), sum(bool(one.spared) for one in columns), whole
+    return -max(0, _excess(columns, width)), sum(bool(column.spared) for column in columns), whole
 
 
 def _grid(page: Brief, measure: str, lines: list[Line], width: int, *, several: bool) -> Table:

@@ -9,27 +9,27 @@ from loopbench.results.stats import formatting
 from loopbench.results.stats.capacity import ASSUMPTIONS, Capacity, Point, checks
 
 
-def lines(found: Sequence[Capacity], wanted_rps: float, slo_ms: float | None) -> Iterator[str]:
+def lines(capacities: Sequence[Capacity], wanted_rps: float, slo_ms: float | None) -> Iterator[str]:
     """What each stack needs, what that rests on, how good it is here, and what it assumes."""
     bound = "" if slo_ms is None else f" with a p99 response time of at most {slo_ms:g} ms"
     yield f"{wanted_rps:,.0f} requests/s{bound}:"
     yield ""
-    width = max(len(one.stack) for one in found)
-    for one in found:
-        yield f"  {one.stack:{width}}  {_needs(one)}"
-        for more in _basis(one):
+    width = max(len(capacity.stack) for capacity in capacities)
+    for capacity in capacities:
+        yield f"  {capacity.stack:{width}}  {_needs(capacity)}"
+        for more in _basis(capacity):
             yield f"  {'':{width}}  {more}"
     yield ""
-    yield from _checked(found)
+    yield from _checked(capacities)
     yield "This assumes that"
     for assumption in ASSUMPTIONS:
         yield f"  - {assumption}"
 
 
-def _needs(one: Capacity) -> str:
-    rate, count = one.per_process_rps, one.processes
-    if rate is None or count is None or one.best is None:
-        lowest = one.points[0]
+def _needs(capacity: Capacity) -> str:
+    rate, count = capacity.per_process_rps, capacity.processes
+    if rate is None or count is None or capacity.best is None:
+        lowest = capacity.points[0]
         rate_rps = f"{lowest.rate_rps:,.0f}/s"
         if lowest.p99_ms is None:
             return f"no answer: of {rate_rps}, the lowest, nothing is known ({lowest.why_not})"
@@ -37,24 +37,23 @@ def _needs(one: Capacity) -> str:
     plural = "es" if count != 1 else ""
     needed = f"{count:,} process{plural}"
     each = f"{formatting.digits(rate)} requests/s each"
-    if one.beyond is None:
+    if capacity.beyond is None:
         return f"{needed} or fewer, at least {each}: it held every rate that was offered"
-    if one.beyond.p99_ms is None:
-        return (
-            f"{needed} or fewer, at least {each}: of {one.beyond.rate_rps:,.0f}/s nothing is known"
-        )
+    if capacity.beyond.p99_ms is None:
+        beyond = f"{capacity.beyond.rate_rps:,.0f}/s"
+        return f"{needed} or fewer, at least {each}: of {beyond} nothing is known"
     return f"{needed}, {each}"
 
 
-def _basis(one: Capacity) -> Iterator[str]:
-    if one.best is not None:
-        yield f"held {_point(one.best)}"
-    if one.best is not None and one.beyond is not None:
-        what = "nothing known of" if one.beyond.p99_ms is None else "did not hold"
-        yield f"{what} {_point(one.beyond)}: {one.beyond.why_not}"
-    if one.process_bytes is not None and one.connection_bytes is not None:
-        process = formatting.digits(one.process_bytes * 1e-6)
-        each = formatting.digits(one.connection_bytes * 1e-3)
+def _basis(capacity: Capacity) -> Iterator[str]:
+    if capacity.best is not None:
+        yield f"held {_point(capacity.best)}"
+    if capacity.best is not None and capacity.beyond is not None:
+        what = "nothing known of" if capacity.beyond.p99_ms is None else "did not hold"
+        yield f"{what} {_point(capacity.beyond)}: {capacity.beyond.why_not}"
+    if capacity.process_bytes is not None and capacity.connection_bytes is not None:
+        process = formatting.digits(capacity.process_bytes * 1e-6)
+        each = formatting.digits(capacity.connection_bytes * 1e-3)
         yield f"memory: {process} MB a process, {each} kB an idle connection"
     else:
         yield f"memory: not measured; {how_to_bench(scenarios='idle-1000')} does"
@@ -69,18 +68,18 @@ def _point(point: Point) -> str:
         "" if cpu_us is None else f"{formatting.digits(cpu_us)} µs a request",
         "" if p99_ms is None else f"p99 {formatting.digits(p99_ms)} ms",
     )
-    said = ", ".join(filter(None, read))
-    return f"{point.rate_rps:,.0f}/s ({point.scenario}){f' {said}' if said else ''}"
+    figures = ", ".join(filter(None, read))
+    return f"{point.rate_rps:,.0f}/s ({point.scenario}){f' {figures}' if figures else ''}"
 
 
-def _checked(found: Sequence[Capacity]) -> Iterator[str]:
-    every = list(checks(found))
+def _checked(capacities: Sequence[Capacity]) -> Iterator[str]:
+    every = list(checks(capacities))
     if not every:
         yield "Not checked here: that takes three rates that a stack held."
         return
     yield "Checked on this run, each rate predicted from the two below it:"
-    for one in every:
+    for check in every:
         yield (
-            f"  {one.stack}, {one.scenario}: {one.predicted:.0%} of a CPU predicted, "
-            f"{one.measured:.0%} measured ({one.off:+.0%})"
+            f"  {check.stack}, {check.scenario}: {check.predicted:.0%} of a CPU predicted, "
+            f"{check.measured:.0%} measured ({check.off:+.0%})"
         )

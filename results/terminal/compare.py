@@ -140,11 +140,11 @@ def _line(row: Sequence[str], widths: Sequence[int], style: str) -> Text:
 
 def _closing(compared: Sequence[Comparison]) -> str:
     counts = Counter(row.verdict for row in compared)
-    said = ", ".join(f"{counts[verdict]} {verdict}" for verdict in Verdict if counts[verdict])
+    tally = ", ".join(f"{counts[verdict]} {verdict}" for verdict in Verdict if counts[verdict])
     if set(counts) == {Verdict.CANNOT_TELL}:
-        return f"Verdicts: {said}. Ratio: second over first."
+        return f"Verdicts: {tally}. Ratio: second over first."
     return (
-        f"Verdicts: {said}. Ratio: second over first. ~: the interval contains 1. One in "
+        f"Verdicts: {tally}. Ratio: second over first. ~: the interval contains 1. One in "
         f"{BY_CHANCE} differs by chance alone, and the intervals hold the differences between "
         "Rounds only, not those between two occasions: confirm a small difference by measuring "
         "both sides in one run."

@@ -47,22 +47,22 @@ def compare(
         "schema": json_forms.COMPARE.name,
         "first": first.path.resolve().name,
         "second": second.path.resolve().name,
-        "conditions": [asdict(one) for one in differ],
-        "comparisons": [_comparison(one) for one in compared],
+        "conditions": [asdict(difference) for difference in differ],
+        "comparisons": [_comparison(comparison) for comparison in compared],
         "only": {where: [_cell(cell) for cell in cells] for where, cells in only.items()},
     }
 
 
-def _comparison(one: Comparison) -> Document:
+def _comparison(comparison: Comparison) -> Document:
     return {
-        **_cell(one.cell),
-        "metric": one.metric,
-        "before": one.before,
-        "after": one.after,
-        "ratio": one.ratio,
-        **_ends("ratio", one.interval),
-        "verdict": "same" if one.verdict == "~" else str(one.verdict),
-        "reason": one.reason or None,
+        **_cell(comparison.cell),
+        "metric": comparison.metric,
+        "before": comparison.before,
+        "after": comparison.after,
+        "ratio": comparison.ratio,
+        **_ends("ratio", comparison.interval),
+        "verdict": "same" if comparison.verdict == "~" else str(comparison.verdict),
+        "reason": comparison.reason or None,
     }
 
 
@@ -75,7 +75,7 @@ def _ends(name: str, interval: Interval | None) -> Document:
     return {f"{name}_low": low, f"{name}_high": high}
 
 
-def capacity(found: Iterable[Capacity], wanted_rps: float, slo_ms: float | None) -> Document:
+def capacity(capacities: Iterable[Capacity], wanted_rps: float, slo_ms: float | None) -> Document:
     """How many processes a rate needs, and the rates that were offered."""
     return {
         "schema": json_forms.CAPACITY.name,
@@ -83,60 +83,60 @@ def capacity(found: Iterable[Capacity], wanted_rps: float, slo_ms: float | None)
         "p99_bound_ms": slo_ms,
         "stacks": [
             {
-                "stack": one.stack,
-                "processes": one.processes,
-                "per_process_rps": one.per_process_rps,
-                "process_bytes": one.process_bytes,
-                "connection_bytes": one.connection_bytes,
-                "offered": [{**asdict(point), "held": point.held} for point in one.points],
+                "stack": capacity.stack,
+                "processes": capacity.processes,
+                "per_process_rps": capacity.per_process_rps,
+                "process_bytes": capacity.process_bytes,
+                "connection_bytes": capacity.connection_bytes,
+                "offered": [{**asdict(point), "held": point.held} for point in capacity.points],
             }
-            for one in found
+            for capacity in capacities
         ],
     }
 
 
-def limits(found: Limits, wanted_rps: float | None) -> Document:
+def limits(limits: Limits, wanted_rps: float | None) -> Document:
     """The highest rate of each stack at which the objective held."""
-    over_highest = found.over_highest()
+    over_highest = limits.over_highest()
     return {
         "schema": json_forms.LIMITS.name,
-        "percent": found.percent,
-        "limit_ms": found.limit_ms,
-        "case": found.case,
+        "percent": limits.percent,
+        "limit_ms": limits.limit_ms,
+        "case": limits.case,
         "wanted_rps": wanted_rps,
         "stacks": [
             {
-                "stack": one.stack,
-                "rate_rps": None if one.crossing is None else one.crossing.rate_rps,
-                **_ends("rate", None if one.crossing is None else one.crossing.interval),
-                **_over_highest(over_highest.get(one.stack)),
-                "held_rps": one.held_rps,
-                "not_held_rps": one.not_held_rps,
-                "trials": one.trials,
-                "processes": None if wanted_rps is None else one.processes(wanted_rps),
-                **_queue(one),
-                "reason": one.reason or None,
+                "stack": limit.stack,
+                "rate_rps": None if limit.crossing is None else limit.crossing.rate_rps,
+                **_ends("rate", None if limit.crossing is None else limit.crossing.interval),
+                **_over_highest(over_highest.get(limit.stack)),
+                "held_rps": limit.held_rps,
+                "not_held_rps": limit.not_held_rps,
+                "trials": limit.trials,
+                "processes": None if wanted_rps is None else limit.processes(wanted_rps),
+                **_queue(limit),
+                "reason": limit.reason or None,
             }
-            for one in found.stacks
+            for limit in limits.stacks
         ],
     }
 
 
-def _over_highest(found: tuple[float, Interval | None] | None) -> Document:
-    ratio, interval = (None, None) if found is None else found
+def _over_highest(estimate: tuple[float, Interval | None] | None) -> Document:
+    ratio, interval = (None, None) if estimate is None else estimate
     return {"ratio": ratio, **_ends("ratio", interval)}
 
 
-def _queue(one: Limit) -> Document:
+def _queue(limit: Limit) -> Document:
     """As what the trials were read."""
-    found = None if one.crossing is None else one.crossing.reading
+    reading = None if limit.crossing is None else limit.crossing.reading
     return {
-        "queue_threads": None if found is None else found.queue.threads,
-        "queue_service_ms": None if found is None else found.service_s * 1e3,
-        "queue_variation": None if found is None else found.queue.variation,
-        "queue_wait_ms": None if found is None else found.wait_s * 1e3,
-        "queue_likelihood": None if found is None else found.likelihood,
-        "queue_fits": None if found is None else not found.drifts,
+        "queue_threads": None if reading is None else reading.queue.threads,
+        "queue_service_ms": None if reading is None else reading.service_s * 1e3,
+        "queue_variation": None if reading is None else reading.queue.variation,
+        "queue_wait_ms": None if reading is None else reading.wait_s * 1e3,
+        "queue_likelihood": None if reading is None else reading.likelihood,
+        "queue_fits": None if reading is None else not reading.drifts,
     }
 
 

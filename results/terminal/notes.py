@@ -61,7 +61,9 @@ class Note:
         """What stands at these Cells: nothing where it is about none of them, and `!` where it
         forbids comparing one's figures."""
         about = [warning for cell, warning in self.cells if cell in cells]
-        return self._mark(any(one.voids() for one in about)) if self.marked and about else ""
+        if not self.marked or not about:
+            return ""
+        return self._mark(any(warning.voids() for warning in about))
 
     def stands_in(self, marks: str) -> bool:
         """Whether these marks have its number."""
@@ -100,29 +102,29 @@ def _rounds(warning: Warning) -> str:
 
 def notes(summaries: Summaries) -> tuple[Note, ...]:
     """One Note a code, in the order of the wording's table, unknown codes last."""
-    found = grouped(
+    by_code = grouped(
         (warning.code, (cell, warning))
         for cell, listed in summaries.cells.items()
         for warning in listed
     )
     places = {str(code): place for place, code in enumerate(WORDING)}
-    codes = sorted(found, key=lambda code: (places.get(code, len(places)), code))
+    codes = sorted(by_code, key=lambda code: (places.get(code, len(places)), code))
     return tuple(
         Note(
             number,
             code,
-            tuple(found[code]),
-            tuple(summaries.name(cell) for cell, _ in found[code]),
+            tuple(by_code[code]),
+            tuple(summaries.name(cell) for cell, _ in by_code[code]),
             len(summaries.cells),
         )
         for number, code in enumerate(codes, start=1)
     )
 
 
-def marks(found: tuple[Note, ...], *cells: Cell) -> str:
+def marks(all_notes: tuple[Note, ...], *cells: Cell) -> str:
     """The numbers to print at a Cell, or at several, with `!` where the note forbids comparing a
     figure of them."""
-    return "".join(note.mark_at(*cells) for note in found)
+    return "".join(note.mark_at(*cells) for note in all_notes)
 
 
 def failure_lines(folder: Folder) -> Iterator[str]:

@@ -71,19 +71,19 @@ def show(console: Console, cells: Sequence[Stalled], most: int = MOST, more: str
         return
     listed = cells[:most]
     titles = (TITLE, "longest", "stalls")
-    columns = [titles, *((one.cell, one.longest, one.count) for one in listed)]
+    columns = [titles, *((stalled.cell, stalled.longest, stalled.count) for stalled in listed)]
     used = sum(max(map(len, column)) + _GAP for column in zip(*columns, strict=True))
     table = Table(box=None, pad_edge=False, padding=(0, _GAP, 0, 0), show_header=True)
     table.add_column(Text(TITLE, style="bold"), overflow="fold")
     for title in titles[1:]:
         table.add_column(Text(title, style="bold"), justify="right", no_wrap=True)
     table.add_column(Text("by", style="bold"), overflow="fold")
-    for one in listed:
-        words = (one.cell, one.longest, one.count, one.by(console.width - used))
+    for stalled in listed:
+        words = (stalled.cell, stalled.longest, stalled.count, stalled.by(console.width - used))
         table.add_row(*(Text(formatting.plain(text)) for text in words))
     console.print()
     console.print(table)
     rest = len(cells) - len(listed)
     if rest:
-        told = f"and {formatting.counted(rest, 'more Cell')}: {more}"
-        console.print(Text(told, style="dim"))
+        line = f"and {formatting.counted(rest, 'more Cell')}: {more}"
+        console.print(Text(line, style="dim"))

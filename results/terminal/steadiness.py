@@ -48,12 +48,12 @@ def lines(folder: Folder, summaries: Summaries) -> Iterator[str]:
 def _why(slices: Sequence[Row]) -> str:
     """What the machine did meanwhile, as far as it was read."""
     varied, taken = variation(slices), stolen(slices)
-    told = []
+    clauses = []
     if varied is not None:
-        told.append(f"a fixed piece of work varied by {varied:.0%} meanwhile")
+        clauses.append(f"a fixed piece of work varied by {varied:.0%} meanwhile")
     if taken is not None and taken >= TOLD_FROM:
-        told.append(f"the hypervisor took {taken:.0%} of the servers' CPU")
-    return "; " + ", and ".join(told) if told else ""
+        clauses.append(f"the hypervisor took {taken:.0%} of the servers' CPU")
+    return "; " + ", and ".join(clauses) if clauses else ""
 
 
 def stolen(slices: Iterable[Row]) -> float | None:
@@ -71,7 +71,11 @@ def variation(slices: Iterable[Row]) -> float | None:
         for row in slices
         if isinstance(work_ms := row["work_ms"], float) and work_ms > 0
     )
-    of_each = [statistics.stdev(one) for one in by_run.values() if len(one) >= _FEWEST_SLICES]
+    of_each = [
+        statistics.stdev(logarithms)
+        for logarithms in by_run.values()
+        if len(logarithms) >= _FEWEST_SLICES
+    ]
     return statistics.median(of_each) if of_each else None
 
 
@@ -83,11 +87,11 @@ def _half_widths(folder: Folder, summaries: Summaries) -> Iterator[float]:
         if models[-1] != LoadKind.CLOSED:
             continue
         for stack in folder.stacks:
-            found = summaries.get((stack, *where), _METRIC)
-            if stack == summaries.yardstick or found is None or (stack, *where) not in sliced:
+            summary = summaries.get((stack, *where), _METRIC)
+            if stack == summaries.yardstick or summary is None or (stack, *where) not in sliced:
                 continue
-            if found.ratio is None or found.ratio.interval is None:
+            if summary.ratio is None or summary.ratio.interval is None:
                 continue
-            width = found.ratio.interval.reach(found.ratio.centre)
+            width = summary.ratio.interval.reach(summary.ratio.centre)
             if width is not None:
                 yield width

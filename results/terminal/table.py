@@ -77,18 +77,19 @@ class Page:
 def page(folder: Folder, summaries: Summaries, *, intervals: bool = False) -> Page:
     """What `show` prints of a folder. intervals: with both ends of each, not ± in per cent."""
     stacks = in_order(folder.stacks, summaries)
-    found = notes(summaries)
+    all_notes = notes(summaries)
     return Page(
         own="application" in folder.environment,
         heading=tuple(heading(folder)),
         stacks=stacks,
-        blocks=tuple(_blocks(folder, summaries, stacks, found, intervals)),
-        legend=_legend(summaries, found),
-        notes=found,
+        blocks=tuple(_blocks(folder, summaries, stacks, all_notes, intervals)),
+        legend=_legend(summaries, all_notes),
+        notes=all_notes,
         failures=tuple(failure_lines(folder)),
         problems=tuple(str(problem) for problem in folder.problems),
         limits=tuple(
-            formatting.plain(bottleneck.line(one)) for one in bottleneck.limits(folder, summaries)
+            formatting.plain(bottleneck.line(limit))
+            for limit in bottleneck.limits(folder, summaries)
         ),
         stalled=stalls.of_folder(folder),
         files=_files(folder.path),
@@ -109,7 +110,7 @@ def _blocks(
     folder: Folder,
     summaries: Summaries,
     stacks: tuple[str, ...],
-    found: tuple[Note, ...],
+    all_notes: tuple[Note, ...],
     intervals: bool,
 ) -> Iterator[Block]:
     first = {run.where: run for run in reversed(folder.runs)}
@@ -131,7 +132,7 @@ def _blocks(
         cells = [(stack, scenario, load) for stack in stacks]
         yield Block(
             ", ".join(filter(None, (name, offered.get(row.load_model)))),
-            tuple(marks(found, cell) for cell in cells),
+            tuple(marks(all_notes, cell) for cell in cells),
             tuple(_lines(models, summaries, cells, intervals)),
         )
 
@@ -145,11 +146,11 @@ def _lines(
     models: tuple[str, ...], summaries: Summaries, cells: list[Cell], intervals: bool
 ) -> Iterator[Line]:
     for shown in formatting.shown_for(models):
-        found = [summaries.get(cell, shown.metric) for cell in cells]
-        if any(found):
+        row = [summaries.get(cell, shown.metric) for cell in cells]
+        if any(row):
             yield Line(
                 formatting.label(shown.metric, shown.label),
-                tuple(_entry(summary, intervals) for summary in found),
+                tuple(_entry(summary, intervals) for summary in row),
             )
 
 
@@ -210,24 +211,26 @@ def _rounds(folder: Folder) -> str:
     return f"{least} to {most}{of} Rounds a scenario"
 
 
-def _legend(summaries: Summaries, found: tuple[Note, ...]) -> str:
-    said = []
+def _legend(summaries: Summaries, all_notes: tuple[Note, ...]) -> str:
+    sentences = []
     if any(summary.interval for summary in summaries.by.values()):
-        said.append("± and [low–high]: the 95 % interval over Rounds.")
+        sentences.append("± and [low–high]: the 95 % interval over Rounds.")
     ratios = [summary.ratio for summary in summaries.by.values() if summary.ratio]
     if ratios:
-        said.append(f"x: ratio to {formatting.plain(summaries.reference or '')} within a Round.")
-        said.append("~: that may as well be 1 (its interval contains it).")
+        sentences.append(
+            f"x: ratio to {formatting.plain(summaries.reference or '')} within a Round."
+        )
+        sentences.append("~: that may as well be 1 (its interval contains it).")
         if any(ratio.overloaded for ratio in ratios):
-            said.append("overloaded: it or the reference did not hold the rate.")
+            sentences.append("overloaded: it or the reference did not hold the rate.")
         if any(ratio.interval is None for ratio in ratios):
-            said.append(f"?: fewer than {MIN_ROUNDS} Rounds, so chance cannot be ruled out.")
+            sentences.append(f"?: fewer than {MIN_ROUNDS} Rounds, so chance cannot be ruled out.")
     if summaries.yardstick is not None:
         yardstick = formatting.plain(summaries.yardstick)
-        said.append(f"{yardstick} is the yardstick: the most that this generator can see.")
-    if any(note.marked and note.voids for note in found):
-        said.append("[1!]: what note 1 says forbids comparing a figure of that Cell.")
-    return " ".join(said)
+        sentences.append(f"{yardstick} is the yardstick: the most that this generator can see.")
+    if any(note.marked and note.voids for note in all_notes):
+        sentences.append("[1!]: what note 1 says forbids comparing a figure of that Cell.")
+    return " ".join(sentences)
 
 
 def _files(path: Path) -> tuple[str, ...]:

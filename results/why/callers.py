@@ -39,5 +39,5 @@ def _pairs(nodes: Iterable[Node], parent: Node | None) -> Iterator[tuple[Node | 
         yield from _pairs(node.children, node)
 
 
-def _sorted(found: dict[Function, float]) -> Shares:
-    return tuple(sorted(found.items(), key=lambda item: -item[1]))
+def _sorted(by_function: dict[Function, float]) -> Shares:
+    return tuple(sorted(by_function.items(), key=lambda item: -item[1]))

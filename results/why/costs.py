@@ -120,13 +120,13 @@ def find(name: Path | None) -> Path:
             f"{name} holds no {COSTS.filename}; "
             f"{schema.how_to(f'make why OUT={name}', f'loopbench why --out {name}')} writes it"
         )
-    found = sorted(
+    paths = sorted(
         schema.RUNS_FOLDER.glob(f"*/{COSTS.filename}"), key=lambda path: path.stat().st_mtime
     )
-    if not found:
+    if not paths:
         how = schema.how_to("make why", "loopbench why")
         raise UnknownName(f"no cost has been counted by function yet; {how} does it")
-    return found[-1].parent
+    return paths[-1].parent
 
 
 def read(folder: Path) -> Costs:

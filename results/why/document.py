@@ -25,7 +25,9 @@ def of(
         "totals": list(_totals(costs)),
         "groups": list(_groups(costs, by)),
         "phases": list(_phases(costs)),
-        "differences": [one for pair in pairs for one in _differences(costs, *pair, by)],
+        "differences": [
+            difference for pair in pairs for difference in _differences(costs, *pair, by)
+        ],
         "functions": [] if phase is None else list(_functions(costs, phase)),
         "samples": list(_samples(costs)),
         "problems": [str(problem) for problem in costs.problems],
@@ -76,15 +78,15 @@ def _differences(costs: Costs, one: str, other: str, by: str) -> Iterator[Object
 def _samples(costs: Costs) -> Iterator[Object]:
     for where in costs.samples:
         stack, case = where
-        for one in witness.shares(costs, where):
+        for share in witness.shares(costs, where):
             yield {
                 "stack": stack,
                 "case": case,
-                "function": one.function.label,
-                "time": one.time,
-                "instructions": one.instructions,
-                "kernel": one.kernel,
-                "apart": one.apart,
+                "function": share.function.label,
+                "time": share.time,
+                "instructions": share.instructions,
+                "kernel": share.kernel,
+                "apart": share.apart,
             }
 
 

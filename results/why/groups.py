@@ -21,13 +21,13 @@ _NAMES: Mapping[str, Callable[[Function], str]] = {
 
 def grouped(costs: Costs, where: Where, by: str) -> dict[str, float]:
     """Own instructions a request by group, the dearest first. They add up to the request."""
-    found: dict[str, float] = defaultdict(float)
+    sums: dict[str, float] = defaultdict(float)
     if by == "phase":
-        found.update(by_phase(costs.trees.get(where, ())))
+        sums.update(by_phase(costs.trees.get(where, ())))
     else:
         for cost in costs.functions.get(where, ()):
-            found[_NAMES[by](cost.function)] += cost.own
-    return dict(sorted(found.items(), key=lambda item: -item[1]))
+            sums[_NAMES[by](cost.function)] += cost.own
+    return dict(sorted(sums.items(), key=lambda item: -item[1]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,5 +48,5 @@ def differences(costs: Costs, one: Where, other: Where, by: str) -> Sequence[Dif
     """Every group of either, by the size of the difference. They add up to that of the requests."""
     before, after = grouped(costs, one, by), grouped(costs, other, by)
     names = dict.fromkeys([*before, *after])
-    found = [Difference(name, before.get(name, 0.0), after.get(name, 0.0)) for name in names]
-    return sorted(found, key=lambda difference: -abs(difference.more))
+    differences = [Difference(name, before.get(name, 0.0), after.get(name, 0.0)) for name in names]
+    return sorted(differences, key=lambda difference: -abs(difference.more))

@@ -229,21 +229,21 @@ _SERVE_THEIR_CALLERS = frozenset(
 
 def by_phase(tree: Iterable[Node]) -> dict[str, float]:
     """Own instructions a request by phase, in the order of PHASES; they add up to the request."""
-    found: dict[str, float] = defaultdict(float)
+    sums: dict[str, float] = defaultdict(float)
     for phase, node in in_phases(tree):
-        found[phase] += node.own
-    return {phase: found[phase] for phase in PHASES if phase in found}
+        sums[phase] += node.own
+    return {phase: sums[phase] for phase in PHASES if phase in sums}
 
 
 def functions_in(tree: Iterable[Node], phase: str) -> list[tuple[Function, float, float]]:
     """Functions that work in a phase, with entries and own instructions there, the dearest
     first."""
-    found: dict[Function, list[float]] = defaultdict(lambda: [0.0, 0.0])
+    sums: dict[Function, list[float]] = defaultdict(lambda: [0.0, 0.0])
     for where, node in in_phases(tree):
         if where == phase:
-            found[node.function][0] += node.calls
-            found[node.function][1] += node.own
-    rows = [(function, calls, own) for function, (calls, own) in found.items()]
+            sums[node.function][0] += node.calls
+            sums[node.function][1] += node.own
+    rows = [(function, calls, own) for function, (calls, own) in sums.items()]
     return sorted(rows, key=lambda row: -row[2])
 
 
@@ -263,9 +263,9 @@ def phase_of(function: Function) -> str | None:
     if function.kind is CostKind.APPLICATION:
         return HANDLER
     name = f"{function.module}:{function.name}"
-    found = next((phase for pattern, phase in _RULES if fnmatchcase(name, pattern)), None)
-    if found is not None:
-        return None if found == _CALLER else found
+    table_phase = next((phase for pattern, phase in _RULES if fnmatchcase(name, pattern)), None)
+    if table_phase is not None:
+        return None if table_phase == _CALLER else table_phase
     if function.kind is CostKind.NOBODY or function.package not in _SERVE_THEIR_CALLERS:
         return UNKNOWN
     return None

@@ -81,24 +81,26 @@ def _against(costs: Costs, stack: str, base: str, case: str) -> str:
 def _where(costs: Costs, stack: str, base: str, case: str) -> str:
     """The phases in which it spends more; those in which it spends less as well, where these make
     up for more than half as much as is left."""
-    found = differences(costs, (stack, case), (base, case), "phase")
-    left = sum(one.more for one in found)
-    named = [one for one in found if one.name != UNKNOWN]
-    more = [one for one in named if one.more > 0][:_MOST_GROUPS]
-    less = [one for one in named if one.more < 0]
+    phases = differences(costs, (stack, case), (base, case), "phase")
+    left = sum(phase.more for phase in phases)
+    named = [phase for phase in phases if phase.name != UNKNOWN]
+    more = [phase for phase in named if phase.more > 0][:_MOST_GROUPS]
+    less = [phase for phase in named if phase.more < 0]
     if not more:
         return ""
-    saved = -sum(one.more for one in less)
-    if saved <= left / 2 <= sum(one.more for one in more):
+    saved = -sum(phase.more for phase in less)
+    if saved <= left / 2 <= sum(phase.more for phase in more):
         return f", most of it in {_phases(more)}"
-    least = _WORTH * max(one.more for one in more)
-    more, less = ([one for one in some if abs(one.more) >= least] for some in (more, less))
+    least = _WORTH * max(phase.more for phase in more)
+    more, less = ([phase for phase in some if abs(phase.more) >= least] for some in (more, less))
     end = f", and less in {_phases(less[:_MOST_GROUPS])}" if less else ""
     return f": more in {_phases(more)}{end}"
 
 
-def _phases(found: Sequence[Difference]) -> str:
-    return _listed([f"{one.name} ({_short(one.one)} for {_short(one.other)})" for one in found])
+def _phases(phases: Sequence[Difference]) -> str:
+    return _listed(
+        [f"{phase.name} ({_short(phase.one)} for {_short(phase.other)})" for phase in phases]
+    )
 
 
 def _hand_over(costs: Costs, stack: str, case: str) -> Iterator[str]:

@@ -34,9 +34,9 @@ def between(costs: Costs, one: str, other: str, by: str) -> Iterator[str]:
     """Where two stacks differ, case by case."""
     for case in costs.cases(one, other):
         total = costs.totals[one, case].instructions, costs.totals[other, case].instructions
-        found = differences(costs, (one, case), (other, case), by)
-        rows = [_difference(d.name, d.one, d.other) for d in found[:MOST_ROWS]]
-        rest = found[MOST_ROWS:]
+        groups = differences(costs, (one, case), (other, case), by)
+        rows = [_difference(d.name, d.one, d.other) for d in groups[:MOST_ROWS]]
+        rest = groups[MOST_ROWS:]
         if rest:
             sums = sum(d.one for d in rest), sum(d.other for d in rest)
             rows.append(_difference(f"({len(rest)} more)", *sums))
@@ -56,12 +56,12 @@ def of_phase(costs: Costs, phase: str, case: str) -> Iterator[str]:
     rows = []
     for stack in costs.stacks:
         if (stack, case) in costs.trees:
-            found = functions_in(costs.trees[stack, case], phase)
+            functions = functions_in(costs.trees[stack, case], phase)
             rows += [
                 (stack, function.label, f"{calls:,.1f}", f"{own:,.0f}")
-                for function, calls, own in found[:MOST_IN_PHASE]
+                for function, calls, own in functions[:MOST_IN_PHASE]
             ]
-            rest = found[MOST_IN_PHASE:]
+            rest = functions[MOST_IN_PHASE:]
             if rest:
                 rows.append((stack, f"({len(rest)} more)", "", f"{sum(r[2] for r in rest):,.0f}"))
     yield f"{case}, {phase}"
@@ -121,11 +121,11 @@ def _witness(costs: Costs) -> Iterator[str]:
         stack, case = where
         rows = [
             (
-                *(one.function.label, f"{one.instructions:.1%}", f"{one.time:.1%}"),
-                f"±{1.96 * one.error:.1%}",
-                "" if one.kernel is None else f"{one.kernel:.0%}",
+                *(share.function.label, f"{share.instructions:.1%}", f"{share.time:.1%}"),
+                f"±{1.96 * share.error:.1%}",
+                "" if share.kernel is None else f"{share.kernel:.0%}",
             )
-            for one in witness.shares(costs, where)[:MOST_IN_PHASE]
+            for share in witness.shares(costs, where)[:MOST_IN_PHASE]
         ]
         yield ""
         count = witness.taken(costs, where)
@@ -137,13 +137,13 @@ def _witness(costs: Costs) -> Iterator[str]:
 
 
 def _phases(costs: Costs) -> Iterator[str]:
-    found = {where: by_phase(tree) for where, tree in costs.trees.items()}
-    used = [phase for phase in PHASES if any(phase in one for one in found.values())]
+    by_case = {where: by_phase(tree) for where, tree in costs.trees.items()}
+    used = [phase for phase in PHASES if any(phase in phases for phases in by_case.values())]
     yield "Instructions of a request by phase; `unknown` is what the table of phases does not know"
     for stack in costs.stacks:
-        mine = {case: one for (name, case), one in found.items() if name == stack}
+        mine = {case: phases for (name, case), phases in by_case.items() if name == stack}
         rows = [
-            (phase, *(f"{one.get(phase, 0.0):,.0f}" for one in mine.values()))
+            (phase, *(f"{phases.get(phase, 0.0):,.0f}" for phases in mine.values()))
             for phase in dict.fromkeys([*used, UNKNOWN])
         ]
         if mine:

@@ -42,47 +42,47 @@ class Shares:
 
 def taken(costs: Costs, where: Where) -> int:
     """How many samples there are."""
-    return sum(one.samples for one in costs.samples.get(where, ()))
+    return sum(sampled.samples for sampled in costs.samples.get(where, ()))
 
 
 def shares(costs: Costs, where: Where) -> Sequence[Shares]:
     """Every function that was sampled or counted, the largest first; none where no time was
     sampled. The error is that of a share of independent samples."""
-    samples = {one.function: one for one in costs.samples.get(where, ())}
+    samples = {sampled.function: sampled for sampled in costs.samples.get(where, ())}
     if not samples:
         return ()
     counted = {cost.function: cost.share for cost in costs.functions.get(where, ())}
     total = taken(costs, where)
-    found = []
+    function_shares = []
     for function in {**counted, **samples}:
         sampled = samples.get(function)
         time = 0.0 if sampled is None else sampled.share
         error = math.sqrt(time * (1 - time) / total)
         kernel = None if sampled is None else sampled.kernel
-        found.append(Shares(function, time, error, counted.get(function, 0.0), kernel))
-    return sorted(found, key=lambda one: -max(one.time, one.instructions))
+        function_shares.append(Shares(function, time, error, counted.get(function, 0.0), kernel))
+    return sorted(function_shares, key=lambda share: -max(share.time, share.instructions))
 
 
 def sentences(costs: Costs) -> Iterator[str]:
     """A sentence for each function about which the witnesses disagree, or that they agree."""
     for where in costs.samples:
         stack, case = where
-        found = shares(costs, where)
-        apart = [one for one in found if one.apart]
-        for one in apart:
+        function_shares = shares(costs, where)
+        apart = [share for share in function_shares if share.apart]
+        for share in apart:
             yield (
-                f"{stack}, {case}: {one.function.label} has {one.time:.0%} of the sampled time and "
-                f"{one.instructions:.0%} of the instructions{_in_kernel(one)}."
+                f"{stack}, {case}: {share.function.label} has {share.time:.0%} of the sampled time "
+                f"and {share.instructions:.0%} of the instructions{_in_kernel(share)}."
             )
         if not apart:
-            large = sum(one.large for one in found)
+            large = sum(share.large for share in function_shares)
             yield (
                 f"{stack}, {case}: sampled time and instructions agree within 5 points on each of "
                 f"the {large} functions that have more than 5% of either."
             )
 
 
-def _in_kernel(one: Shares) -> str:
-    if one.kernel is None or one.time < one.instructions:
+def _in_kernel(share: Shares) -> str:
+    if share.kernel is None or share.time < share.instructions:
         return ""
-    return f"; {one.kernel:.0%} of these samples are from the kernel, which runs its system calls"
+    return f"; {share.kernel:.0%} of these samples are from the kernel, which runs its system calls"

@@ -88,10 +88,10 @@ def is_made(own: OwnApp) -> bool:
 
 def kind(own: OwnApp, app: object) -> str:
     """AIOHTTP or ASGI. Raises StartupFailed with the remedy for what is neither."""
-    found = Kind(own.kind) if own.kind is not None else recognition.recognise(app)
-    if found in (Kind.AIOHTTP, Kind.ASGI):
-        return found.value
-    raise StartupFailed(_REMEDIES[found].format(target=own.target, type=type(app).__name__))
+    app_kind = Kind(own.kind) if own.kind is not None else recognition.recognise(app)
+    if app_kind in (Kind.AIOHTTP, Kind.ASGI):
+        return app_kind.value
+    raise StartupFailed(_REMEDIES[app_kind].format(target=own.target, type=type(app).__name__))
 
 
 _NEITHER = (
@@ -122,28 +122,30 @@ def _load(own: OwnApp) -> Loaded | StartupFailed:
 def _made(own: OwnApp) -> Loaded:
     target = parse(own.target, Path(own.folder))
     _enter(own, target)
-    found = _attribute(target, own)
-    if own.made is False or not (target.called or _is_maker(own, found)):
-        return Loaded(found, made=False)
-    return Loaded(_call(own, target, found), made=True)
+    attribute = _attribute(target, own)
+    if own.made is False or not (target.called or _is_maker(own, attribute)):
+        return Loaded(attribute, made=False)
+    return Loaded(_call(own, target, attribute), made=True)
 
 
-def _is_maker(own: OwnApp, found: object) -> bool:
+def _is_maker(own: OwnApp, attribute: object) -> bool:
     if own.made is not None:
         return own.made
-    return recognition.recognise(found) is Kind.MAKER
+    return recognition.recognise(attribute) is Kind.MAKER
 
 
 def _call(own: OwnApp, target: Target, maker: Any) -> Any:
     """What the factory returns. Raises StartupFailed, with the arguments that it lacks."""
     named = {**target.named, **own.arguments}
     positional = list(target.positional)
-    lacking = [one for one in recognition.required(maker) if one.name not in named]
+    lacking = [
+        parameter for parameter in recognition.required(maker) if parameter.name not in named
+    ]
     # aiohttp's own command line calls `init_func(argv)`.
-    if not positional and [one.name for one in lacking] == ["argv"]:
+    if not positional and [parameter.name for parameter in lacking] == ["argv"]:
         positional, lacking = [[]], []
     lacking = lacking[len(positional) :]
-    if [one.name for one in lacking] == ["request"]:
+    if [parameter.name for parameter in lacking] == ["request"]:
         raise StartupFailed(
             f"{own.target} answers one request, as a handler does; name the application that has "
             "it, or the function that makes that"
@@ -154,8 +156,8 @@ def _call(own: OwnApp, target: Target, maker: Any) -> Any:
             "or a function that makes both"
         )
     if lacking:
-        names = ", ".join(one.name for one in lacking)
-        options = " ".join(f"--arg {one.name}=…" for one in lacking)
+        names = ", ".join(parameter.name for parameter in lacking)
+        options = " ".join(f"--arg {parameter.name}=…" for parameter in lacking)
         raise StartupFailed(f"{own.target} needs {names}, which nobody gives it; add {options}")
     try:
         inspect.signature(maker, follow_wrapped=False).bind(*positional, **named)
@@ -203,7 +205,7 @@ def _attribute(target: Target, own: OwnApp) -> Any:
                     f'`if __name__ == "__main__":` (line {line}), and an import leaves out; make '
                     "it above that"
                 ) from None
-            public = [one for one in vars(module) if not one.startswith("_")]
+            public = [name for name in vars(module) if not name.startswith("_")]
             raise StartupFailed(
                 f"module {target.module} has no {target.path!r}; it has "
                 f"{', '.join(public) or 'nothing'}"
@@ -216,15 +218,17 @@ def _made_as_main(target: Target, name: str) -> int | None:
     if target.file is None:
         return None
     for branch in ast.parse(target.file.read_bytes()).body:
-        if isinstance(branch, ast.If) and any(one.id == "__name__" for one in _names(branch.test)):
-            for one in _names(branch):
-                if one.id == name and isinstance(one.ctx, ast.Store):
-                    return one.lineno
+        if isinstance(branch, ast.If) and any(
+            node.id == "__name__" for node in _names(branch.test)
+        ):
+            for node in _names(branch):
+                if node.id == name and isinstance(node.ctx, ast.Store):
+                    return node.lineno
     return None
 
 
 def _names(tree: ast.AST) -> Iterator[ast.Name]:
-    return (one for one in ast.walk(tree) if isinstance(one, ast.Name))
+    return (node for node in ast.walk(tree) if isinstance(node, ast.Name))
 
 
 def _import(target: Target, own: OwnApp) -> ModuleType:
@@ -315,8 +319,8 @@ def _other(top: str, theirs: Path) -> str | None:
     if top in sys.stdlib_module_names:
         return f"Python's own {top}"
     elsewhere = [path for path in sys.path if Path(path).resolve() != theirs.parent.resolve()]
-    found = PathFinder.find_spec(top, elsewhere) if theirs.name != PACKAGE else None
-    is_package = found is not None and found.origin is not None and found.origin.endswith(PACKAGE)
+    spec = PathFinder.find_spec(top, elsewhere) if theirs.name != PACKAGE else None
+    is_package = spec is not None and spec.origin is not None and spec.origin.endswith(PACKAGE)
     return f"the package {top}" if is_package else None
 
 
@@ -360,7 +364,9 @@ def _import_until(target: Target, line: int) -> ModuleType:
     _, module = _new_module(target, target.module)
     assert module.__file__ is not None
     tree = ast.parse(Path(module.__file__).read_bytes(), module.__file__)
-    tree.body = [one for one in tree.body if (one.end_lineno or one.lineno) < line]
+    tree.body = [
+        statement for statement in tree.body if (statement.end_lineno or statement.lineno) < line
+    ]
     exec(compile(tree, module.__file__, "exec", dont_inherit=True), vars(module))
     return module
 

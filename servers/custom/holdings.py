@@ -40,8 +40,8 @@ def _of_threads() -> Iterator[str]:
         id(getattr(loop, "_default_executor", None)),
         id(getattr(getattr(asgiref, "SyncToAsync", None), "single_thread_executor", None)),
     }
-    every = [one for one in gc.get_objects() if type(one) is ThreadPoolExecutor]
-    executors = [one for one in every if id(one) not in known]
+    every = [executor for executor in gc.get_objects() if type(executor) is ThreadPoolExecutor]
+    executors = [executor for executor in every if id(executor) not in known]
     for executor in executors:
         yield (
             f"it has an executor of its own, of {executor._max_workers} threads: what waits for "
@@ -63,8 +63,8 @@ def _of_threads() -> Iterator[str]:
 
 
 def _of_wrappers(app: object) -> Iterator[str]:
-    for one in layers(app):
-        name = f"{type(one).__module__}.{type(one).__qualname__}"
+    for layer in layers(app):
+        name = f"{type(layer).__module__}.{type(layer).__qualname__}"
         if name == "asgiref.wsgi.WsgiToAsgi":
             yield (
                 "it is a WSGI application under asgiref's wrapper: all its requests run one after "
@@ -72,7 +72,7 @@ def _of_wrappers(app: object) -> Iterator[str]:
                 "runs them in several"
             )
         if name == "a2wsgi.wsgi.WSGIMiddleware":
-            threads = getattr(getattr(one, "executor", None), "_max_workers", None)
+            threads = getattr(getattr(layer, "executor", None), "_max_workers", None)
             many = "" if threads is None else f", {threads} of them"
             yield (
                 "it is a WSGI application under a2wsgi's wrapper: its requests run in threads of "
@@ -82,20 +82,22 @@ def _of_wrappers(app: object) -> Iterator[str]:
 
 def layers(app: object) -> Iterator[object]:
     """The application, and what it wraps, from the outside in."""
-    seen: set[int] = set()
-    one: object | None = app
-    while one is not None and id(one) not in seen and len(seen) < _DEPTH:
-        seen.add(id(one))
-        yield one
-        inner = (_held(one, name) for name in _INNER)
+    identities: set[int] = set()
+    layer: object | None = app
+    while layer is not None and id(layer) not in identities and len(identities) < _DEPTH:
+        identities.add(id(layer))
+        yield layer
+        inner = (_held(layer, name) for name in _INNER)
         # A bound method, as Quart's `asgi_app`, is of an application that was seen.
-        found = (getattr(value, "__self__", value) for value in inner)
-        one = next((value for value in found if callable(value) and id(value) not in seen), None)
+        candidates = (getattr(value, "__self__", value) for value in inner)
+        layer = next(
+            (value for value in candidates if callable(value) and id(value) not in identities), None
+        )
 
 
-def _held(one: object, name: str) -> Any:
+def _held(layer: object, name: str) -> Any:
     """An attribute that it has, and not one that its `__getattr__` makes for any name."""
     missing = object()
-    if inspect.getattr_static(one, name, missing) is missing:
+    if inspect.getattr_static(layer, name, missing) is missing:
         return None
-    return getattr(one, name, None)
+    return getattr(layer, name, None)

@@ -13,8 +13,8 @@ _ANY = "*"
 
 def hosts(app: object) -> list[str]:
     """What a request may have as its Host; empty where any will do, or nobody can say."""
-    for one in layers(app):
-        for names in (*_of_werkzeug(one), *_of_starlette(one), *_of_django(one)):
+    for layer in layers(app):
+        for names in (*_of_werkzeug(layer), *_of_starlette(layer), *_of_django(layer)):
             if _ANY not in names:
                 return [_one_of(name) for name in names]
     return []

@@ -66,7 +66,7 @@ class Looks:
     others: tuple[str, ...] = ()
     hosts: tuple[str, ...] = ()
 
-    def told(self, own: OwnApp) -> OwnApp:
+    def with_findings(self, own: OwnApp) -> OwnApp:
         """The application with what need not be found out again."""
         return replace(own, kind=self.kind, made=self.made, in_loop=self.in_loop, until=self.until)
 
@@ -158,7 +158,7 @@ def _answer(own: OwnApp, process: LookProcess) -> Looks | Refused:
             raise _gone(own, process.child.wait(), process.output)
         message = ANSWERS.from_json(json.loads(line))
         if isinstance(message, Refused) and message.exits:
-            message = replace(message, error=message.error + _said(process.output))
+            message = replace(message, error=message.error + _last_line(process.output))
         if isinstance(message, Refused) and listens is not None:
             return replace(message, serves_at=listens.line)
         if not isinstance(message, Listens):
@@ -167,7 +167,7 @@ def _answer(own: OwnApp, process: LookProcess) -> Looks | Refused:
         deadline = min(end, time.monotonic() + _AFTER_LISTENING_S)
 
 
-def _said(output: IO[bytes]) -> str:
+def _last_line(output: IO[bytes]) -> str:
     words = _printed(output).rpartition("\n")[2].strip()
     return f"; its last line: {words}" if words else ""
 
@@ -208,12 +208,12 @@ def _where(own: OwnApp, process: LookProcess) -> str:
     with suppress(ProcessLookupError):
         process.child.send_signal(signal.SIGUSR1)
     deadline = time.monotonic() + _TRACE_BOUND_S
-    found: list[tuple[str, str]] = []
-    while time.monotonic() < deadline and not found:
+    places: list[tuple[str, str]] = []
+    while time.monotonic() < deadline and not places:
         time.sleep(0.05)
         text = os.pread(output, 65536, before).decode(errors="replace")
-        found = re.findall(rf'File "{re.escape(own.folder)}/([^"]+)", line (\d+) in', text)
-    theirs = [place for place in found if "site-packages" not in place[0]]
+        places = re.findall(rf'File "{re.escape(own.folder)}/([^"]+)", line (\d+) in', text)
+    theirs = [place for place in places if "site-packages" not in place[0]]
     return f"; it is at {theirs[0][0]}, line {theirs[0][1]}" if theirs else ""
 
 
@@ -227,10 +227,10 @@ def _looks(own: OwnApp, app: object, made: bool) -> Looks:
     from loopbench.servers.custom.hosts import hosts
     from loopbench.servers.custom.routers import others, routes, sockets
 
-    found = application.kind(own, app)
+    kind = application.kind(own, app)
     framework = _framework(own, type(app))
     return Looks(
-        found,
+        kind,
         framework or ASGI,
         () if framework is None else (framework,),
         made,
@@ -257,9 +257,9 @@ def _framework(own: OwnApp, of: type) -> str | None:
         if top in sys.stdlib_module_names or _is_theirs(own, top):
             continue
         with suppress(PackageNotFoundError):
-            one = distribution(top)
-            if any(file.parts[0] in (top, f"{top}.py") for file in one.files or ()):
-                return one.name.lower()
+            package = distribution(top)
+            if any(file.parts[0] in (top, f"{top}.py") for file in package.files or ()):
+                return package.name.lower()
         if holding := packages_distributions().get(top):
             return holding[0].lower()
     return None

@@ -15,9 +15,9 @@ _MOST_CHARACTERS = 300
 def _size() -> int:
     """Of the file behind standard error; 0 where it is none, as a terminal."""
     with suppress(OSError):
-        found = os.fstat(_STDERR)
-        if stat.S_ISREG(found.st_mode):
-            return found.st_size
+        status = os.fstat(_STDERR)
+        if stat.S_ISREG(status.st_mode):
+            return status.st_size
     return 0
 
 

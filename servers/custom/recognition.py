@@ -50,8 +50,12 @@ def recognise(thing: object) -> Kind:
 def _callable(thing: Callable[..., Any]) -> Kind:
     parameters = _parameters(thing)
     if parameters is None or _takes_any(parameters):
-        told = _parameters(thing, follow_wrapped=True)
-        named = None if told is None or _takes_any(told) else _by_names(told)
+        wrapped_parameters = _parameters(thing, follow_wrapped=True)
+        named = (
+            None
+            if wrapped_parameters is None or _takes_any(wrapped_parameters)
+            else _by_names(wrapped_parameters)
+        )
         return named or (_asked(thing) if not inspect.isclass(thing) else Kind.MAKER)
     named = _by_names(parameters)
     if named is not None:
@@ -65,10 +69,10 @@ def _callable(thing: Callable[..., Any]) -> Kind:
 def required(thing: Callable[..., Any]) -> list[inspect.Parameter]:
     """The parameters that a call must give; empty where nobody can say."""
     return [
-        one
-        for one in _parameters(thing) or _parameters(thing, follow_wrapped=True) or ()
-        if one.default is inspect.Parameter.empty
-        and one.kind in (*_POSITIONAL, inspect.Parameter.KEYWORD_ONLY)
+        parameter
+        for parameter in _parameters(thing) or _parameters(thing, follow_wrapped=True) or ()
+        if parameter.default is inspect.Parameter.empty
+        and parameter.kind in (*_POSITIONAL, inspect.Parameter.KEYWORD_ONLY)
     ]
 
 
@@ -87,13 +91,13 @@ def _parameters(
 
 
 def _takes_any(parameters: list[inspect.Parameter]) -> bool:
-    return any(one.kind is inspect.Parameter.VAR_POSITIONAL for one in parameters)
+    return any(parameter.kind is inspect.Parameter.VAR_POSITIONAL for parameter in parameters)
 
 
 def _by_names(parameters: list[inspect.Parameter]) -> Kind | None:
     """What the names of the parameters say; None where they say nothing."""
-    positional = [one for one in parameters if one.kind in _POSITIONAL]
-    names = tuple(one.name.lstrip("_") for one in positional)
+    positional = [parameter for parameter in parameters if parameter.kind in _POSITIONAL]
+    names = tuple(parameter.name.lstrip("_") for parameter in positional)
     if len(names) >= 3 and names[1:3] == _ASGI_NAMES:
         return Kind.ASGI
     if len(names) >= 2 and names[:2] in _WSGI_NAMES:

@@ -56,8 +56,8 @@ def routes(app: object) -> list[str]:
 def sockets(app: object) -> list[str]:
     """The paths without a parameter of its WebSockets, where its router tells them from other
     routes; aiohttp's does not."""
-    found = _found(app)
-    return _paths(one.path for one in found if one.is_socket and not one.has_parameter)
+    routes = _found(app)
+    return _paths(route.path for route in routes if route.is_socket and not route.has_parameter)
 
 
 def others(app: object) -> list[str]:
@@ -74,20 +74,20 @@ def _names(route: Route) -> Iterator[str]:
     return (f"{method} {route.path}" for method in sorted(methods - unnamed))
 
 
-def _paths(found: Iterable[str]) -> list[str]:
-    return list(dict.fromkeys(found))
+def _paths(paths: Iterable[str]) -> list[str]:
+    return list(dict.fromkeys(paths))
 
 
 def _found(app: object, within: frozenset[int] = frozenset()) -> Iterator[Route]:
     """within: the identities of what it is mounted in, which may be itself."""
-    for one in layers(app):
-        if id(one) in within:
+    for layer in layers(app):
+        if id(layer) in within:
             continue
-        yield from _of_aiohttp(one)
-        yield from _of_werkzeug(one)
-        yield from _of_starlette(one)
-        for route, mounted in _mounts(one):
-            for inner in _found(mounted, within | {id(one)}):
+        yield from _of_aiohttp(layer)
+        yield from _of_werkzeug(layer)
+        yield from _of_starlette(layer)
+        for route, mounted in _mounts(layer):
+            for inner in _found(mounted, within | {id(layer)}):
                 has_parameter = route.has_parameter or inner.has_parameter
                 yield replace(inner, path=route.path + inner.path, has_parameter=has_parameter)
 
@@ -130,12 +130,12 @@ def _of_starlette(app: Any) -> Iterator[Route]:
     """A WebSocket's route has no methods there; of an endpoint that is a class, each is one."""
     routing = sys.modules.get("starlette.routing")
     of_sockets, of_mounts = (getattr(routing, name, ()) for name in ("WebSocketRoute", "Mount"))
-    for path, one in _starlette_routes(app):
-        original = getattr(one, "original_route", one)
+    for path, route in _starlette_routes(app):
+        original = getattr(route, "original_route", route)
         if isinstance(original, of_sockets):
             yield _route(path, frozenset(), is_socket=True)
-        elif not isinstance(original, of_mounts) and not _is_of_framework(one):
-            yield _route(path, frozenset(getattr(one, "methods", None) or _class_methods(one)))
+        elif not isinstance(original, of_mounts) and not _is_of_framework(route):
+            yield _route(path, frozenset(getattr(route, "methods", None) or _class_methods(route)))
 
 
 def _class_methods(route: Any) -> frozenset[str]:
@@ -156,9 +156,9 @@ def _is_of_framework(route: Any) -> bool:
 def _mounts(app: Any) -> Iterator[tuple[Route, object]]:
     """What Starlette and FastAPI have under a path of their own, and that path."""
     mount = getattr(sys.modules.get("starlette.routing"), "Mount", ())
-    for path, one in _starlette_routes(app):
-        if isinstance(getattr(one, "original_route", one), mount):
-            yield _route(path, frozenset()), one.app
+    for path, route in _starlette_routes(app):
+        if isinstance(getattr(route, "original_route", route), mount):
+            yield _route(path, frozenset()), route.app
 
 
 def _route(path: str, methods: frozenset[str], is_socket: bool = False) -> Route:
@@ -176,5 +176,5 @@ def _starlette_routes(app: Any) -> list[tuple[str, Any]]:
     fastapi: Any = sys.modules.get("fastapi")
     if with_whole_paths is not None and isinstance(app, fastapi.FastAPI):
         routes = list(with_whole_paths(routes))
-    paths = [(getattr(one, "path", None), one) for one in routes]  # a host has none
-    return [(path, one) for path, one in paths if isinstance(path, str)]
+    paths = [(getattr(route, "path", None), route) for route in routes]  # a host has none
+    return [(path, route) for path, route in paths if isinstance(path, str)]

@@ -65,5 +65,5 @@ def _row(own: OwnApp, looks: Looks, name: str) -> Stack:
         row,
         options={**server.options, **server.own_options},
         holes={},
-        own=looks.told(own),
+        own=looks.with_findings(own),
     )

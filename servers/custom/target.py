@@ -33,8 +33,8 @@ class Target:
     def file(self) -> Path | None:
         """The file that `folder` holds for the module; None where the module is installed."""
         base = self.folder.joinpath(*self.module.split("."))
-        found = (base.with_name(f"{base.name}.py"), base / PACKAGE)
-        return next((path for path in found if path.is_file()), None)
+        candidates = (base.with_name(f"{base.name}.py"), base / PACKAGE)
+        return next((path for path in candidates if path.is_file()), None)
 
 
 def parse(text: str, folder: Path) -> Target:

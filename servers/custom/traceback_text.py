@@ -21,13 +21,13 @@ def named(error: BaseException) -> str:
 def place(error: BaseException, folder: str) -> str:
     """The innermost line of the person's own code, in `folder`, that an exception came through, in
     brackets; empty where there is none."""
-    trace, found = error.__traceback__, ""
+    trace, text = error.__traceback__, ""
     while trace is not None:
         file = trace.tb_frame.f_code.co_filename
         if file.startswith(folder) and "site-packages" not in file:
-            found = f" ({os.path.relpath(file, folder)}, line {trace.tb_lineno})"
+            text = f" ({os.path.relpath(file, folder)}, line {trace.tb_lineno})"
         trace = trace.tb_next
-    return found
+    return text
 
 
 def last_traceback(log: Path) -> str | None:
@@ -59,7 +59,7 @@ def last_traceback(log: Path) -> str | None:
 
 
 def _place(frames: list[tuple[str, str, str]]) -> str:
-    own = [one for one in frames if not any(part in one[0] for part in _LIBRARY)] or frames
+    own = [frame for frame in frames if not any(part in frame[0] for part in _LIBRARY)] or frames
     if not own:
         return ""
     file, line, function = own[-1]

@@ -26,10 +26,15 @@ def watching(settings: Settings) -> AbstractContextManager[Probe]:
 def observations(watched: Probe) -> Handlers:
     """What the harness may ask of a Probe."""
     return {
-        **answering(Reset, lambda one: accept(partial(watched.reset, instants=one.instants))),
+        **answering(
+            Reset, lambda question: accept(partial(watched.reset, instants=question.instants))
+        ),
         **answering(Pause, lambda _: accept(watched.pause)),
         **answering(Resume, lambda _: accept(watched.resume)),
         **answering(Observe, lambda _: watched.observe()),
-        **answering(Glance, lambda one: watched.glance(loaded=one.loaded)),
-        **answering(Instants, lambda one: watched.instants(one.route, one.skip, one.count)),
+        **answering(Glance, lambda question: watched.glance(loaded=question.loaded)),
+        **answering(
+            Instants,
+            lambda question: watched.instants(question.route, question.skip, question.count),
+        ),
     }

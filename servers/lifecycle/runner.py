@@ -137,7 +137,7 @@ def _stop_on_signals(loop: asyncio.AbstractEventLoop, stop: StopRequest) -> None
     """The first signal asks for a graceful stop; after it the default action is back,
     so that a second one ends a process whose stop does not come to an end. One that was
     ignored before, as under nohup, stays ignored."""
-    heeded = [one for one in _STOP_SIGNALS if signal.getsignal(one) is not signal.SIG_IGN]
+    heeded = [number for number in _STOP_SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
 
     def asked() -> None:
         stop.ask()

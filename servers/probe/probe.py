@@ -317,12 +317,13 @@ class Probe:
         with self._settled([self._routes[name]]) as tallies:
             kept = [tally.kept[:] for tally in tallies]
             whole = all(tally.whole for tally in tallies)
-        began = sorted(instant for one in kept for instant in one[::2])[skip : skip + count]
-        ended = sorted(instant for one in kept for instant in one[1::2])[skip : skip + count]
+        chosen = slice(skip, skip + count)
+        began = sorted(instant for instants in kept for instant in instants[::2])[chosen]
+        ended = sorted(instant for instants in kept for instant in instants[1::2])[chosen]
         known = whole and len(ended) == count
         origin = _clock()
         return InstantSums(
-            handled=sum(len(one) // 2 for one in kept),
+            handled=sum(len(instants) // 2 for instants in kept),
             origin_ns=origin + time.time_ns() - _clock(),
             began_ns=_sum_ns(began) - origin * count if known else None,
             ended_ns=_sum_ns(ended) - origin * count if known else None,
@@ -369,7 +370,7 @@ class Probe:
         with self._settled([route]) as tallies:
             since = [(tally, tally.kept[tally.skipped :], tally.dropped) for tally in tallies]
         # Only now, as it takes a while: the loop's next beat must not wait for it.
-        readings = (tally_reading(*one) for one in since)
+        readings = (tally_reading(*arguments) for arguments in since)
         return tuple(reading for reading in readings if reading.requests)
 
     def glance(self, *, loaded: bool = True) -> Moment:

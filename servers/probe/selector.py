@@ -81,13 +81,13 @@ def _epoll_wait(
         elif rounds:
             timeout = math.ceil(timeout * 1e3) * 1e-3
         try:
-            found: list[Any] = poll(timeout, len(keys) or 1)
+            events: list[Any] = poll(timeout, len(keys) or 1)
         except InterruptedError:
             return []
-        if not found:
-            return found
+        if not events:
+            return events
         ready = []
-        for fd, event in found:
+        for fd, event in events:
             key = find(fd)
             if key:
                 mask = (
@@ -120,10 +120,10 @@ def _watch(
         if began - left > noted:
             note(began - left)
         if timeout or timeout is None:
-            found = wait(timeout)
+            ready = wait(timeout)
             left = _clock()
             idle += left - began
-            return found
+            return ready
         left = began
         return wait(0)
 

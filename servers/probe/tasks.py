@@ -72,7 +72,7 @@ class TaskWatch:
             self._created = (self._created or 0) + number - self._marks[-1][0] - 1
         self._marks.append((number, now))
         numbered = ((n, task) for task in alive if (n := _number(task)) and n > self._first)
-        oldest, task = min(numbered, key=lambda one: one[0], default=(0, None))
+        oldest, task = min(numbered, key=lambda pair: pair[0], default=(0, None))
         self._oldest_task = None if task is None else ref(task)
         if not oldest:
             self._oldest = None

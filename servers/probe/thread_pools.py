@@ -78,8 +78,8 @@ class ThreadPoolsWatch:
     def look(self) -> None:
         """Note every pool as it is now. In the loop's thread anyio's queue can be read, too."""
         try:
-            for one in pools():
-                self._seen.setdefault(one.name, deque(maxlen=_MOST_LOOKS)).append(one)
+            for pool in pools():
+                self._seen.setdefault(pool.name, deque(maxlen=_MOST_LOOKS)).append(pool)
         except Exception as error:  # the server goes on; the Run gets its Warning
             self.failure = self.failure or f"{type(error).__name__}: {error}"
 
@@ -94,20 +94,24 @@ class ThreadPoolsWatch:
         counted: the calls of the loop's own executor meanwhile.
         """
         # The loop goes on looking meanwhile.
-        seen = {name: list(looks) for name, looks in self._seen.copy().items()}
-        unseen = self._unseen(seen)
-        seen |= unseen
+        looks_by_name = {name: list(looks) for name, looks in self._seen.copy().items()}
+        unseen = self._unseen(looks_by_name)
+        looks_by_name |= unseen
         readings = [
             _reading(name, looks, requests, since_ns, UNSEEN if name in unseen else UNREADABLE)
-            for name, looks in seen.items()
+            for name, looks in looks_by_name.items()
         ]
-        counting = {name for name, looks in seen.items() if any(one.counts for one in looks)}
+        counting = {
+            name for name, looks in looks_by_name.items() if any(look.counts for look in looks)
+        }
         if counted is not None and counted.wait_us:
             readings = [
-                _counted(one, counted, since_ns) if one.pool in counting else one
-                for one in readings
+                _counted(reading, counted, since_ns) if reading.pool in counting else reading
+                for reading in readings
             ]
-        pooled = {ident for looks in seen.values() for one in looks for ident in one.threads}
+        pooled = {
+            ident for looks in looks_by_name.values() for look in looks for ident in look.threads
+        }
         alone = {thread: n for thread, n in requests.items() if thread.ident not in pooled}
         if alone:
             names = ", ".join(sorted({_prefix(thread.name) for thread in alone}))
@@ -115,12 +119,14 @@ class ThreadPoolsWatch:
             readings.append(ThreadPoolReading(os.getpid(), names, *many, UNREADABLE))
         return tuple(readings)
 
-    def _unseen(self, seen: Mapping[str, list[PoolLook]]) -> dict[str, list[PoolLook]]:
+    def _unseen(self, looks_by_name: Mapping[str, list[PoolLook]]) -> dict[str, list[PoolLook]]:
         """The pools that nobody has looked at, as they are now, but for their queues: the load may
         be gone, and they are empty because of that."""
         try:
             return {
-                one.name: [replace(one, queued=None)] for one in pools() if one.name not in seen
+                pool.name: [replace(pool, queued=None)]
+                for pool in pools()
+                if pool.name not in looks_by_name
             }
         except Exception as error:  # as in `look`
             self.failure = self.failure or f"{type(error).__name__}: {error}"
@@ -134,15 +140,15 @@ def _reading(
     since_ns: int,
     why_not: str,
 ) -> ThreadPoolReading:
-    queued = [one.queued for one in looks if one.queued is not None]
-    limits = [one.limit for one in looks if one.limit is not None]
-    idents = frozenset().union(*(one.threads for one in looks))
+    queued = [look.queued for look in looks if look.queued is not None]
+    limits = [look.limit for look in looks if look.limit is not None]
+    idents = frozenset().union(*(look.threads for look in looks))
     handled = sum(n for thread, n in requests.items() if thread.ident in idents)
     mean = sum(queued) / len(queued) if queued else None
     return ThreadPoolReading(
         pid=os.getpid(),
         pool=name,
-        threads=max(len(one.threads) for one in looks),
+        threads=max(len(look.threads) for look in looks),
         limit=limits[-1] if limits else None,
         most_queued=max(queued, default=None),
         mean_queued=mean,
@@ -152,12 +158,14 @@ def _reading(
     )
 
 
-def _counted(seen: ThreadPoolReading, calls: ExecutorReading, since_ns: int) -> ThreadPoolReading:
+def _counted(
+    reading: ThreadPoolReading, calls: ExecutorReading, since_ns: int
+) -> ThreadPoolReading:
     """The same of each call: those that wait are, in the mean, what they waited in all over the
     time that they were counted in, by Little's law."""
     waited_ns = sum(us * count for us, count in calls.wait_us) * 1000
     return replace(
-        seen,
+        reading,
         most_queued=calls.queue_max,
         mean_queued=waited_ns / since_ns if since_ns else None,
         wait_mean_ns=waited_ns / sum(count for _, count in calls.wait_us),

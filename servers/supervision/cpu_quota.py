@@ -37,7 +37,7 @@ def cpu_quotas(own_groups: Path = _OWN_GROUPS, mount: Path = _MOUNT) -> tuple[Cp
     None of them where the system has no control groups, or does not show them.
     """
     return tuple(
-        found for folder in _groups(own_groups, mount) if (found := _quota(folder)) is not None
+        quota for folder in _groups(own_groups, mount) if (quota := _quota(folder)) is not None
     )
 
 
@@ -59,7 +59,7 @@ def _groups(own_groups: Path, mount: Path) -> Iterator[Path]:
         root = mount / controllers if controllers else mount
         folder = root / path.lstrip("/")
         # Within a container the path may be one outside, which is not shown.
-        yield from (one for one in (folder, *folder.parents) if one.is_relative_to(root))
+        yield from (group for group in (folder, *folder.parents) if group.is_relative_to(root))
 
 
 def _quota(folder: Path) -> CpuQuota | None:

@@ -24,7 +24,8 @@ def serves(pid: int) -> bool | None:
     """
     try:
         connections = psutil.Process(pid).net_connections("tcp")
-        return any(one.status == psutil.CONN_LISTEN for one in connections) and _waits(pid)
+        listens = any(connection.status == psutil.CONN_LISTEN for connection in connections)
+        return listens and _waits(pid)
     except (OSError, psutil.Error):
         return None
 

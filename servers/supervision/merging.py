@@ -23,7 +23,9 @@ def merged(readings: Iterable[R]) -> R:
     every = list(readings)
     kind = type(every[0])
     rules = _rules(cast(Any, kind))
-    values = {name: rule([getattr(one, name) for one in every]) for name, rule in rules.items()}
+    values = {
+        name: rule([getattr(reading, name) for reading in every]) for name, rule in rules.items()
+    }
     return kind(**values)
 
 
@@ -31,8 +33,8 @@ def merged(readings: Iterable[R]) -> R:
 def _rules(kind: type) -> dict[str, Rule]:
     hints = get_type_hints(kind, include_extras=True)
     return {
-        one.name: getattr(hints[one.name], "__metadata__", (merged,))[0]
-        for one in fields(cast(Any, kind))
+        field.name: getattr(hints[field.name], "__metadata__", (merged,))[0]
+        for field in fields(cast(Any, kind))
     }
 
 
@@ -80,7 +82,7 @@ def COUNTS(values: list[Pairs]) -> Pairs:
 
 def JOINED(values: list[Sequence[Any]]) -> tuple[Any, ...]:
     """One after the other."""
-    return tuple(one for value in values for one in value)
+    return tuple(element for value in values for element in value)
 
 
 def SUM_BY_NAME(values: list[Mapping[str, int]]) -> dict[str, int]:

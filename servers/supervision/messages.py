@@ -184,14 +184,14 @@ def _hints(hint: Any) -> Mapping[str, object]:
     parameters = getattr(kind, "__parameters__", ())
     given = dict(zip(parameters, get_args(hint), strict=False))
 
-    def filled(one: Any) -> Any:
-        if isinstance(one, TypeVar):
-            return given[one]
-        inner = getattr(one, "__parameters__", ())
-        return one[tuple(given[each] for each in inner)] if inner else one
+    def filled(field_hint: Any) -> Any:
+        if isinstance(field_hint, TypeVar):
+            return given[field_hint]
+        inner = getattr(field_hint, "__parameters__", ())
+        return field_hint[tuple(given[each] for each in inner)] if inner else field_hint
 
     hints = get_type_hints(kind, include_extras=True)
-    return {name: filled(one) for name, one in hints.items()}
+    return {name: filled(field_hint) for name, field_hint in hints.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,13 +206,13 @@ class _Field:
 
 def _dataclass(kind: type, hints: Mapping[str, object], strict: bool) -> _Codec:
     by_key = {
-        one.name.rstrip("_"): _Field(
-            one.name,
-            _codec(hints[one.name], strict=strict),
-            one.default if one.default_factory is MISSING else one.default_factory,
-            "later" in one.metadata,
+        declared.name.rstrip("_"): _Field(
+            declared.name,
+            _codec(hints[declared.name], strict=strict),
+            declared.default if declared.default_factory is MISSING else declared.default_factory,
+            "later" in declared.metadata,
         )
-        for one in fields(cast(Any, kind))
+        for declared in fields(cast(Any, kind))
     }
     needed = [
         key
@@ -266,31 +266,32 @@ def _union(hint: Any, strict: bool) -> _Codec:
 
 def _tuple(members: tuple[Any, ...], strict: bool) -> _Codec:
     any_length = len(members) == 2 and members[1] is Ellipsis
-    inner = [_codec(one, strict=strict) for one in (members[:1] if any_length else members)]
+    inner = [_codec(member, strict=strict) for member in (members[:1] if any_length else members)]
 
     def paired(value: Any) -> Iterable[tuple[_Codec, Any]]:
         return zip(inner * len(value) if any_length else inner, value, strict=True)
 
     def encode(value: Any) -> list[Any]:
-        return [codec.encoded(one) for codec, one in paired(value)]
+        return [codec.encoded(element) for codec, element in paired(value)]
 
     def decode(where: str, value: Any) -> tuple[Any, ...]:
         if not isinstance(value, list | tuple):
             raise _wrong(where, value, "a list")
         if not any_length and len(value) != len(inner):
             raise _wrong(where, value, f"a list of {len(inner)}")
-        return tuple(codec.decode(where, one) for codec, one in paired(value))
+        return tuple(codec.decode(where, element) for codec, element in paired(value))
 
-    return _Codec(list if all(one.encode is None for one in inner) else encode, decode)
+    return _Codec(list if all(codec.encode is None for codec in inner) else encode, decode)
 
 
 def _mapping(inner: _Codec) -> _Codec:
     def encode(value: Any) -> Json:
-        return {key: inner.encoded(one) for key, one in value.items()}
+        return {key: inner.encoded(element) for key, element in value.items()}
 
     def decode(where: str, value: Any) -> Json:
         return {
-            key: inner.decode(f"{where}[{key}]", one) for key, one in _object(where, value).items()
+            key: inner.decode(f"{where}[{key}]", element)
+            for key, element in _object(where, value).items()
         }
 
     # Not the mapping itself: it need not be a dict, and may go on changing.

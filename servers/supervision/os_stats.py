@@ -120,12 +120,12 @@ def read(status: Path = STATUS) -> Reading:
 def _descriptors() -> int:
     """Open descriptors. Files of /proc are those of the suite's own readings: another thread may
     have one open at this moment."""
-    found = 0
+    count = 0
     for name in os.listdir(DESCRIPTORS):
         # The listing's own has been closed meanwhile, and maybe another.
         with suppress(FileNotFoundError):
-            found += not os.readlink(DESCRIPTORS / name).startswith("/proc/")
-    return found
+            count += not os.readlink(DESCRIPTORS / name).startswith("/proc/")
+    return count
 
 
 def _bytes(value: str) -> int:

@@ -162,9 +162,9 @@ def equal_servers() -> Iterator[str]:
     by_run = blocks_of_twins()
     seen = {metric: twins.judge(by_run, metric) for metric in ("cpu_us_per_request", *_SPEED)}
     (covered, mean), (covered_too, mean_too) = seen.values()
-    values = [float(one.seen.partition(",")[0]) for one in (mean, mean_too)]
-    errors = {re.findall(r"error ([\d.]+)%", one.seen)[0] for one in (mean, mean_too)}
-    shares = [one.seen.partition("%")[0] for one in (covered, covered_too)]
+    values = [float(one.outcome.partition(",")[0]) for one in (mean, mean_too)]
+    errors = {re.findall(r"error ([\d.]+)%", one.outcome)[0] for one in (mean, mean_too)}
+    shares = [one.outcome.partition("%")[0] for one in (covered, covered_too)]
     blocks = len(by_run) // 2
     (error,) = errors
     yield (

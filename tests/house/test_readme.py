@@ -123,7 +123,9 @@ def _answer(folder: Folder, summaries: Summaries) -> Iterator[str]:
     cost = findings.first(material, closed, "cpu_us_per_request")
     assert speed is not None
     assert cost is not None
-    yield from _wrapped(f"**{findings.told(speed[1])}.** {findings.told(cost[1])}.")
+    yield from _wrapped(
+        f"**{findings.contender_clauses(speed[1])}.** {findings.contender_clauses(cost[1])}."
+    )
     yield ""
     *_, machine = heading(folder)
     scenario, rounds = SCENARIOS[speed[0][0]], speed[1][0].ratio.n

@@ -106,20 +106,20 @@ async def fail() -> None:
 
 @variants("task-raises", apps.adding(TASKS), bound_s=30)
 def ask_raising(application: Build) -> Answer:
-    said = logged(logging.ERROR)
+    records = logged(logging.ERROR)
     with serve(application(fail)) as server:
         seen.wait("raised")
         try:
             served = get(server.port, "/").text == "hello"
         except (NoAnswer, OSError):
             served = False
-        at_once = len(said)
+        at_once = len(records)
         _, how = stop(server)
     gc.collect()
-    when = "said at once" if at_once else "said at the end" if said else "never said"
+    when = "said at once" if at_once else "said at the end" if records else "never said"
     on = "requests go on" if served else "requests stop"
-    told = f"errors in the log: {at_once} before the stop, {len(said)} in all, by {loggers(said)}"
-    return Answer(f"{on}, {when}, {how}", told)
+    evidence = f"errors in the log: {at_once} before the stop, {len(records)} in all"
+    return Answer(f"{on}, {when}, {how}", f"{evidence}, by {loggers(records)}")
 
 
 WATCHED_S = 12.0
@@ -182,8 +182,8 @@ def ask_later(application: Build) -> Answer:
         _, how = stop(server)
     raised = "the stop raises nothing" if how == "the stop is clean" else how
     skipped = [name for name in NAMES if name not in seen]
-    told = f"{' and '.join(skipped)} skipped" if skipped else "none skipped"
-    return as_seen(f"{told}, {raised}")
+    skips = f"{' and '.join(skipped)} skipped" if skipped else "none skipped"
+    return as_seen(f"{skips}, {raised}")
 
 
 LONG_S = 4.0

@@ -55,17 +55,17 @@ ADDED = "app.add_background_task"
 @experiments("fire-and-forget", BEGINNING, CREATED)
 @experiment("fire-and-forget", QUART, ADDED, BEGINNING[QUART], add_background_task)
 def ask_forgotten(application: Build, begin: Begin) -> Answer:
-    said = logged(logging.ERROR)
+    records = logged(logging.ERROR)
     with serve(application(begin, fail)) as server:
         answer = get(server.port, "/").text
         seen.wait("raised")
         get(server.port, "/")  # one more turn of the loop
-        at_once = len(said)
+        at_once = len(records)
         apps.kept.clear()
         gc.collect()
-        when = "at once" if at_once else "when the task is collected" if said else "never"
-        told = f"errors in the log: {at_once} while the task was kept, then {len(said)}"
-        return Answer(f"answered {answer!r}, said {when}", f"{told}, by {loggers(said)}")
+        when = "at once" if at_once else "when the task is collected" if records else "never"
+        evidence = f"errors in the log: {at_once} while the task was kept, then {len(records)}"
+        return Answer(f"answered {answer!r}, said {when}", f"{evidence}, by {loggers(records)}")
 
 
 waiting: weakref.WeakSet[asyncio.Future[None]] = weakref.WeakSet()
@@ -111,15 +111,15 @@ def ask_collected(application: Build, how: tuple[Begin, Work]) -> Answer:
         await waits()
         seen("finished")
 
-    said = logged(logging.ERROR)
+    records = logged(logging.ERROR)
     with serve(application(begin, work)) as server:
         get(server.port, "/")
         seen.wait("began")
         server.call(wake())
         finished = seen.wait("finished", 2.0)
     became = "it finished" if finished else "it was collected"
-    words = ", and the log says so" if said else ""
-    return as_seen(became + words, f"lines in the log: {len(said)}")
+    words = ", and the log says so" if records else ""
+    return as_seen(became + words, f"lines in the log: {len(records)}")
 
 
 async def at_the_end(_: object) -> AsyncGenerator[None, None]:

@@ -106,8 +106,8 @@ def ask_innocent(application: Build, threads: int | None = None) -> Answer:
         reply = innocent.ask("GET", "/innocent")
         for wire in wires:
             wire.answer()
-    told = f"{reply.text} of {BLOCKERS} blocks of {BLOCK_S:g} s were done when it was handled"
-    return Answer(behind(int(reply.text), threads), f"{told}; it took {reply.took_s:.2f} s")
+    evidence = f"{reply.text} of {BLOCKERS} blocks of {BLOCK_S:g} s were done when it was handled"
+    return Answer(behind(int(reply.text), threads), f"{evidence}; it took {reply.took_s:.2f} s")
 
 
 def behind(blocks: int, threads: int | None) -> str:
@@ -231,9 +231,11 @@ def ask_computing(
     slowest = max(there - asked for asked, there in times if there > began)
     # Before it has really begun, and when it is about to end, somebody may get in.
     waited = slowest > (ended - began) / 2
-    told = f"{answered} requests of one client were answered within the {ended - began:.2f} s"
-    told += f" that it took; the slowest took {slowest * 1000:.0f} ms"
-    return Answer("others wait until it is done" if waited else "others are served meanwhile", told)
+    evidence = f"{answered} requests of one client were answered within the {ended - began:.2f} s"
+    evidence += f" that it took; the slowest took {slowest * 1000:.0f} ms"
+    return Answer(
+        "others wait until it is done" if waited else "others are served meanwhile", evidence
+    )
 
 
 Pieces = Callable[[], AsyncIterator[bytes]]
@@ -310,12 +312,12 @@ def ask_pushed(application: Build, pieces: Pieces, opening: Opening, reads_on: b
         try:
             took_s = get(server.port, "/", patience_s).took_s
         except NoAnswer:
-            answer, told = "others starve", f"no answer within {patience_s:g} s"
+            answer, evidence = "others starve", f"no answer within {patience_s:g} s"
         else:
-            answer, told = "others are served", f"served after {took_s:.3f} s"
+            answer, evidence = "others are served", f"served after {took_s:.3f} s"
         read = _how_much(receiver) - before
         receiver.close()  # so that it leaves, and the server can stop
-    return Answer(answer, f"{told}; meanwhile the client read {read / 1000:.0f} kB")
+    return Answer(answer, f"{evidence}; meanwhile the client read {read / 1000:.0f} kB")
 
 
 def _how_much(receiver: Connection) -> int:

@@ -116,9 +116,9 @@ AROUND: Adds = {
 
 def around_it() -> str:
     """What is told to what is around the handler. The server has stopped: all had their turn."""
-    told = [event.partition(": ")[2] for event in seen.events if event.startswith("around: ")]
+    events = [event.partition(": ")[2] for event in seen.events if event.startswith("around: ")]
     handler = "handler cancelled" if "handler cancelled" in seen else "handler finished"
-    return f"{' and '.join(told) or 'does not run'}, {handler}"
+    return f"{' and '.join(events) or 'does not run'}, {handler}"
 
 
 for stack, makes in adding(AROUND, doing(work)).items():
@@ -173,5 +173,5 @@ def ask_for_ever(begin: scene.Begin, leaving: Leaving) -> Answer:
     after = seen.events.count("cancelled")
     stopped = "the server does not stop" if took_s is None else "the server stops"
     took = f"within {STOP_BOUND_S:g} s" if took_s is None else f"after {took_s:.1f} s"
-    told = f"{TIMES[before]} when the client left; {stopped} {took}"
-    return as_seen(f"{stopped}, {TIMES[after]}", told, scene.shown(scene.console()))
+    evidence = f"{TIMES[before]} when the client left; {stopped} {took}"
+    return as_seen(f"{stopped}, {TIMES[after]}", evidence, scene.shown(scene.console()))

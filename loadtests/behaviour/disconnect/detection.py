@@ -80,9 +80,11 @@ def look_at_the_request() -> Answer:
     async def names() -> str:
         return " ".join(dir(request._get_current_object()))  # type: ignore[attr-defined]
 
-    found = reply_of(apps.quart_answering({"/": names})).text.split()
+    attributes = reply_of(apps.quart_answering({"/": names})).text.split()
     nearest = "the cancellation, or an ASGI middleware that watches for http.disconnect"
-    return apps.counterpart(found, "(?!_).*(connect|transport|closed|gone|left|alive).*", nearest)
+    return apps.counterpart(
+        attributes, "(?!_).*(connect|transport|closed|gone|left|alive).*", nearest
+    )
 
 
 BODY = b"hello"
@@ -120,9 +122,9 @@ def ask_half_closed(begin: Begin) -> Answer:
     """Several times: both ends are on the way at the same time."""
     with begin() as server:
         answers = [_shut_and_read(server.port) for _ in range(TRIES)]
-    found = sorted(set(answers))
-    counted = ", ".join(f"{answers.count(one)} times {one}" for one in found)
-    return Answer(" or ".join(found), f"{counted} of {TRIES}", varies=len(found) > 1)
+    distinct = sorted(set(answers))
+    counted = ", ".join(f"{answers.count(answer)} times {answer}" for answer in distinct)
+    return Answer(" or ".join(distinct), f"{counted} of {TRIES}", varies=len(distinct) > 1)
 
 
 RST_STREAM = "RST_STREAM, in the clear"
@@ -146,8 +148,8 @@ def ask_reset(application: Build) -> Answer:
         received = wire.some()
         if received.startswith(b"HTTP/1"):
             line = received.split(b"\r\n")[0].decode()
-            told = f"it answers {line!r} to HTTP/2; the nearest is a reset of the connection"
-            return Answer(NONE, told)
+            evidence = f"it answers {line!r} to HTTP/2; the nearest is a reset of the connection"
+            return Answer(NONE, evidence)
         seen.expect("reset begun", "the handlers were never begun")
         seen.expect("other begun", "the handlers were never begun")
         client.reset_stream(1, ErrorCodes.CANCEL)  # the first one
@@ -202,7 +204,7 @@ def ask_log(begin: Begin, level: int | None = None, debug: bool = False) -> Answ
         saved = SAVED[settled()]
     # The server has stopped: it has said all it has to say.
     written = scene.console()
-    told = kinds(written)
+    line_kinds = kinds(written)
     last = [line for line in written if kinds([line])][-1:]
     line = f"the last line: {last[0]}" if last else "no line of a server"
-    return as_seen(f"{saved}; {' and '.join(told) or 'nothing'}", line)
+    return as_seen(f"{saved}; {' and '.join(line_kinds) or 'nothing'}", line)

@@ -153,9 +153,9 @@ def fate(begin: scene.Begin, leaving: Leaving) -> Answer:
         saved = settled()
         client = f", the client {received(wire)}"
     ends = [event for event in seen.events if event.startswith("handler ")]
-    told = f"{saved} of 2 lines in the file after {leaving.value}{client}"
+    evidence = f"{saved} of 2 lines in the file after {leaving.value}{client}"
     answer = f"{SAVED[saved]}, {' and '.join(ends)}"
-    return as_seen(answer, told, scene.shown(scene.console()))
+    return as_seen(answer, evidence, scene.shown(scene.console()))
 
 
 def saves(
@@ -167,7 +167,8 @@ def saves(
 ) -> None:
     """Ask what becomes of a save in that way. also: what else is different, for the setting."""
     makes = apps.each(application, way)
-    scene.leaves(question, scene.begins({one: makes[one] for one in stacks}, also), leavings)(fate)
+    begins = scene.begins({stack: makes[stack] for stack in stacks}, also)
+    scene.leaves(question, begins, leavings)(fate)
 
 
 def and_more(way: Way) -> Way:
@@ -279,8 +280,8 @@ def stop_meanwhile(begin: scene.Begin, leaves: bool) -> Answer:
         took_s = server.stop(STOP_BOUND_S)
         saved = lines()
     took = "the stop hangs" if took_s is None else f"the stop took {took_s:.2f} s"
-    told = f"{saved} of 2 lines in the file when the server had stopped; {took}"
-    return as_seen(SAVED[saved], told, scene.shown(scene.console()))
+    evidence = f"{saved} of 2 lines in the file when the server had stopped; {took}"
+    return as_seen(SAVED[saved], evidence, scene.shown(scene.console()))
 
 
 def row(

@@ -176,10 +176,10 @@ async def _leave(port: int, protect: str, clients: int) -> int:
 def _pairs(port: int) -> tuple[int, ...]:
     """Halves in the first store, in the second, and those that lack the other."""
     reply = get(port, "/save/both")
-    found = PAIRS.fullmatch(reply.body)
-    if found is None:
+    match = PAIRS.fullmatch(reply.body)
+    if match is None:
         raise ValueError(f"{reply.status}: {reply.text}")
-    return tuple(map(int, found.groups()))
+    return tuple(map(int, match.groups()))
 
 
 def counted(begin: Served, settings: Settings, protect: str) -> Pairs:
@@ -189,8 +189,8 @@ def counted(begin: Served, settings: Settings, protect: str) -> Pairs:
 
 def embedded(begin: Served, protect: str) -> Answer:
     """On the two embedded databases."""
-    found = counted(begin, SETTINGS, protect)
-    return Answer(HALF if found.half else WHOLE, found.line)
+    pairs = counted(begin, SETTINGS, protect)
+    return Answer(HALF if pairs.half else WHOLE, pairs.line)
 
 
 def with_services(begin: Served) -> Answer:
@@ -198,12 +198,16 @@ def with_services(begin: Served) -> Answer:
     try:
         with redis_server() as redis, postgres_server() as postgres:
             settings = replace(SETTINGS, redis_url=redis.url, database_url=postgres.url)
-            found = {protect: counted(begin, settings, protect) for protect in BOTH_PROTECTIONS}
+            pairs_by_protection = {
+                protect: counted(begin, settings, protect) for protect in BOTH_PROTECTIONS
+            }
     except ServiceMissing as error:
         return Answer(NONE, str(error))
-    half = [protect for protect, pairs in found.items() if pairs.half]
-    told = "; ".join(f"protect={protect}: {pairs.line}" for protect, pairs in found.items())
-    return Answer(f"{HALF}: protect={', '.join(half)}" if half else WHOLE, told)
+    half = [protect for protect, pairs in pairs_by_protection.items() if pairs.half]
+    evidence = "; ".join(
+        f"protect={protect}: {pairs.line}" for protect, pairs in pairs_by_protection.items()
+    )
+    return Answer(f"{HALF}: protect={', '.join(half)}" if half else WHOLE, evidence)
 
 
 for stack, setting, begin in SERVERS:

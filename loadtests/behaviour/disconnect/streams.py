@@ -25,9 +25,9 @@ BLOCKED_S = 3.0
 
 def end() -> str:
     """What has ended the handler by now: `finished`, or the name of an exception."""
-    ends = (one.removeprefix("handler ") for one in seen.events if one.startswith("handler "))
-    found = next(ends, "nothing")
-    return "CancelledError" if found == "cancelled" else found.removeprefix("ended by ")
+    ends = (event.removeprefix("handler ") for event in seen.events if event.startswith("handler "))
+    ending = next(ends, "nothing")
+    return "CancelledError" if ending == "cancelled" else ending.removeprefix("ended by ")
 
 
 async def sent(piece: bytes, times: int, apart_s: float) -> AsyncIterator[bytes]:

@@ -160,8 +160,8 @@ def ask_costs(application: Build, whose: str) -> Answer:
     low, _, high = statistics.quantiles(multiples, n=4)
     # Load moves them by half: of what lies between 2, 16, 128 and so on nothing is told apart.
     ends = 2 * 8 ** floor(log2(low / 2) / 3), 2 * 8 ** ceil(log2(high / 2) / 3)
-    told = f"{ends[0]:g} to {ends[1]:g} times {KEPT}"
-    return Answer(told, evidence, varies=True)
+    answer = f"{ends[0]:g} to {ends[1]:g} times {KEPT}"
+    return Answer(answer, evidence, varies=True)
 
 
 alive: weakref.WeakSet[Loop] = weakref.WeakSet()
@@ -228,20 +228,22 @@ def ask_helper(application: Build, run: Callable[[Coroutine[Any, Any, str]], str
         all_ask(wires, "/missing")
         before = len(os.listdir("/dev/fd"))
         rounds = range(REQUESTS // CONNECTIONS)
-        said = {reply.text for _ in rounds for reply in all_ask(wires)}
+        answers = {reply.text for _ in rounds for reply in all_ask(wires)}
         gc.collect()
         left = len(os.listdir("/dev/fd")) - before
-    complaints = sum(one.category is ResourceWarning for one in caught)
-    works = "works" if said == {"worked"} else "fails"
+    complaints = sum(warning.category is ResourceWarning for warning in caught)
+    works = "works" if answers == {"worked"} else "fails"
     used, still_open = counted()
     pers = {REQUESTS: "a loop a call", len(threads): "a loop a thread"}
     stays = {0: "all closed", used: "all stay open"}.get(still_open, "some stay open")
     if not still_open and complaints:
         stays = "closed by the garbage collector"
-    told = f"{REQUESTS} requests used {used} loops on {len(threads)} threads"
-    told += f"; then {still_open} of them and {left} more descriptors were open"
-    told += f"; {complaints} ResourceWarnings; answers: {', '.join(sorted(map(ascii, said)))}"
-    return Answer(f"{works}, {pers.get(used, 'loops shared otherwise')}, {stays}", told)
+    evidence = f"{REQUESTS} requests used {used} loops on {len(threads)} threads"
+    evidence += f"; then {still_open} of them and {left} more descriptors were open"
+    evidence += (
+        f"; {complaints} ResourceWarnings; answers: {', '.join(sorted(map(ascii, answers)))}"
+    )
+    return Answer(f"{works}, {pers.get(used, 'loops shared otherwise')}, {stays}", evidence)
 
 
 @variants("recursing-loop-helper", apps.PLAIN_CODE)

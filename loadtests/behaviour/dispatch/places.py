@@ -118,8 +118,8 @@ def ask_runner(application: Build, run: Callable[..., None]) -> Answer:
     (hook_thread, hook_loop), (thread, loop) = called_on
     where = "main thread" if thread is threading.main_thread() else "another thread"
     same = "on the server's loop" if loop is hook_loop else "on another loop"
-    told = f"it ran on thread {thread.name!r}, the start-up hook on thread {hook_thread.name!r}"
-    return Answer(f"{where}, {same}", told)
+    evidence = f"it ran on thread {thread.name!r}, the start-up hook on thread {hook_thread.name!r}"
+    return Answer(f"{where}, {same}", evidence)
 
 
 @web.middleware
@@ -237,20 +237,23 @@ RAN = {
 
 @experiments("plain-function-handler", {AIOHTTP: aiohttp_handler, QUART: quart_handler}, HANDLERS)
 def ask_handler(application: Build, make: Make) -> Answer:
-    with warned() as said:
+    with warned() as caught:
         try:
             app = application(make)
         except Exception as error:
             return Answer(f"refused with {type(error).__name__}", f"registering raised {error}")
-        at_first = len(said)
+        at_first = len(caught)
         with serve(app) as server:  # kept until the warnings are counted
             status = get(server.port, "/").status
         gc.collect()  # what was never awaited says so when it goes
-    at_once, later = (" and ".join(kinds(part)) for part in (said[:at_first], said[at_first:]))
+    at_once, later = (" and ".join(kinds(part)) for part in (caught[:at_first], caught[at_first:]))
     first = f"warns with {at_once}" if at_once else "without a warning"
     afterwards = f", and warns with {later}" if later else ""
     words = f"registered {first}, {RAN[places()]}, answered {status}{afterwards}"
-    return as_seen(words, *dict.fromkeys(f"{one.category.__name__}: {one.message}" for one in said))
+    return as_seen(
+        words,
+        *dict.fromkeys(f"{warning.category.__name__}: {warning.message}" for warning in caught),
+    )
 
 
 GETTERS: dict[str, Callable[[], Loop]] = {
@@ -261,19 +264,19 @@ GETTERS: dict[str, Callable[[], Loop]] = {
 
 @variants("get-event-loop", apps.PLAIN_CODE, each=GETTERS, named="{1} {0}")
 def ask_loop(application: Build, getter: Callable[[], Loop]) -> Answer:
-    found: list[Loop] = []
-    said: list[str] = []
+    loops: list[Loop] = []
+    observations: list[str] = []
 
     def look() -> None:
         with warned() as caught:
             try:
-                found.append(getter())
-                said.append("it runs" if found[0].is_running() else "it does not run")
+                loops.append(getter())
+                observations.append("it runs" if loops[0].is_running() else "it does not run")
             except RuntimeError as error:
-                said.append(f"raised {str(error)!r}")
-        said.extend(f"{one.category.__name__}: {one.message}" for one in caught)
+                observations.append(f"raised {str(error)!r}")
+        observations.extend(f"{warning.category.__name__}: {warning.message}" for warning in caught)
 
     with serve(application(look)) as server:
         get(server.port, "/")
-    what = "the server's loop" if server.loop in found else "another loop"
-    return Answer(f"gives {what}" if found else "raises RuntimeError", "; ".join(said))
+    what = "the server's loop" if server.loop in loops else "another loop"
+    return Answer(f"gives {what}" if loops else "raises RuntimeError", "; ".join(observations))

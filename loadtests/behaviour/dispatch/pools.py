@@ -72,9 +72,9 @@ def ask_pool(application: Build, threads: int | None = None) -> Answer:
         all_ask(wires)
     count = len(crowd.threads)
     families = " and ".join(sorted({re.sub(r"\d+$", "N", name) for name in crowd.threads}))
-    told = f"{CALLS} requests at once ran on {count} threads, such as {min(crowd.threads)!r}"
-    told += f", at most {crowd.most} at a time; {FORMULA} is {DEFAULT_SIZE} here"
-    return Answer(f"{in_words(count)} threads, named {families}", told)
+    evidence = f"{CALLS} requests at once ran on {count} threads, such as {min(crowd.threads)!r}"
+    evidence += f", at most {crowd.most} at a time; {FORMULA} is {DEFAULT_SIZE} here"
+    return Answer(f"{in_words(count)} threads, named {families}", evidence)
 
 
 REQUESTS = 32
@@ -120,5 +120,5 @@ def ask_flask(command: str) -> Answer:
         texts = [reply.text for reply in all_ask(wires)]
     threads = len(set(texts))
     words = {1: "one thread for all", REQUESTS: "a thread a request"}.get(threads)
-    told = f"{REQUESTS} requests at once ran on {threads} threads, such as {texts[0]!r}"
-    return Answer(words or f"{threads} threads", told)
+    evidence = f"{REQUESTS} requests at once ran on {threads} threads, such as {texts[0]!r}"
+    return Answer(words or f"{threads} threads", evidence)

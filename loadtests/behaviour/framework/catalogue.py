@@ -62,39 +62,41 @@ class Asked:
 def _import(topic: str) -> Path:
     """Import all of a topic's modules, which registers their experiments; its folder."""
     package = importlib.import_module(f"{_PACKAGE}.{topic}")
-    for module in sorted(found.name for found in pkgutil.iter_modules(package.__path__)):
+    for module in sorted(
+        module_info.name for module_info in pkgutil.iter_modules(package.__path__)
+    ):
         importlib.import_module(f"{_PACKAGE}.{topic}.{module}")
     return Path(package.__path__[0])
 
 
-def _claim(whom: str, said: str, text: Mapping[str, Any]) -> Claim:
+def _claim(whom: str, saying: str, text: Mapping[str, Any]) -> Claim:
     """What is said of a stack, or of `both` core stacks: under `settings`, or under all; or `of`
     stacks under settings of their own. Either is the claim's, or that of all claims of a question.
     """
     verdicts = {pattern: Agrees(verdict) for pattern, verdict in text["verdicts"].items()}
     alike = dict.fromkeys(CORE if whom == "both" else (whom,), text.get("settings", ()))
-    return Claim(said, verdicts, text.get("of", alike))
+    return Claim(saying, verdicts, text.get("of", alike))
 
 
 def _read() -> Iterator[Asked]:
     """All of them. Raises ValueError where texts or experiments are missing."""
-    told: set[str] = set()
+    names_with_text: set[str] = set()
     for topic in TOPICS:
         texts = tomllib.loads((_import(topic) / "questions.toml").read_text(encoding="utf-8"))
         rows = registered()
         for short, text in texts.items():
             name = f"{topic}.{short}"
-            told.add(name)
+            names_with_text.add(name)
             claims = tuple(
-                _claim(whom, said, {**text, **claim})
+                _claim(whom, saying, {**text, **claim})
                 for whom, sayings in text.get("claims", {}).items()
-                for said, claim in sayings.items()
+                for saying, claim in sayings.items()
             )
             mine, follows = rows.get(name, ()), text.get("follows", {})
             question = Question(text["asks"], mine, claims, follows)
-            yield from (Asked(topic, name, question, one) for one in mine)
-    for name in told ^ registered().keys():
-        missing = "experiment" if name in told else "text in its topic's questions.toml"
+            yield from (Asked(topic, name, question, experiment) for experiment in mine)
+    for name in names_with_text ^ registered().keys():
+        missing = "experiment" if name in names_with_text else "text in its topic's questions.toml"
         raise ValueError(f"{name} has no {missing}")
 
 
@@ -104,9 +106,9 @@ def experiments() -> Mapping[Key, Asked]:
 
     Raises ValueError where two of one Question have the same stack and setting.
     """
-    found: dict[Key, Asked] = {}
+    entries: dict[Key, Asked] = {}
     for asked in _read():
-        if asked.key in found:
+        if asked.key in entries:
             raise ValueError(f"{' '.join(asked.key)} is there twice")
-        found[asked.key] = asked
-    return MappingProxyType(found)
+        entries[asked.key] = asked
+    return MappingProxyType(entries)

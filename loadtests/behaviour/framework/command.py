@@ -49,9 +49,9 @@ def behaviour(
     known = experiments()
     names = _fitting("question", questions, (name for name, _, _ in known))
     asked = _fitting("stack", stacks, (stack for _, stack, _ in known))
-    wanted = [one for key, one in known.items() if key[0] in names and key[1] in asked]
+    wanted = [entry for key, entry in known.items() if key[0] in names and key[1] in asked]
     if only_list:
-        for name, asks in dict.fromkeys((one.name, one.question.asks) for one in wanted):
+        for name, asks in dict.fromkeys((entry.name, entry.question.asks) for entry in wanted):
             click.echo(f"{name:36} {asks}")
         return
     wanted = askable(wanted)
@@ -84,13 +84,13 @@ def askable(wanted: Iterable[Asked], packages: Packages = PACKAGES) -> list[Aske
     stacks = dict.fromkeys(asked.experiment.stack for asked in wanted)
     missing = {stack: lacking(packages[stack]) for stack in stacks}
     left_out = [f"{stack} needs {', '.join(names)}" for stack, names in missing.items() if names]
-    found = [asked for asked in wanted if not missing[asked.experiment.stack]]
+    installed = [asked for asked in wanted if not missing[asked.experiment.stack]]
     if left_out:
         text = f"not installed, so not asked: {'; '.join(left_out)} ({_REMEDY})"
-        if not found:
+        if not installed:
             raise HarnessError(text)
         click.echo(f"note: {text}", err=True)
-    return found
+    return installed
 
 
 @contextmanager

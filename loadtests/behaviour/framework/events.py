@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager, contextmanager
 from itertools import groupby
 
 
-class Seen:
+class EventLog:
     """Events in the order in which they happened; any thread may add to it."""
 
     def __init__(self) -> None:
@@ -89,7 +89,7 @@ def kinds(caught: list[warnings.WarningMessage]) -> list[str]:
 def loggers(records: Iterable[logging.LogRecord]) -> str:
     """Who logged these. Quart's logger has the name of the application's module."""
     own = "the application's logger"
-    names = {own if "behaviour" in one.name else one.name for one in records}
+    names = {own if "behaviour" in record.name else record.name for record in records}
     return " and ".join(sorted(names)) or "nobody"
 
 

@@ -83,11 +83,11 @@ class Nursery:
     def next(self) -> tuple[Key, Outcome]:
         """The next Experiment that ends, by itself or at its bound."""
         while True:
-            left_s = min(one.left_s for one in self._under_way.values())
+            left_s = min(experiment.left_s for experiment in self._under_way.values())
             ready = wait(self._under_way, max(0.0, left_s))
-            for result, one in self._under_way.items():
-                if result in ready or one.left_s <= 0:
-                    return one.key, self._end(result, cut=result not in ready)
+            for result, experiment in self._under_way.items():
+                if result in ready or experiment.left_s <= 0:
+                    return experiment.key, self._end(result, cut=result not in ready)
 
     def ask(self, key: Key, bound_s: float) -> Outcome:
         """Ask one Experiment, and wait for its Outcome."""
@@ -96,29 +96,31 @@ class Nursery:
 
     def _end(self, result: Connection, *, cut: bool) -> Outcome:
         """Take what the experiment says, unless it is cut, and end all of its process group."""
-        one = self._under_way.pop(result)
-        told = Outcome(None, "its process ended without an answer")
+        experiment = self._under_way.pop(result)
+        outcome = Outcome(None, "its process ended without an answer")
         if cut:
-            told = Outcome(None, f"cut after {one.bound_s:g} s: it had not come to an end")
+            outcome = Outcome(
+                None, f"cut after {experiment.bound_s:g} s: it had not come to an end"
+            )
         else:
             with suppress(EOFError):  # the pipe has closed without a result
-                told = result.recv()
-        took_s = time.monotonic() - one.began
+                outcome = result.recv()
+        took_s = time.monotonic() - experiment.began
         result.close()
-        assert one.process.pid is not None
+        assert experiment.process.pid is not None
         with suppress(ProcessLookupError):  # the group may not be there yet
-            os.killpg(one.process.pid, signal.SIGKILL)
-        one.process.kill()
-        one.process.join()
-        with one.output as output:
+            os.killpg(experiment.process.pid, signal.SIGKILL)
+        experiment.process.kill()
+        experiment.process.join()
+        with experiment.output as output:
             output.seek(max(0, output.seek(0, os.SEEK_END) - _OUTPUT_LIMIT))
             printed = output.read().decode(errors="replace")
-        return replace(told, took_s=took_s, output=printed, cut=cut)
+        return replace(outcome, took_s=took_s, output=printed, cut=cut)
 
 
 def _live(ask: Callable[[Key], Answer], key: Key, result: Connection, output: str) -> None:
     """The life of an experiment's process."""
-    told = Outcome(None, "it ended without an answer")
+    outcome = Outcome(None, "it ended without an answer")
     try:
         os.setsid()
         die_with_parent(os.getppid())
@@ -126,17 +128,17 @@ def _live(ask: Callable[[Key], Answer], key: Key, result: Connection, output: st
         for standard in (1, 2):
             os.dup2(descriptor, standard)
         sys.stdout, sys.stderr = os.fdopen(1, "w", 1), os.fdopen(2, "w", 1)
-        told = Outcome(ask(key), "")
+        outcome = Outcome(ask(key), "")
         threads = read_threads()
         if threads is not None:
             waited_ns = sum(thread.run_queue_ns for thread in threads)
-            told = replace(told, waited_s=waited_ns / 1e9)
+            outcome = replace(outcome, waited_s=waited_ns / 1e9)
     except BaseException as error:
         traceback.print_exc()
         line = " ".join(str(error).split())
-        told = replace(told, problem=f"{type(error).__name__}: {line}")
+        outcome = replace(outcome, problem=f"{type(error).__name__}: {line}")
     finally:
         sys.stdout.flush()
-        result.send(told)
+        result.send(outcome)
         # Threads and tasks that never end are what some experiments are about.
         os._exit(0)

@@ -98,7 +98,9 @@ class Experiment:
 
 def _fitting(patterns: Mapping[str, T], answer: str) -> T | None:
     """What stands for the first pattern that fits."""
-    return next((found for one, found in patterns.items() if fnmatchcase(answer, one)), None)
+    return next(
+        (value for pattern, value in patterns.items() if fnmatchcase(answer, pattern)), None
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +112,7 @@ class Claim:
     of: stack it is said of → settings under which it is judged; none: under all.
     """
 
-    said: str
+    statement: str
     verdicts: Mapping[str, Agrees]
     of: Mapping[str, Sequence[str]]
 

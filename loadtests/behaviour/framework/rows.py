@@ -29,9 +29,9 @@ def row_of(asked: Asked, outcome: Outcome) -> Row:
     """One row. An Experiment without an answer has one all the same, which says so."""
     question, experiment, answer = asked.question, asked.experiment, outcome.answer
     claim = question.claim_about(experiment.stack, experiment.setting)
-    said = answer.answer if answer else NOT_ANSWERED
-    told = answer is not None and not said.startswith(CANNOT_TELL)
-    verdict = claim.verdict(said) if claim and told else None
+    answer_text = answer.answer if answer else NOT_ANSWERED
+    conclusive = answer is not None and not answer_text.startswith(CANNOT_TELL)
+    verdict = claim.verdict(answer_text) if claim and conclusive else None
     packages = PACKAGES[experiment.stack]
     return {
         "question": asked.name,
@@ -39,11 +39,11 @@ def row_of(asked: Asked, outcome: Outcome) -> Row:
         "asks": question.asks,
         "stack": experiment.stack,
         "setting": experiment.setting,
-        "answer": said,
+        "answer": answer_text,
         "evidence": answer.evidence if answer else outcome.problem,
-        "commonly_said": claim.said if claim else None,
+        "commonly_said": claim.statement if claim else None,
         "agrees": verdict.value if verdict else None,
-        "follows": question.advice(said) if told else None,
+        "follows": question.advice(answer_text) if conclusive else None,
         "varies": answer.varies if answer else False,
         "took_s": outcome.took_s,
         "versions": ", ".join(f"{name} {metadata.version(name)}" for name in packages),

@@ -27,33 +27,35 @@ def ask_all(asked: Iterable[Asked]) -> Iterator[tuple[Asked, Outcome]]:
     begun first; what is to be alone, or is asked again, comes one after another when nothing else
     computes. Whatever ends the iteration early ends the experiments that are under way.
     """
-    wanted = sorted(asked, key=lambda one: -one.experiment.bound_s)
-    ready = [one for one in wanted if one.experiment.waits]
-    together = deque(one for one in wanted if not (one.experiment.waits or one.experiment.alone))
-    apart = deque(one for one in wanted if one.experiment.alone)
+    wanted = sorted(asked, key=lambda entry: -entry.experiment.bound_s)
+    ready = [entry for entry in wanted if entry.experiment.waits]
+    together = deque(
+        entry for entry in wanted if not (entry.experiment.waits or entry.experiment.alone)
+    )
+    apart = deque(entry for entry in wanted if entry.experiment.alone)
     under_way: dict[Key, Asked] = {}
     given: dict[Key, list[Outcome]] = {}
     with Nursery() as asker:
         while ready or together or apart or under_way:
-            computing = sum(not one.experiment.waits for one in under_way.values())
+            computing = sum(not entry.experiment.waits for entry in under_way.values())
             if together:
                 room = min(TOGETHER - computing, len(together))
                 ready += [together.popleft() for _ in range(room)]
             elif apart and not computing:
                 ready.append(apart.popleft())
-            for one in ready:
-                under_way[one.key] = one
-                asker.begin(one.key, one.experiment.bound_s)
+            for entry in ready:
+                under_way[entry.key] = entry
+                asker.begin(entry.key, entry.experiment.bound_s)
             ready = []
             key, outcome = asker.next()
-            one = under_way.pop(key)
+            entry = under_way.pop(key)
             outcomes = given.setdefault(key, [])
             outcomes.append(outcome)
-            answered = settled(outcomes) if one.experiment.sensitive else outcome
+            answered = settled(outcomes) if entry.experiment.sensitive else outcome
             if answered is None:
-                apart.append(one)
+                apart.append(entry)
             else:
-                yield one, answered
+                yield entry, answered
 
 
 def _disturbed(outcome: Outcome) -> bool:
@@ -76,11 +78,11 @@ def settled(outcomes: Sequence[Outcome]) -> Outcome | None:
     last = outcomes[-1]
     if len(outcomes) == 1:
         return None if _disturbed(last) else last
-    said = [outcome.answer.answer for outcome in outcomes if outcome.answer]
-    if last.answer is None or said[-1] == said[-2]:
+    answers = [outcome.answer.answer for outcome in outcomes if outcome.answer]
+    if last.answer is None or answers[-1] == answers[-2]:
         return last
     if len(outcomes) < MOST:
         return None
-    words = f"{CANNOT_TELL}: {' or '.join(dict.fromkeys(said))}"
+    words = f"{CANNOT_TELL}: {' or '.join(dict.fromkeys(answers))}"
     evidence = f"asked {MOST} times on a busy machine; the last time: {last.answer.evidence}"
     return replace(last, answer=Answer(words, evidence, varies=True))

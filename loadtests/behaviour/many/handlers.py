@@ -76,9 +76,9 @@ def ask_hundred(
         # a hundred clients take to connect on a busy machine.
         took_s = max(reply.took_s for reply in all_ask(wires))
     words = {1: "one after another", REQUESTS: "all at once"}
-    told = f"at most {inside.most} of {REQUESTS} were inside the handler at once"
-    told += f"; all were answered after {took_s:.2f} s, where one waits {wait_s:g} s"
-    return Answer(words.get(inside.most, f"{in_words(inside.most)} at a time"), told)
+    evidence = f"at most {inside.most} of {REQUESTS} were inside the handler at once"
+    evidence += f"; all were answered after {took_s:.2f} s, where one waits {wait_s:g} s"
+    return Answer(words.get(inside.most, f"{in_words(inside.most)} at a time"), evidence)
 
 
 ON_ONE = 5
@@ -115,9 +115,13 @@ def ask_on_one(application: Build, talk: Talk) -> Answer:
         return Answer(NONE, f"to HTTP/2 it says {error}; the nearest thing is more connections")
     order = "in the order of the requests" if answers == sorted(answers) else "as they are ready"
     words = {1: "one after another", ON_ONE: "side by side"}
-    told = f"{ON_ONE} requests were sent at once on one connection, the first to take the longest"
-    told += f"; at most {most} were in their handlers at the same time; answers came as {answers}"
-    return Answer(f"{words.get(most, f'{most} at once')}, answered {order}", told)
+    evidence = (
+        f"{ON_ONE} requests were sent at once on one connection, the first to take the longest"
+    )
+    evidence += (
+        f"; at most {most} were in their handlers at the same time; answers came as {answers}"
+    )
+    return Answer(f"{words.get(most, f'{most} at once')}, answered {order}", evidence)
 
 
 async def fails() -> None:
@@ -260,9 +264,9 @@ def ask_gather(application: Build, ways: FetchAll) -> Answer:
     if reply.text != str(PAGES * len("page")):
         raise ValueError(f"the handler fetched {reply.text} letters")
     words = {1: "one after another", PAGES: "all at once"}
-    told = f"the other server saw at most {crowd.most} of {PAGES} requests at once"
-    told += f"; the answer took {reply.took_s:.2f} s"
-    return Answer(words.get(crowd.most, f"{crowd.most} at a time"), told)
+    evidence = f"the other server saw at most {crowd.most} of {PAGES} requests at once"
+    evidence += f"; the answer took {reply.took_s:.2f} s"
+    return Answer(words.get(crowd.most, f"{crowd.most} at a time"), evidence)
 
 
 async def noting_port(request: web.Request) -> web.Response:
@@ -309,8 +313,8 @@ def ask_sessions(application: Build, fetch: Fetch) -> Answer:
     ports = seen.events
     count = len(set(ports))
     words = {1: "one connection for all", PAGES: "a connection a request"}
-    told = f"{len(ports)} requests reached the other server over {count} connections"
-    return Answer(words.get(count, f"{count} connections"), told)
+    evidence = f"{len(ports)} requests reached the other server over {count} connections"
+    return Answer(words.get(count, f"{count} connections"), evidence)
 
 
 async def _fetch_all(ports: list[int], limits: dict[str, Any]) -> None:
@@ -341,6 +345,6 @@ def ask_limit(application: Build, limited: tuple[int, dict[str, int]]) -> Answer
         others = [serve(application(held(crowd))) for _ in range(servers)]
         ports = [stack.enter_context(other).port for other in others]
         asyncio.run(_fetch_all(ports, limits))
-    told = f"of {count} requests begun at once, to {servers} server{'s' * (servers > 1)}"
-    told += f", at most {crowd.most} were in handlers side by side"
-    return Answer("no limit" if crowd.most == count else f"{crowd.most} at once", told)
+    evidence = f"of {count} requests begun at once, to {servers} server{'s' * (servers > 1)}"
+    evidence += f", at most {crowd.most} were in handlers side by side"
+    return Answer("no limit" if crowd.most == count else f"{crowd.most} at once", evidence)

@@ -13,7 +13,7 @@ from loopbench.loadtests.behaviour.applications import AIOHTTP, QUART, Build, se
 from loopbench.loadtests.behaviour.asking import Answer, variants
 from loopbench.loadtests.behaviour.framework.events import kinds, warned
 from loopbench.loadtests.behaviour.framework.raw_client import NoAnswer, Wire, get
-from loopbench.loadtests.behaviour.order.layers import NEW, OLD, layers, middlewares, told
+from loopbench.loadtests.behaviour.order.layers import NEW, OLD, in_words, layers, middlewares
 from loopbench.loadtests.behaviour.talking import reply_of, seen, shake_hands, upgraded
 
 
@@ -79,7 +79,7 @@ def ask_404(application: Build, target: str) -> Answer:
     reply = reply_of(application(), target)
     content_type = reply.header("content-type") or "nothing"
     kind = "JSON" if content_type.startswith("application/json") else "not JSON"
-    return Answer(f"{reply.status}, {kind}", f"got {told(reply)} as {content_type}")
+    return Answer(f"{reply.status}, {kind}", f"got {in_words(reply)} as {content_type}")
 
 
 NAME, NAMES = "X-Everywhere", ("X-One", "X-Two")
@@ -161,13 +161,13 @@ TAGGING: apps.Adds = {
 @variants("header-on-prepare", layers(TAGGING))
 def ask_header(application: Build) -> Answer:
     with serve(application()) as server:
-        found = {kind: get(server.port, path).header(NAME) for kind, path in ANSWERS.items()}
+        headers = {kind: get(server.port, path).header(NAME) for kind, path in ANSWERS.items()}
         head = upgraded(server.port)[0].decode().lower()
-        found["a WebSocket's handshake"] = "1" if f"{NAME.lower()}: 1" in head else None
-    lacking = [name for name, has in found.items() if not has]
-    on = ", ".join(name for name, has in found.items() if has) or "none of them"
+        headers["a WebSocket's handshake"] = "1" if f"{NAME.lower()}: 1" in head else None
+    lacking = [name for name, has in headers.items() if not has]
+    on = ", ".join(name for name, has in headers.items() if has) or "none of them"
     answer = f"on all but {', '.join(lacking)}" if lacking else "on all of them"
-    return Answer(answer, f"of {len(found)} kinds of answers it is on {on}")
+    return Answer(answer, f"of {len(headers)} kinds of answers it is on {on}")
 
 
 def old_style(name: str) -> Any:
@@ -210,8 +210,8 @@ def ask_factory(application: Build) -> Answer:
         reply = reply_of(application(), "/")
     tags = [name.lower() for name in NAMES if reply.header(name)]
     worked = {0: "neither ran", 1: "one of the two ran", 2: "each with its own parameter"}
-    told = f"headers {' and '.join(tags) or 'of neither'}; warnings: {len(caught)}"
-    return Answer(", ".join((f"{reply.status}", worked[len(tags)], *kinds(caught))), told)
+    evidence = f"headers {' and '.join(tags) or 'of neither'}; warnings: {len(caught)}"
+    return Answer(", ".join((f"{reply.status}", worked[len(tags)], *kinds(caught))), evidence)
 
 
 @web.middleware

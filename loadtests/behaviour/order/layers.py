@@ -170,7 +170,7 @@ def asgi_around(before: str, after: str, raised: str = "", sent: str = "") -> La
     return watching
 
 
-def told(reply: Reply) -> str:
+def in_words(reply: Reply) -> str:
     """An answer in a few words."""
     return f"{reply.status} with {reply.text[:60].splitlines()[0] if reply.body else 'no body'!r}"
 
@@ -224,10 +224,10 @@ def talked(application: Build, target: str = "/") -> str:
         try:
             if target == "/ws":
                 head, frames = upgraded(server.port)
-                said = "and said hello" if b"hello" in frames else "without a word"
-                came_back = f"{head.split(b' ')[1].decode()} {said}"
+                greeting = "and said hello" if b"hello" in frames else "without a word"
+                came_back = f"{head.split(b' ')[1].decode()} {greeting}"
             else:
-                came_back = told(get(server.port, target))
+                came_back = in_words(get(server.port, target))
         except NoAnswer as error:
             came_back = f"no answer: {error}"
         server.stop(STOP_S)

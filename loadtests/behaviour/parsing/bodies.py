@@ -83,11 +83,13 @@ def ask_limit(application: Build, chunked: bool = False, **options: Any) -> Answ
         more = _send(server.port, fits + 1, chunked)
     limit = f"{fits // MIB} MiB"
     # Without a length the server has read as much as it had to, which may be all.
-    found, said = (one.status if chunked else one.words for one in (got, more))
-    if found != said:
+    refusal, nearest_refusal = (
+        exchange.status if chunked else exchange.words for exchange in (got, more)
+    )
+    if refusal != nearest_refusal:
         limit = f"between {limit} and {size // MIB} MiB"
-    told = f"{fits} bytes were read; of {fits + 1}: {more.words}; of {size}: {got.words}"
-    return Answer(f"{limit}, beyond {found}", told)
+    evidence = f"{fits} bytes were read; of {fits + 1}: {more.words}; of {size}: {got.words}"
+    return Answer(f"{limit}, beyond {refusal}", evidence)
 
 
 @experiments("chunked-request", WHOLE, {"when it is called": "called"})
@@ -122,7 +124,7 @@ def ask_compressed(application: Build, body: tuple[bytes, bytes], **options: Any
     data = post("/", "application/octet-stream", sent, "Content-Encoding: gzip")
     got = exchanged(application(), data, **options)
     if got.reply is None or got.reply.status != 200:
-        return Answer(got.status, f"{len(sent)} bytes were sent; {got.told}")
+        return Answer(got.status, f"{len(sent)} bytes were sent; {got.in_words}")
     kinds = {plain: "decompressed", sent: "still compressed"}
     sizes = f"{len(plain)} bytes sent as {len(sent)}, the handler read {len(got.reply.body)}"
     return Answer(kinds.get(got.reply.body, "something else"), sizes)
@@ -238,5 +240,5 @@ def ask_stalled(application: Build, patience_s: float = 4.0, **options: Any) -> 
             if "in time" in str(error):
                 return Answer(f"nothing for {patience_s:g} s", "no answer, and it stays open")
             return Answer("closes without an answer", str(error))
-    told = f"{reply.status} came after {reply.took_s:.1f} s"
-    return Answer(f"{reply.status} after {reply.took_s:.0f} s", told)
+    evidence = f"{reply.status} came after {reply.took_s:.1f} s"
+    return Answer(f"{reply.status} after {reply.took_s:.0f} s", evidence)

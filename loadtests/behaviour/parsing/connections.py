@@ -44,8 +44,8 @@ def _closes(wire: Wire, patience_s: float, drips: bool) -> tuple[float, bytes] |
     began = time.perf_counter()
     while (left_s := began + patience_s - time.perf_counter()) > 0:
         try:
-            said = wire.rest(EVERY_S if drips else left_s)
-            return time.perf_counter() - began, said
+            response = wire.rest(EVERY_S if drips else left_s)
+            return time.perf_counter() - began, response
         except NoAnswer:
             if drips:
                 with suppress(ConnectionError):  # the server closed just now
@@ -68,10 +68,10 @@ def given_up(
         closed = _closes(wire, patience_s, drips)
     if closed is None:
         return Answer(f"open after {patience_s:g} s", "no answer, and it was not closed")
-    took_s, said = closed
-    status = said.split(b" ")[1].decode() if said else "without an answer"
+    took_s, response = closed
+    status = response.split(b" ")[1].decode() if response else "without an answer"
     words = [f"closed after {took_s:.0f} s", *([status] if begun else [])]
-    return Answer(", ".join(words), f"closed after {took_s:.2f} s, {said!r}")
+    return Answer(", ".join(words), f"closed after {took_s:.2f} s, {response!r}")
 
 
 @half_sent(AIOHTTP, DEFAULT, ON_AIOHTTP, patience_s=30.0, bound_s=50, waits=True)
@@ -163,11 +163,11 @@ def ask_old(application: Build, request: tuple[str, ...]) -> Answer:
             fate = "then closes"
     framing = "chunked" if reply.header("transfer-encoding") else "as it is"
     whole = "whole" if reply.text == "hello" else f"as {reply.text!r}"
-    said = ", ".join(f"{name}: {value}" for name, value in reply.headers if name != "date")
-    told = f"{reply.status} with {said}; the body came {whole}; {fate}"
+    headers = ", ".join(f"{name}: {value}" for name, value in reply.headers if name != "date")
+    evidence = f"{reply.status} with {headers}; the body came {whole}; {fate}"
     if target == "/streamed" and reply.status == 200:
-        return Answer(f"{reply.status}, the body {framing}, {fate}", told)
-    return Answer(f"{reply.status}, {fate}", told)
+        return Answer(f"{reply.status}, the body {framing}, {fate}", evidence)
+    return Answer(f"{reply.status}, {fate}", evidence)
 
 
 @experiments("http2-cleartext", PLAIN, {"prior knowledge": False, "Upgrade: h2c": True})
@@ -210,8 +210,10 @@ def ask_together(application: Build, talk: Talk) -> Answer:
     most, answers = on_one_connection(application, talk, 2)
     answered = "in order" if answers == sorted(answers) else "out of order"
     handled = "one after the other" if most == 1 else "at once"
-    told = f"at most {most} of 2 were in their handlers at the same time; answers came as {answers}"
-    return Answer(f"answered {answered}, handled {handled}", told)
+    evidence = (
+        f"at most {most} of 2 were in their handlers at the same time; answers came as {answers}"
+    )
+    return Answer(f"answered {answered}, handled {handled}", evidence)
 
 
 @experiments("pipelined-leaving", ANSWERING)

@@ -35,18 +35,18 @@ def ask_access_log(application: Build, level: int | None = None, **options: Any)
         with serve(application(), **options) as server:
             for _ in range(REQUESTS):
                 get(server.port, "/")
-    through = [one for one in log if one.name.endswith(".access")]
+    through = [record for record in log if record.name.endswith(".access")]
     places = {
         f"the logger {through[0].name}" if through else "": len(through),
         "standard output": out.getvalue().count("GET"),
         "standard error": error.getvalue().count("GET"),
     }
-    found = {place: lines for place, lines in places.items() if lines}
-    if not found:
+    lines_by_place = {place: lines for place, lines in places.items() if lines}
+    if not lines_by_place:
         return Answer("no line", f"{REQUESTS} requests, and no line anywhere")
-    told = ", ".join(f"{place}: {lines} lines" for place, lines in found.items())
-    each = "a line each" if set(found.values()) == {REQUESTS} else "not a line each"
-    return Answer(f"{each}, {' and '.join(found)}", f"{REQUESTS} requests; {told}")
+    counts = ", ".join(f"{place}: {lines} lines" for place, lines in lines_by_place.items())
+    each = "a line each" if set(lines_by_place.values()) == {REQUESTS} else "not a line each"
+    return Answer(f"{each}, {' and '.join(lines_by_place)}", f"{REQUESTS} requests; {counts}")
 
 
 async def raising() -> str:
@@ -62,7 +62,7 @@ RAISING: dict[str, Work] = {"/error": raising, "/streamed": raising_later}
 
 
 def _by(log: list[logging.LogRecord]) -> str:
-    by = loggers(one for one in log if one.exc_info)
+    by = loggers(record for record in log if record.exc_info)
     return "not logged" if by == "nobody" else f"logged by {by}"
 
 
@@ -81,14 +81,14 @@ def ask_error(
     if debug:
         os.environ["PYTHONASYNCIODEBUG"] = "1"  # the loop is made later, in this process
     log = logged()
-    seen = exchanged(application(RAISING, **config), head("GET", "/error", f"Accept: {accept}"))
-    if seen.reply is None:
-        return Answer(seen.words, seen.told)
-    kind = (seen.reply.header("content-type") or "no type").partition(";")[0]
-    shown = "with the exception" if SECRET in seen.reply.text else "without the exception"
-    page = f"{len(seen.reply.body)} bytes of {kind}, {shown}"
-    told = f"{seen.reply.status} with {page}; the connection {seen.fate}; {_by(log)}"
-    return Answer(f"{seen.words}, {kind} {shown}, {_by(log)}", told)
+    exchange = exchanged(application(RAISING, **config), head("GET", "/error", f"Accept: {accept}"))
+    if exchange.reply is None:
+        return Answer(exchange.words, exchange.in_words)
+    kind = (exchange.reply.header("content-type") or "no type").partition(";")[0]
+    shown = "with the exception" if SECRET in exchange.reply.text else "without the exception"
+    page = f"{len(exchange.reply.body)} bytes of {kind}, {shown}"
+    evidence = f"{exchange.reply.status} with {page}; the connection {exchange.fate}; {_by(log)}"
+    return Answer(f"{exchange.words}, {kind} {shown}, {_by(log)}", evidence)
 
 
 @experiments("error-page", ANSWERING, ("in the middle of a stream",))
@@ -153,5 +153,7 @@ def ask_slow(
             reply = get(server.port, target, takes_s + 10)
         except NoAnswer as error:
             return Answer(cut, f"the handler takes {takes_s:g} s; {error}")
-    told = f"{reply.status} after {reply.took_s:.1f} s of a handler that takes {takes_s:g} s"
-    return Answer(whole if reply.status == 200 else f"{reply.status}", f"{told}: {reply.text!r}")
+    evidence = f"{reply.status} after {reply.took_s:.1f} s of a handler that takes {takes_s:g} s"
+    return Answer(
+        whole if reply.status == 200 else f"{reply.status}", f"{evidence}: {reply.text!r}"
+    )

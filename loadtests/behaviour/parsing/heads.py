@@ -31,9 +31,9 @@ REQUEST_LINES = {
 def ask_bad_line(application: Build, request: bytes) -> Answer:
     errors = logged(logging.WARNING)
     got = exchanged(application(), request)
-    told = ", ".join(f"{one.name} logged an {one.levelname}" for one in errors)
+    log_entries = ", ".join(f"{record.name} logged an {record.levelname}" for record in errors)
     how = ", logged" if errors else ""
-    return Answer(f"{got.words}{how}", f"{got.told}; {told or 'nothing was logged'}")
+    return Answer(f"{got.words}{how}", f"{got.in_words}; {log_entries or 'nothing was logged'}")
 
 
 def post(body: bytes, *lines: str) -> bytes:
@@ -156,5 +156,5 @@ def ask_server(application: Build, **options: Any) -> Answer:
     if len(names) > 1:
         return Answer(f"Server twice: {' and '.join(names)}", f"Server: {' and '.join(names)}")
     date = "Date" if reply.header("date") else "no Date"
-    said = re.sub(r"\d+(\.\d+)+", "(version)", names[0]) if names else "nothing"
-    return Answer(f"{said}, {date}", f"Server: {names}; Date: {reply.header('date')}")
+    server_name = re.sub(r"\d+(\.\d+)+", "(version)", names[0]) if names else "nothing"
+    return Answer(f"{server_name}, {date}", f"Server: {names}; Date: {reply.header('date')}")

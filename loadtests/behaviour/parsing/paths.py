@@ -72,8 +72,10 @@ ENCODED, NAMED = ("/files/a%2Fb", "/files/a%252Fb"), "route {}, GET {}"
 def ask_path(application: Build, target: str) -> Answer:
     """GET target: the status, and the parameters or the place that it is sent to."""
     reply = reply_of(application(), target)
-    found = json.loads(reply.body) if reply.status == 200 else {}
-    text = ", ".join([f"{reply.status}", *(f"{name} is {found[name]!r}" for name in found)])
+    parameters = json.loads(reply.body) if reply.status == 200 else {}
+    text = ", ".join(
+        [f"{reply.status}", *(f"{name} is {parameters[name]!r}" for name in parameters)]
+    )
     to = reply.header("location")
     if to:
         text = f"{text} to {to.removeprefix('http://localhost')}"
@@ -126,7 +128,7 @@ def list_on_aiohttp() -> Answer:
     written = web.get("/", handler), web.post("/users/{id}", handler), web.static("/files", ".")
     app = apps.aiohttp_app(*written)
     app.add_subapp("/part", apps.aiohttp_app(web.get("/in/{name}", handler)))
-    routes = [(one.method, one.resource) for one in app.router.routes()]
+    routes = [(route.method, route.resource) for route in app.router.routes()]
     listed = {f"{method} {resource.canonical}" for method, resource in routes if resource}
     return _listed(listed, {"GET /", "POST /users/{id}", "GET /files", "GET /part/in/{name}"})
 
@@ -160,7 +162,7 @@ UNHEADED = partial(apps.aiohttp_app, web.get("/", ANSWER, allow_head=False))
 def ask_head(application: Build) -> Answer:
     got = exchanged(application(), head("HEAD", "/"), to_head=True)
     if got.reply is None or got.reply.status != 200:
-        return Answer(got.words, got.told)
+        return Answer(got.words, got.in_words)
     ran = "the handler ran" if "handler, HEAD" in seen else "the handler did not run"
     length = f"Content-Length {got.reply.header('content-length')}"
     return as_seen(f"{got.status}, {ran}, {length}", f"no body; the connection {got.fate}")
@@ -190,10 +192,10 @@ OFF = "PROVIDE_AUTOMATIC_OPTIONS=False"
 def ask_method(application: Build, method: str) -> Answer:
     got = exchanged(application(), head(method, "/"))
     if got.reply is None:
-        return Answer(got.words, got.told)
+        return Answer(got.words, got.in_words)
     allowed = got.reply.header("allow")
     sorted_ = ", ".join(sorted(allowed.replace(" ", "").split(","))) if allowed else "none"
-    return Answer(f"{got.reply.status}, Allow: {sorted_}", f"Allow: {allowed}; {got.told}")
+    return Answer(f"{got.reply.status}, Allow: {sorted_}", f"Allow: {allowed}; {got.in_words}")
 
 
 def quart_unusual() -> Quart:

@@ -45,14 +45,14 @@ class Exchange:
         return f"{self.reply.status}" if self.reply else "no answer"
 
     @property
-    def told(self) -> str:
+    def in_words(self) -> str:
         """The same for people, with the beginning of the body."""
         if self.reply is None:
             return f"no answer came, and the connection {self.fate}"
         plain = re.sub(r"(?s)<(title|style)>.*?</\1>|<[^>]*>", " ", self.reply.text)
         body = " ".join(plain.split())[:80]
-        said = f"said {body!r}" if body else "had no body"
-        return f"the answer was {self.reply.status} and {said}; the connection {self.fate}"
+        about_body = f"said {body!r}" if body else "had no body"
+        return f"the answer was {self.reply.status} and {about_body}; the connection {self.fate}"
 
 
 def exchange(port: int, *data: bytes, bound_s: float = 5.0, to_head: bool = False) -> Exchange:
@@ -110,7 +110,7 @@ def reading(
             got = exchanged(application(), data)
             if got.reply and got.reply.status == 200:
                 return words(got.reply)
-            return Answer(got.words if fate else got.status, got.told)
+            return Answer(got.words if fate else got.status, got.in_words)
 
         rows(ask)
         return words
@@ -121,7 +121,7 @@ def reading(
 def outcome(application: Build, *data: bytes, **options: Any) -> Answer:
     """Send these bytes to the application: the status, and what becomes of the connection."""
     got = exchanged(application(), *data, **options)
-    return Answer(got.words, got.told)
+    return Answer(got.words, got.in_words)
 
 
 async def aiohttp_length(request: web.Request) -> bytes:

@@ -25,11 +25,13 @@ QUERY = readers(
 
 @reading("query", QUERY, {query: head("GET", f"/{query}") for query in QUERIES})
 def query(reply: Reply) -> Answer:
-    seen = json.loads(reply.body)
-    pairs = ", ".join(f"{name}={value!r}" for name, value in seen["pairs"])
-    keys = [name for name, _ in seen["pairs"]]
-    by_name = f"; by name {seen['by name']!r}" if keys.count("a") > 1 else ""
-    return Answer(f"{pairs}{by_name}", f"the pairs were {pairs}, and a by name {seen['by name']!r}")
+    report = json.loads(reply.body)
+    pairs = ", ".join(f"{name}={value!r}" for name, value in report["pairs"])
+    keys = [name for name, _ in report["pairs"]]
+    by_name = f"; by name {report['by name']!r}" if keys.count("a") > 1 else ""
+    return Answer(
+        f"{pairs}{by_name}", f"the pairs were {pairs}, and a by name {report['by name']!r}"
+    )
 
 
 def with_lines(*settings: str) -> dict[str, bytes]:
@@ -53,9 +55,11 @@ COOKIE_LINES = (
 
 @reading("cookies", COOKIES, with_lines(*COOKIE_LINES))
 def cookies(reply: Reply) -> Answer:
-    found, sent = json.loads(reply.body)
-    which = {"1": ", the first", "2": ", the last"}[found["a"]] if sent.count("a=") > 1 else ""
-    words = ", ".join(f"{name} is {value!r}" for name, value in sorted(found.items())) or "nothing"
+    received, sent = json.loads(reply.body)
+    which = {"1": ", the first", "2": ", the last"}[received["a"]] if sent.count("a=") > 1 else ""
+    words = (
+        ", ".join(f"{name} is {value!r}" for name, value in sorted(received.items())) or "nothing"
+    )
     return Answer(f"{words}{which}", f"the handler saw {words}")
 
 
@@ -103,12 +107,12 @@ TWICE = {
 
 @reading("form-repeated-keys", FORM, TWICE)
 def repeated(reply: Reply) -> Answer:
-    seen = json.loads(reply.body)
+    report = json.loads(reply.body)
     which = {"1": "the first", "2": "the last"}
-    as_dict = seen["as a dict"]
+    as_dict = report["as a dict"]
     dict_gives = which[as_dict] if isinstance(as_dict, str) else f"a list of {len(as_dict)}"
-    told = f"a=1 and a=2; {', '.join(f'{how}: {value}' for how, value in seen.items())}"
-    return Answer(f"by name {which[seen['by name']]}, in a dict {dict_gives}", told)
+    evidence = f"a=1 and a=2; {', '.join(f'{how}: {value}' for how, value in report.items())}"
+    return Answer(f"by name {which[report['by name']]}, in a dict {dict_gives}", evidence)
 
 
 async def aiohttp_count(request: web.Request) -> int:
@@ -168,8 +172,8 @@ def place(reply: Reply) -> Answer:
 
 @reading("file-upload", UPLOAD, {f"filename={ELSEWHERE}": upload(3, ELSEWHERE)})
 def name(reply: Reply) -> Answer:
-    _, seen = json.loads(reply.body)
-    return Answer(f"the name is {seen!r}", f"sent as {ELSEWHERE!r}, seen as {seen!r}")
+    _, filename = json.loads(reply.body)
+    return Answer(f"the name is {filename!r}", f"sent as {ELSEWHERE!r}, seen as {filename!r}")
 
 
 READ_AND_ANSWERED = readers(lambda request: request.json(), lambda: request.get_json())
@@ -186,10 +190,10 @@ NUMBERS = {
 def ask_number(application: Build, number: bytes) -> Answer:
     got = exchanged(application(), post("/", "application/json", number))
     if got.reply is None or got.reply.status != 200:
-        return Answer(got.status, f"{len(number)} characters were sent; {got.told}")
-    said = got.reply.text.strip()
-    kept = "the same" if said.encode() == number else said
-    return Answer(f"answers {kept}", f"sent {number.decode()[:40]}, read and answered {said[:40]}")
+        return Answer(got.status, f"{len(number)} characters were sent; {got.in_words}")
+    text = got.reply.text.strip()
+    kept = "the same" if text.encode() == number else text
+    return Answer(f"answers {kept}", f"sent {number.decode()[:40]}, read and answered {text[:40]}")
 
 
 def aiohttp_catching(*catch: type[Exception]) -> web.Application:

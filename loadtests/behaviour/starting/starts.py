@@ -143,8 +143,12 @@ def ask_early(saying: Build) -> Answer:
 async def accepted(port: int) -> list[socket.socket]:
     """The server's own sockets of accepted connections, found among the loop's objects."""
     transports = list(getattr(asyncio.get_running_loop(), "_transports", {}).values())
-    found = [one.get_extra_info("socket") for one in transports]
-    return [one for one in found if one is not None and one.getsockname()[1] == port]
+    sockets = [transport.get_extra_info("socket") for transport in transports]
+    return [
+        connection
+        for connection in sockets
+        if connection is not None and connection.getsockname()[1] == port
+    ]
 
 
 @experiments("small-answer-delay", SAYING)
@@ -153,7 +157,9 @@ def ask_delay(application: Build) -> Answer:
     with serve(application()) as server, raw_client.Wire(server.port) as wire:
         times = [wire.ask("GET", "/").took_s * 1000 for _ in range(REQUESTS)]
         sockets = server.call(accepted(server.port))
-        options = {one.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) for one in sockets}
+        options = {
+            connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) for connection in sockets
+        }
     if len(options) != 1:
         raise LookupError(f"no accepted connection could be read, or they differ: {options}")
     median_ms = statistics.median(times)
@@ -308,5 +314,5 @@ def ask_runner(code: str, name: str) -> Answer:
     cleaned = "cleans up" if "cleaned up" in output else "does not clean up"
     how = f"exit status {process.returncode}"
     logs = "logs requests" if "GET / " in output else "logs no requests"
-    told = f"ended after {took_s:.2f} s; its output: {' | '.join(output.splitlines())[:300]!r}"
-    return Answer(f"{cleaned}, {how}, {logs}", told)
+    evidence = f"ended after {took_s:.2f} s; its output: {' | '.join(output.splitlines())[:300]!r}"
+    return Answer(f"{cleaned}, {how}, {logs}", evidence)

@@ -63,8 +63,8 @@ def ask_same_name(
         value = reply_of(app).text
     kept = {"1": "kept apart", "2": "the later one counts"}[value]
     names = " and ".join(kinds(caught)) or "no warning"
-    told = f"the first of the two found {value}; warnings: {len(caught)}"
-    return Answer(f"{kept}, {names}", told)
+    evidence = f"the first of the two found {value}; warnings: {len(caught)}"
+    return Answer(f"{kept}, {names}", evidence)
 
 
 LIMIT, SHARED = web.AppKey("limit", str), web.AppKey("shared", dict[str, str])
@@ -122,9 +122,11 @@ def ask_change(change: Callable[[Any], object], after: bool, application: Build)
         replies = [get(server.port, target) for target in ("/", "/new")]
     shown = any("new" in reply.text or reply.header("x-new") for reply in replies)
     effect = "takes effect" if shown else "has no effect"
-    said = refused or " and ".join(kinds(caught)) or "nothing is said"
+    reaction = refused or " and ".join(kinds(caught)) or "nothing is said"
     statuses = " and ".join(f"{reply.status} {reply.text[:12]!r}" for reply in replies)
-    return Answer(f"{said}, it {effect}", f"afterwards / and /new answered {statuses}; {said}")
+    return Answer(
+        f"{reaction}, it {effect}", f"afterwards / and /new answered {statuses}; {reaction}"
+    )
 
 
 def _post(port: int) -> str:
@@ -209,5 +211,5 @@ CONFIG_DICT, BOTH_HAVE = "request.config_dict[key]", "request.config_dict[key], 
 @experiment("nested-lookup", QUART, 'current_app.config["LIMIT"]', quart_nested, in_config)
 @experiment("nested-lookup", QUART, "g.limit", quart_nested, lambda: g.get("limit", "nothing"))
 def ask_nested(application: Build, *look: Any) -> Answer:
-    found = reply_of(application(*look), "/inner/").text
-    return Answer(found, f"the handler of the nested application got {found!r}")
+    value = reply_of(application(*look), "/inner/").text
+    return Answer(value, f"the handler of the nested application got {value!r}")

@@ -59,11 +59,11 @@ def quart_remembering(where: Any) -> Quart:
 def ask_remembered(application: Build, *where: Any) -> Answer:
     """The same connection carries both requests."""
     with warned() as caught, serve(application(*where)) as server, Wire(server.port) as wire:
-        found = [wire.ask("GET", target).text for target in ("/?user=Ada", "/")]
-    here = "found by the handler" if found[0] == "Ada" else "not found by the handler"
-    after = "gone with the request" if found[1] == "nothing" else "still there for the next one"
-    told = f"the handler found {found[0]}, and with the next request {found[1]}"
-    return Answer(", ".join((here, after, *kinds(caught))), f"{told}; warnings: {len(caught)}")
+        texts = [wire.ask("GET", target).text for target in ("/?user=Ada", "/")]
+    here = "found by the handler" if texts[0] == "Ada" else "not found by the handler"
+    after = "gone with the request" if texts[1] == "nothing" else "still there for the next one"
+    evidence = f"the handler found {texts[0]}, and with the next request {texts[1]}"
+    return Answer(", ".join((here, after, *kinds(caught))), f"{evidence}; warnings: {len(caught)}")
 
 
 def aiohttp_costing(name: str = "") -> web.Application:
@@ -104,8 +104,8 @@ def ask_cost(application: Build, *key: str) -> Answer:
     with warned() as caught:
         reply_of(application(*key))
     finders = [event.partition(" finds 9")[0] for event in seen.events if event.endswith(" 9")]
-    found = f"found by {' and '.join(finders)}" if finders else "found by nobody"
-    return as_seen(", ".join((found, *kinds(caught))), f"warnings: {len(caught)}")
+    finding = f"found by {' and '.join(finders)}" if finders else "found by nobody"
+    return as_seen(", ".join((finding, *kinds(caught))), f"warnings: {len(caught)}")
 
 
 async def store() -> None:
@@ -186,14 +186,14 @@ def ask_session(secret_key: str | None = None) -> Answer:
         stored = wire.ask("GET", "/store")
         cookie = (stored.header("set-cookie") or "").partition(";")[0]
         lines = f"Cookie: {cookie}", f"Cookie: {_forged(cookie)}"
-        found, found_forged = (wire.ask("GET", "/look", line).text for line in lines)
-    words = [f"{stored.status}", "kept in a cookie" if found == "Ada" else "not kept"]
+        user, forged_user = (wire.ask("GET", "/look", line).text for line in lines)
+    words = [f"{stored.status}", "kept in a cookie" if user == "Ada" else "not kept"]
     if cookie:
         words.append("the client can read it" if "Ada" in _read(cookie) else "unreadable")
-        words.append("and change it" if found_forged == "Eve" else "but not change it")
-    told = f"storing gave {stored.status} and a cookie of {len(cookie)} characters"
-    told += f"; the next request found {found}, with Eve in place of Ada {found_forged}"
-    return Answer(", ".join(words), told)
+        words.append("and change it" if forged_user == "Eve" else "but not change it")
+    evidence = f"storing gave {stored.status} and a cookie of {len(cookie)} characters"
+    evidence += f"; the next request found {user}, with Eve in place of Ada {forged_user}"
+    return Answer(", ".join(words), evidence)
 
 
 def _read(cookie: str) -> str:
@@ -226,7 +226,7 @@ BEGINS: dict[str, Callable[[Work], object]] = {
 BODY = b"the body"
 
 
-def found(where: str, value: object, stored: object = "Ada") -> str:
+def presence(where: str, value: object, stored: object = "Ada") -> str:
     return f"{where} {'there' if value == stored else 'empty'}"
 
 
@@ -234,9 +234,9 @@ def quart_beginning(begins: Callable[[Work], object]) -> Quart:
     async def look() -> None:
         await asyncio.to_thread(seen.wait, "answered")
         there = quart.has_request_context()
-        seen(found("request.args", request.args.get("user")) if there else "no request")
+        seen(presence("request.args", request.args.get("user")) if there else "no request")
         try:
-            seen(found("g", g.get("user")))
+            seen(presence("g", g.get("user")))
         except RuntimeError as error:
             seen(f"g raises {type(error).__name__}")
         seen("looked")
@@ -261,10 +261,10 @@ def aiohttp_passing_on(body_read: bool) -> web.Application:
 
     async def look(request: web.Request) -> None:
         await asyncio.to_thread(seen.wait, "answered")
-        seen(found("request.query", request.query.get("user")))
-        seen(found("request[key]", request.get(USER)))
+        seen(presence("request.query", request.query.get("user")))
+        seen(presence("request[key]", request.get(USER)))
         try:
-            seen(found("the body", await request.read(), BODY))
+            seen(presence("the body", await request.read(), BODY))
         except Exception as error:
             seen(f"the body raises {type(error).__name__}")
         seen("looked")
@@ -341,11 +341,17 @@ def ask_websocket(application: Build, *look: Callable[[], object]) -> Answer:
     with serve(application(*look)) as server:
         _, frame = upgraded(server.port, "/ws?user=Ada")
     # Frames of a short text: a byte of kind, a byte of length, the text; then the closing one.
-    said = [part[1:].decode() for part in frame.partition(b"\x88")[0].split(b"\x81") if part]
-    if len(said) != 2:
+    messages = [part[1:].decode() for part in frame.partition(b"\x88")[0].split(b"\x81") if part]
+    if len(messages) != 2:
         return Answer("no two messages", f"the WebSocket said {frame!r}")
-    same = "the same for the second message" if said[0] == said[1] else "not for the second message"
-    return Answer(f"{said[0]}, {same}", f"the two messages were {said[0]!r} and {said[1]!r}")
+    same = (
+        "the same for the second message"
+        if messages[0] == messages[1]
+        else "not for the second message"
+    )
+    return Answer(
+        f"{messages[0]}, {same}", f"the two messages were {messages[0]!r} and {messages[1]!r}"
+    )
 
 
 LIKE_G, NEAR_G = "g|(current_)?(app|request)", "request[key], or a context variable of one's own"

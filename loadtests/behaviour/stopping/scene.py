@@ -85,8 +85,8 @@ def aiohttp_scene(wait_s: float = SHORT_S, *, close_sockets: bool = False) -> we
         return answer
 
     async def shutdown(_: web.Application) -> None:
-        for one in sockets:
-            await one.close(code=WSCloseCode.GOING_AWAY, message=b"the server stops")
+        for connection in sockets:
+            await connection.close(code=WSCloseCode.GOING_AWAY, message=b"the server stops")
 
     app: web.Application = routes(apps.aiohttp_answering, wait_s)
     app.add_routes([web.post("/body", body), web.get("/socket", socket)])

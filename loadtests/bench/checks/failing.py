@@ -11,7 +11,7 @@ _MOST_REASONS = 3
 
 def worst(failures: Iterable[Failure]) -> list[Failure]:
     """Those with the commonest reasons, the most frequent first."""
-    return sorted(failures, key=lambda one: -one.count)[:_MOST_REASONS]
+    return sorted(failures, key=lambda failure: -failure.count)[:_MOST_REASONS]
 
 
 def told(failure: Failure) -> str:

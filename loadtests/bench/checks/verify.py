@@ -24,7 +24,7 @@ def problems(host: str, port: int, cases: Iterable[Case]) -> list[str]:
     not make the next one look broken. Raises HarnessError where the asking side
     has no port or file left to ask with.
     """
-    found = []
+    lines = []
     for case in cases:
         try:
             problem = _ask(host, port, case)
@@ -37,22 +37,22 @@ def problems(host: str, port: int, cases: Iterable[Case]) -> list[str]:
             asked = f"{case.request.method} {case.request.target[:60]}"
             # A person's own requests have no other name than what is asked.
             name = asked if case.name.startswith(asked) else f"{case.name} ({asked})"
-            found.append(f"{name}: {problem}")
-    return found
+            lines.append(f"{name}: {problem}")
+    return lines
 
 
 def socket_problems(host: str, port: int, exchanges: Iterable[Exchange]) -> list[str]:
     """The same of WebSocket exchanges."""
-    found = []
-    for one in exchanges:
+    lines = []
+    for exchange in exchanges:
         try:
-            problem = websocket_client.problem(host, port, one)
+            problem = websocket_client.problem(host, port, exchange)
         except OSError as error:
             expect_servers_fault(error)
             problem = f"{type(error).__name__}: {error}"
         if problem is not None:
-            found.append(f"{one.name} ({one.target}): {problem}")
-    return found
+            lines.append(f"{exchange.name} ({exchange.target}): {problem}")
+    return lines
 
 
 def _ask(host: str, port: int, case: Case) -> str | None:

@@ -131,8 +131,8 @@ def _pages(own: OwnApp, looks: Looks) -> tuple[list[Page], list[str]]:
             if not (paths or others or looks.sockets):
                 click.echo(f"note: no routes were found {_KNOWN}: / was asked", err=True)
                 paths = ["/"]
-            found = asked(server.host, server.port, paths, looks.sockets, looks.hosts)
-            return [_within(number, page) for number, page in _numbered(found)], others
+            pages = asked(server.host, server.port, paths, looks.sockets, looks.hosts)
+            return [_within(number, page) for number, page in _numbered(pages)], others
     except (ServerError, ControlError) as error:
         if not looks.routes:
             raise HarnessError(str(error)) from error
@@ -202,7 +202,7 @@ def _served(host: str, port: int) -> tuple[list[str], list[str]]:
         answer = ask(host, port, get(_DOCUMENT))
         document: Any = json.loads(answer.body) if answer.status == 200 else {}
         paths = document.get("paths", {})
-        named = [(path, method) for path, one in paths.items() for method in one]
+        named = [(path, method) for path, operations in paths.items() for method in operations]
     except (Unbounded, OSError, http.client.HTTPException, ValueError, AttributeError, TypeError):
         return [], []  # it serves none
     plain = [path for path, method in named if method == "get" and "{" not in path]
@@ -232,7 +232,9 @@ def _text(
     place = f"{'# ' if app_dir == HERE else ''}app-dir = {json.dumps(str(app_dir))}"
     text = _BEGIN.format(app=json.dumps(app), app_dir=place, on=names, arguments=table)
     if others:
-        text += "".join(f"{line}\n" for line in (_OTHER_ROUTES, *(f"#   {one}" for one in others)))
+        text += "".join(
+            f"{line}\n" for line in (_OTHER_ROUTES, *(f"#   {route}" for route in others))
+        )
     taken: set[str] = set()
     for page in pages:
         name = re.sub(r"[^A-Za-z0-9]+", "-", page.path).strip("-").lower()[:40] or "root"

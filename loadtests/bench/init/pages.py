@@ -105,8 +105,8 @@ def _socket(place: _Place, path: str) -> Page:
 
 
 def _echo(place: _Place, path: str, headers: Headers) -> Page:
-    found = echo(place.host, place.port, path, _ANSWER_S, headers)
-    return Page(path, headers=headers, why_not=found.why_not, echo=found)
+    behaviour = echo(place.host, place.port, path, _ANSWER_S, headers)
+    return Page(path, headers=headers, why_not=behaviour.why_not, echo=behaviour)
 
 
 def _answered(place: _Place, path: str, headers: Headers) -> Page:

@@ -168,7 +168,9 @@ def start_all(
 ) -> tuple[Entrant, ...]:
     """Start the server of each contender and hold it to its scenario's Cases; one that cannot be
     loaded says so in its result. cleanup: stops them."""
-    entrants = tuple(Entrant(one.planned, _nothing_yet(one, plan)) for one in contenders)
+    entrants = tuple(
+        Entrant(contender.planned, _nothing_yet(contender, plan)) for contender in contenders
+    )
     for contender, entrant in zip(contenders, entrants, strict=True):
         try:
             entrant.server = cleanup.enter_context(contender.start())
@@ -314,8 +316,8 @@ def _judge(entrant: Entrant, before_ms: float, after_ms: float) -> None:
     # How the speed changed in between is in every Slice, and falls on all stacks alike.
     for code in after_the_load(server, observer.observed, None, None):
         entrant.note(code)
-    parked_s = sum(one.result.parked_s or 0.0 for one in entrant.slices)
-    parked_cpu_s = sum(one.result.parked_cpu_s or 0.0 for one in entrant.slices)
+    parked_s = sum(run_slice.result.parked_s or 0.0 for run_slice in entrant.slices)
+    parked_cpu_s = sum(run_slice.result.parked_cpu_s or 0.0 for run_slice in entrant.slices)
     if parked_s and parked_cpu_s / parked_s > PARKED_LIMIT:
         entrant.note(Code.PARKED_BUSY)
 

@@ -12,7 +12,7 @@ from loopbench.loadtests.bench.checks import verify
 from loopbench.loadtests.bench.checks.own_failures import expect_own_resources
 from loopbench.loadtests.bench.loads.calibration import calibrate
 from loopbench.loadtests.bench.loads.resting import load_at_rest, resting_spec
-from loopbench.loadtests.bench.loads.upstream import told, upstream_process
+from loopbench.loadtests.bench.loads.upstream import upstream_process, with_upstream
 from loopbench.loadtests.bench.starters import CHILDREN, WAYS
 from loopbench.loadtests.distributed.generator_process import Loader
 from loopbench.loadtests.errors import GeneratorDied
@@ -73,7 +73,7 @@ def measure(
             WAYS[manager].starter(place)(
                 stack,
                 processes,
-                settings=replace(told(scenario.settings, upstream), probe=probe),
+                settings=replace(with_upstream(scenario.settings, upstream), probe=probe),
                 cpus=cpus.server,
                 log=log,
             ) as server,
@@ -132,8 +132,8 @@ def _load(
     rests: bool,
 ) -> RunResult:
     scenario = known.scenario
-    one = known.processes == 1 or scenario.settings.database_url is not None
-    saves = account(server.host, server.port, scenario.loads, whole=one)
+    whole = known.processes == 1 or scenario.settings.database_url is not None
+    saves = account(server.host, server.port, scenario.loads, whole=whole)
     before_ms = calibrate(cpus.server) if server.one_clock else None
     quotas = cpu_quotas()
     throttled = sum(quota.throttled() for quota in quotas)
@@ -195,9 +195,9 @@ _OF_THE_RUN = (Code.WORKER_LOST, Code.WORKER_LATE, Code.WORKER_SILENT)
 
 def _of_the_workers(report: Report) -> Iterator[Code]:
     """Warnings about a worker that are about the Run; the others are judged on all together."""
-    said = [row.warnings or "" for row in report.workers]
+    warnings_by_worker = [row.warnings or "" for row in report.workers]
     for code in _OF_THE_RUN:
-        if any(code in warnings.split(WARNING_SEPARATOR) for warnings in said):
+        if any(code in warnings.split(WARNING_SEPARATOR) for warnings in warnings_by_worker):
             yield code
 
 

@@ -35,6 +35,6 @@ def upstream_process(
         yield upstream
 
 
-def told(settings: Settings, upstream: ServerProcess | None) -> Settings:
+def with_upstream(settings: Settings, upstream: ServerProcess | None) -> Settings:
     """The settings with the upstream's URL, where there is one."""
     return settings if upstream is None else replace(settings, upstream_url=upstream.url)

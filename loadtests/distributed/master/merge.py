@@ -23,10 +23,10 @@ class _Phase:
 
     def add(self, phase: reports.PhaseReport[reports.Packed], worker: str, began_ns: int) -> None:
         """Add one worker's. began_ns: its start after the agreed one; its sends count from it."""
-        for one in fields(phase.times):
-            packed = getattr(phase.times, one.name)
+        for quantity in fields(phase.times):
+            packed = getattr(phase.times, quantity.name)
             if packed is not None:
-                self.times[one.name] = self.times.get(one.name, 0) + unpack(packed)
+                self.times[quantity.name] = self.times.get(quantity.name, 0) + unpack(packed)
         for failure in phase.failures:
             known = self.failures.get(failure.reason)
             self.failures[failure.reason] = reports.Failure(

@@ -32,13 +32,13 @@ DISTINCT = 16
 
 def prepared(size: int, number: int) -> list[tuple[bytes, bytes]]:
     """The frames that a user sends, masked, each with the answer; `number` tells users apart."""
-    found = []
+    pairs = []
     for turn in range(DISTINCT):
         text = f"{number}:{turn};".encode()
         payload = (text * (size // len(text) + 1))[:size]
         message = Frame(Op.TEXT, payload)
-        found.append((encode(message, MASK), encode(message)))
-    return found
+        pairs.append((encode(message, MASK), encode(message)))
+    return pairs
 
 
 class WebSocket(Connection):

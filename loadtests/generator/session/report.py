@@ -88,6 +88,7 @@ def load_report(run: LoadRun, completed: int) -> LoadReport[Buckets]:
 def clock_read(runs: Iterable[LoadRun]) -> str:
     """The clock that times were read with: `kernel` where every reading had its timestamp."""
     by_user = any(
-        run.clock == "user" or any(one.user_clock_reads for one in run.connections) for run in runs
+        run.clock == "user" or any(connection.user_clock_reads for connection in run.connections)
+        for run in runs
     )
     return "user" if by_user else "kernel"

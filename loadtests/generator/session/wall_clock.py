@@ -15,15 +15,15 @@ def clocks_apart_ns() -> int:
 
     A reading between which and the next other work ran would look like a step of that length.
     """
-    least_ns, found = None, 0
+    least_ns, apart_ns = None, 0
     for _ in range(_ATTEMPTS):
         before_ns, realtime_ns, after_ns = time.monotonic_ns(), time.time_ns(), time.monotonic_ns()
         between_ns = after_ns - before_ns
         if least_ns is None or between_ns < least_ns:
-            least_ns, found = between_ns, realtime_ns - before_ns
+            least_ns, apart_ns = between_ns, realtime_ns - before_ns
         if between_ns <= _TOGETHER_NS:
             break
-    return found
+    return apart_ns
 
 
 class ClockWatch:

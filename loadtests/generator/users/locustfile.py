@@ -41,10 +41,10 @@ def runner(session: Session, run: LoadRun) -> LocalRunner:
     add(record.user_error)
     classes = _classes(loaded, session, run, base)
     environment = Environment(user_classes=classes, events=events, host=base)
-    found = environment.create_local_runner()
+    local_runner = environment.create_local_runner()
     fire: Any = events.init.fire
-    fire(environment=environment, runner=found, web_ui=None)
-    return found
+    fire(environment=environment, runner=local_runner, web_ui=None)
+    return local_runner
 
 
 def _classes(loaded: Loaded, session: Session, run: LoadRun, base: str) -> list[type[User]]:
@@ -52,18 +52,18 @@ def _classes(loaded: Loaded, session: Session, run: LoadRun, base: str) -> list[
     run.shared, run.clock = 0, "user"
     return [
         type(
-            one.__name__,
-            (_InPhases, one),
+            user_class.__name__,
+            (_InPhases, user_class),
             {
-                "__module__": one.__module__,
+                "__module__": user_class.__module__,
                 "abstract": False,
                 "host": base,
                 "session": session,
                 "run_of": run,
             },
         )
-        for one in loaded.users
-        if issubclass(one, HTTP_USERS)
+        for user_class in loaded.users
+        if issubclass(user_class, HTTP_USERS)
     ]
 
 

@@ -40,10 +40,10 @@ class Pushes:
             return due_ns, [], "a message that had come before"
         if number > self._next + self._rate * _AHEAD_S:
             return due_ns, [], "a number that is far ahead"
-        skipped = [self._begun_ns + self._after_ns(one) for one in range(self._next, number)]
+        skipped = [self._begun_ns + self._after_ns(missed) for missed in range(self._next, number)]
         self._next = number + 1
         self.over = due_ns >= self._end_ns
-        return due_ns, [one for one in skipped if one < self._end_ns], None
+        return due_ns, [instant_ns for instant_ns in skipped if instant_ns < self._end_ns], None
 
     def owed(self, connected_ns: int, now_ns: int) -> Iterator[int]:
         """When those were due that have not come by now. Where none has ever come, they are

@@ -49,13 +49,13 @@ def ask(
             status = _run(command, side.root, sink, complaints)
         finally:
             complaints.seek(0)
-            said = complaints.read()
-            sink.write(said)
-    last = (said.decode(errors="replace").strip().splitlines() or ["no reason given"])[-1]
+            output = complaints.read()
+            sink.write(output)
+    last = (output.decode(errors="replace").strip().splitlines() or ["no reason given"])[-1]
     if not (folder / BEHAVIOUR.filename).is_file():
         why = last.partition(" (known: ")[0]  # all of them are no reason
         raise HarnessError(f"the questions cannot be asked: {why}")
-    if status and _UNANSWERED not in said:
+    if status and _UNANSWERED not in output:
         raise HarnessError(f"the questions were broken off: {last}")
 
 
@@ -118,13 +118,13 @@ def rows_of(side: Side, folder: Path) -> list[Row]:
             "setting": row["setting"],
             "answer": row["answer"],
             "evidence": row["evidence"],
-            "told": _told(row),
+            "told": _is_repeatable(row),
         }
         for row in answers
     ]
 
 
-def _told(row: Row) -> bool:
+def _is_repeatable(row: Row) -> bool:
     """Whether there is an answer, and one that would be given again."""
     answer = str(row["answer"])
     return not row["varies"] and answer != NOT_ANSWERED and not answer.startswith(CANNOT_TELL)
@@ -142,11 +142,11 @@ def differing(base: Iterable[Row], candidate: Iterable[Row]) -> tuple[str, ...]:
 
 def _answers(rows: Iterable[Row]) -> Mapping[_Key, set[str]]:
     """Those that would be given again, where there are some; otherwise all."""
-    found: defaultdict[_Key, list[Row]] = defaultdict(list)
+    by_key: defaultdict[_Key, list[Row]] = defaultdict(list)
     for row in rows:
-        found[str(row["question"]), str(row["stack"]), str(row["setting"])].append(row)
+        by_key[str(row["question"]), str(row["stack"]), str(row["setting"])].append(row)
     return {
         key: {str(row["answer"]) for row in each if row["told"]}
         or {str(row["answer"]) for row in each}
-        for key, each in found.items()
+        for key, each in by_key.items()
     }

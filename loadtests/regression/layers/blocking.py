@@ -64,7 +64,7 @@ class SeenTally:
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class LoopObservation:
     """What is needed of a `servers.probe.readings.Observation`."""
 
     loop: SeenLoop
@@ -76,44 +76,45 @@ class Watched:
     """What the probe saw of one request. waited_ms: how long threads of the server waited for a
     CPU, while the loop was away or beside it. computed_ms: how long its main thread had one."""
 
-    seen: Seen
+    observation: LoopObservation
     waited_ms: float
     computed_ms: float = 0.0
 
     @property
     def away_ms(self) -> float | None:
         """The longest time that the loop was away; None where the loop cannot be read."""
-        longest_ns = self.seen.loop.longest_stretch_ns
+        longest_ns = self.observation.loop.longest_stretch_ns
         return None if longest_ns is None else longest_ns / 1e6
 
 
-def enough(seen: Sequence[Watched], limits: Limits) -> bool:
+def enough(readings: Sequence[Watched], limits: Limits) -> bool:
     """Whether as many readings say something as are needed, or there is no use in more; a loop that
     is not read says nothing however often it is asked."""
-    unread = sum(one.away_ms is None for one in seen)
-    said = decided(seen, limits)
-    agreeing = max(said.count(True), said.count(False))
-    return unread >= ASKS or 2 * agreeing > ASKS or len(seen) >= MOST_ASKS
+    unread = sum(reading.away_ms is None for reading in readings)
+    decisions = decided(readings, limits)
+    agreeing = max(decisions.count(True), decisions.count(False))
+    return unread >= ASKS or 2 * agreeing > ASKS or len(readings) >= MOST_ASKS
 
 
-def decided(seen: Iterable[Watched], limits: Limits) -> list[bool]:
+def decided(readings: Iterable[Watched], limits: Limits) -> list[bool]:
     """Of the readings that say something: whether the loop was blocked."""
-    said = []
-    for one in seen:
-        if one.away_ms is not None and one.away_ms < limits.free:
-            said.append(False)
-        elif one.away_ms is not None and (
-            one.away_ms - one.waited_ms >= limits.held or one.computed_ms >= limits.computed
+    decisions = []
+    for reading in readings:
+        if reading.away_ms is not None and reading.away_ms < limits.free:
+            decisions.append(False)
+        elif reading.away_ms is not None and (
+            reading.away_ms - reading.waited_ms >= limits.held
+            or reading.computed_ms >= limits.computed
         ):
-            said.append(True)
-    return said
+            decisions.append(True)
+    return decisions
 
 
-def blocked(seen: Sequence[Watched], limits: Limits) -> str:
+def blocked(readings: Sequence[Watched], limits: Limits) -> str:
     """By the majority of the readings that say something. Unknown where none does, as many say one
     thing as the other, or fewer than HELD_ASKS say yes and that is the majority."""
-    said = decided(seen, limits)
-    held = sum(said)
-    if 2 * held < len(said):
+    decisions = decided(readings, limits)
+    held = sum(decisions)
+    if 2 * held < len(decisions):
         return "no"
-    return "yes" if held >= HELD_ASKS and 2 * held > len(said) else UNKNOWN
+    return "yes" if held >= HELD_ASKS and 2 * held > len(decisions) else UNKNOWN

@@ -15,7 +15,12 @@ from pathlib import Path
 from loopbench.loadtests.observe import raw_request
 from loopbench.loadtests.observe.patience import Patience
 from loopbench.loadtests.regression.layers import blocking, limits
-from loopbench.loadtests.regression.layers.blocking import WORK_MS, Seen, SeenTally, Watched
+from loopbench.loadtests.regression.layers.blocking import (
+    WORK_MS,
+    LoopObservation,
+    SeenTally,
+    Watched,
+)
 from loopbench.loadtests.regression.layers.waiting import Waits
 from loopbench.loadtests.regression.parts import Name, Part
 from loopbench.loadtests.regression.sides.sides import Side
@@ -98,7 +103,11 @@ def measure(
     read is a fact.
     """
     for stack in stacks:
-        wanted = None if only is None else frozenset(name for one, name in only if one == stack)
+        wanted = (
+            None
+            if only is None
+            else frozenset(name for its_stack, name in only if its_stack == stack)
+        )
         if wanted is not None and not wanted:
             continue
         with server_process(
@@ -141,11 +150,11 @@ def differing(base: Iterable[Row], candidate: Iterable[Row]) -> frozenset[Subjec
 
 def _values(rows: Iterable[Row]) -> Mapping[tuple[str, str, str], list[str]]:
     """What was seen of each stack, subject and fact, at each asking."""
-    found: defaultdict[tuple[str, str, str], list[str]] = defaultdict(list)
+    values: defaultdict[tuple[str, str, str], list[str]] = defaultdict(list)
     for row in rows:
         key = str(row["stack"]), str(row["subject"]), str(row["fact"])
-        found[key].append(str(row["value"] or ""))
-    return found
+        values[key].append(str(row["value"] or ""))
+    return values
 
 
 def _answers(asked: Asked) -> Iterator[Fact]:
@@ -154,9 +163,9 @@ def _answers(asked: Asked) -> Iterator[Fact]:
     for case in asked.side.cases.values() if wanted else ():
         asked.patience.check()
         # Also what is not wanted: some answers tell what the server was asked before.
-        found = answer(asked.server, case.request)
+        reply = answer(asked.server, case.request)
         if case.name in wanted:
-            for fact, value in found.items():
+            for fact, value in reply.items():
                 yield case.name, fact, value
     if asked.wants(DATE):
         yield DATE, "moves", _moves(first, asked, began + _MOVED_S)
@@ -178,7 +187,7 @@ def answer(server: ServerProcess, request: Request) -> dict[str, str]:
         "content-type": ", ".join(types) or "none",
         "date": _clock(reply.header("date"), began, time.time()),
         "headers": _headers(reply, server.port),
-        "body": _told(_reduced(reply.body, server.port)),
+        "body": _body_text(_reduced(reply.body, server.port)),
     }
 
 
@@ -187,10 +196,10 @@ def _clock(date: str | None, began: float, ended: float) -> str:
     if date is None:
         return "none"
     try:
-        told = parsedate_to_datetime(date).timestamp()
+        timestamp = parsedate_to_datetime(date).timestamp()
     except ValueError:
         return f"no date: {date}"
-    right = began - _CLOCK_S <= told <= ended + _CLOCK_S
+    right = began - _CLOCK_S <= timestamp <= ended + _CLOCK_S
     return "the time" if right else "another time"
 
 
@@ -247,11 +256,11 @@ def _headers(reply: raw_request.Reply, port: int) -> str:
 
 def _reduced(body: bytes, port: int) -> bytes:
     """The body without what differs from run to run by nature."""
-    told = _PID.sub(rb'\1"PID"', _THREAD.sub(rb"\1worker thread\2", body))
-    return told.replace(b":%d" % port, b":PORT")
+    reduced = _PID.sub(rb'\1"PID"', _THREAD.sub(rb"\1worker thread\2", body))
+    return reduced.replace(b":%d" % port, b":PORT")
 
 
-def _told(body: bytes) -> str:
+def _body_text(body: bytes) -> str:
     if len(body) <= SHORT_BYTES:
         return body.decode("latin-1")
     return f"{len(body)} bytes, sha256 {hashlib.sha256(body).hexdigest()}"
@@ -263,18 +272,20 @@ def _places(asked: Asked) -> Iterator[Fact]:
         if not asked.wants(route):
             continue
         request, with_duration = with_work(case.request)
-        seen: list[Watched] = []
+        readings: list[Watched] = []
         try:
-            while not blocking.enough(seen, blocking.BLOCKED[with_duration]):
+            while not blocking.enough(readings, blocking.BLOCKED[with_duration]):
                 asked.patience.check()
-                seen.append(_watched(asked.server, request))
+                readings.append(_watched(asked.server, request))
         except ControlTimeout:  # the machine is busy, which says nothing of this route or the next
             yield from ((route, fact, UNKNOWN) for fact in ("thread", "loop", "blocked"))
             continue
-        tallies = [tally for one in seen for tally in one.seen.routes.get(route, ())]
+        tallies = [
+            tally for reading in readings for tally in reading.observation.routes.get(route, ())
+        ]
         yield route, "thread", _joined(map(_thread, tallies))
         yield route, "loop", _joined(tally.loop_class or "no loop" for tally in tallies)
-        yield route, "blocked", blocking.blocked(seen, blocking.BLOCKED[with_duration])
+        yield route, "blocked", blocking.blocked(readings, blocking.BLOCKED[with_duration])
 
 
 _PARTS: Mapping[str, Callable[[Asked], Iterator[Fact]]] = {
@@ -293,7 +304,9 @@ def _watched(server: ServerProcess, request: Request) -> Watched:
     answer(server, request)
     waits.await_sleep(_SLEEP_BOUND_S)
     waited_ns, ran_ns = max(0, waits.read_ns() - began_ns), waits.main_ran_ns() - ran_ns
-    return Watched(server.ask_part(Observe(), Seen, _BOUND_S), waited_ns / 1e6, ran_ns / 1e6)
+    return Watched(
+        server.ask_part(Observe(), LoopObservation, _BOUND_S), waited_ns / 1e6, ran_ns / 1e6
+    )
 
 
 def representatives(side: Side) -> dict[str, Case]:
@@ -312,8 +325,8 @@ def representatives(side: Side) -> dict[str, Case]:
 
 def with_work(request: Request) -> tuple[Request, bool]:
     """The request with WORK_MS for a duration of 0, and whether it has a duration at all."""
-    target, found = _DURATION.subn(f"ms={WORK_MS}", request.target)
-    return replace(request, target=target), bool(found)
+    target, replacements = _DURATION.subn(f"ms={WORK_MS}", request.target)
+    return replace(request, target=target), bool(replacements)
 
 
 def _thread(tally: SeenTally) -> str:

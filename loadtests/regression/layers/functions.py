@@ -55,11 +55,11 @@ def grown(base: Iterable[Row], candidate: Iterable[Row]) -> list[Route]:
         for rows in (base, candidate)
     )
     shares = {key: after[key] / before[key] - 1 for key in before.keys() & after.keys()}
-    found = sorted((key for key in shares if shares[key] >= GROWTH), key=lambda key: -shares[key])
+    routes = sorted((key for key in shares if shares[key] >= GROWTH), key=lambda key: -shares[key])
     of_stack: defaultdict[str, list[Route]] = defaultdict(list)
-    for key in found:
+    for key in routes:
         of_stack[key[0]].append(key)
-    return [key for key in found if key in of_stack[key[0]][:MOST]]
+    return [key for key in routes if key in of_stack[key[0]][:MOST]]
 
 
 def rows_of(sides: Sequence[Side], routes: Sequence[Route], patience: Patience) -> list[list[Row]]:
@@ -91,8 +91,8 @@ def _take_edits(side: Side, copy: Side) -> None:
     Raises HarnessError for an edited file that only the side's own interpreter can load.
     """
     text = Path(edited.__file__).read_text(encoding="utf-8")
-    said = _run(str(side.python), "-c", text, *sorted(side.packages))
-    files: Mapping[str, str] = json.loads(said)
+    output = _run(str(side.python), "-c", text, *sorted(side.packages))
+    files: Mapping[str, str] = json.loads(output)
     compiled = [place for place in files if Path(place).suffix == ".so"]
     if compiled:
         raise HarnessError(f"{compiled[0]} was edited, and is compiled for another Python")
@@ -108,16 +108,16 @@ def _counted(side: Side, routes: Sequence[Route], within: Patience) -> Iterator[
         measure.Subject(STACKS[stack], _cases(side, stack, routes))
         for stack in dict.fromkeys(stack for stack, _ in routes)
     ]
-    told = interpreter.look_at(side.python)
+    python = interpreter.look_at(side.python)
     plan = measure.Plan(side.python, named=True, repeats=REPEATS, root=side.root, plain=False)
-    for one in measure.measure(subjects, plan, within=within):
-        for case, profiled in one.profiles.items():
+    for measured in measure.measure(subjects, plan, within=within):
+        for case, profiled in measured.profiles.items():
             for row in function_rows(profiled):
                 yield {
                     "side": str(side.role),
-                    "stack": one.subject.stack.name,
+                    "stack": measured.subject.stack.name,
                     "route": case,
-                    "python": "" if told is None else told.version,
+                    "python": "" if python is None else python.version,
                     "function": _name(row),
                     "own_instructions": row["own_instructions"],
                     "spread": row["spread"],
@@ -125,7 +125,7 @@ def _counted(side: Side, routes: Sequence[Route], within: Patience) -> Iterator[
 
 
 def _cases(side: Side, stack: str, routes: Sequence[Route]) -> Mapping[str, Case]:
-    return {name: side.cases[name] for one, name in routes if one == stack}
+    return {name: side.cases[name] for its_stack, name in routes if its_stack == stack}
 
 
 def _name(row: Row) -> str:

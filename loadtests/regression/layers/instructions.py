@@ -105,8 +105,8 @@ def measure(
         for stack, remaining in _processes(side, cases, only):
             while remaining:
                 patience.check()
-                one = _Repeat(side, stack, repeat, plan, patience, taken, reasons, idle)
-                ended = one.count(remaining)
+                process = _Repeat(side, stack, repeat, plan, patience, taken, reasons, idle)
+                ended = process.count(remaining)
                 if ended is None:
                     break
                 # The case that ended the server is left out, and those after it are counted in
@@ -115,7 +115,7 @@ def measure(
     if not taken:
         why = next(iter(reasons.values()), "there is no route that could be")
         raise HarnessError(f"no route was counted: {why}")
-    return Counts([one.row(side, idle.get(one.stack, NOT_ASKED)) for one in taken], reasons)
+    return Counts([count.row(side, idle.get(count.stack, NOT_ASKED)) for count in taken], reasons)
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +164,8 @@ def in_doubt(base: Iterable[Row], candidate: Iterable[Row]) -> tuple[Route, ...]
     return tuple(
         key
         for key in before
-        if key in after and any(_doubtful(*one) for one in _figures(before[key], after[key]))
+        if key in after
+        and any(_doubtful(*figures) for figures in _figures(before[key], after[key]))
     )
 
 
@@ -185,10 +186,10 @@ def repeats(rows: Iterable[Row]) -> dict[Route, list[float]]:
 
 
 def _by_route(rows: Iterable[Row]) -> dict[Route, list[Row]]:
-    found: defaultdict[Route, list[Row]] = defaultdict(list)
+    by_route: defaultdict[Route, list[Row]] = defaultdict(list)
     for row in rows:
-        found[str(row["stack"]), str(row["route"])].append(row)
-    return dict(found)
+        by_route[str(row["stack"]), str(row["route"])].append(row)
+    return dict(by_route)
 
 
 def _counts(rows: Iterable[Row]) -> list[float]:

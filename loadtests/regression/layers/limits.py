@@ -114,22 +114,22 @@ def limits(server: ServerProcess) -> Iterator[tuple[str, str]]:
     """Facts and their values: the largest that is answered with 200."""
     for fact, (make, most) in SIZES.items():
         yield fact, largest(partial(_taken, server, make), most)
-    yield "requests on a connection", _told(_requests(server), REQUESTS)
+    yield "requests on a connection", _limit_text(_requests(server), REQUESTS)
 
 
 def largest(taken: Callable[[int], bool], most: int) -> str:
     """By halving; what is taken is taken at every smaller size."""
     if taken(most):
-        return _told(most, most)
+        return _limit_text(most, most)
     low, high = 0, most
     while high - low > 1:
         middle = (low + high) // 2
         low, high = (middle, high) if taken(middle) else (low, middle)
-    return _told(low, most)
+    return _limit_text(low, most)
 
 
-def _told(found: int, most: int) -> str:
-    return f"{found} or more" if found >= most else str(found)
+def _limit_text(reached: int, most: int) -> str:
+    return f"{reached} or more" if reached >= most else str(reached)
 
 
 def _taken(server: ServerProcess, make: Callable[[int], Request], size: int) -> bool:
@@ -171,8 +171,8 @@ def _await_read(connection: socket.socket) -> None:
 def _unread(local: int, remote: int) -> bool:
     ends = f":{local:04X}", f":{remote:04X}"
     for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
-        _, one, other, _, queues = line.split()[:5]
-        if one.endswith(ends[0]) and other.endswith(ends[1]):
+        _, local_end, remote_end, _, queues = line.split()[:5]
+        if local_end.endswith(ends[0]) and remote_end.endswith(ends[1]):
             return int(queues.partition(":")[2], 16) > 0
     return False
 
@@ -215,8 +215,8 @@ def given_back(server: ServerProcess, hard: bool) -> str:
 def _sockets(server: ServerProcess) -> frozenset[str]:
     """Those that the server has open, by the numbers of their inodes (proc(5), fd)."""
     folder = Path(f"/proc/{server.pid}/fd")
-    found = set()
+    links = set()
     for name in os.listdir(folder):
         with suppress(FileNotFoundError):  # closed since
-            found.add(os.readlink(folder / name))
-    return frozenset(link for link in found if link.startswith("socket:"))
+            links.add(os.readlink(folder / name))
+    return frozenset(link for link in links if link.startswith("socket:"))

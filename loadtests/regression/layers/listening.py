@@ -27,13 +27,13 @@ that listens."""
 
 def processes(session: int) -> list[int]:
     """The pids of a session (proc(5), stat)."""
-    found = []
+    pids = []
     for stat in _PROC.glob("[0-9]*/stat"):
         with suppress(FileNotFoundError, ProcessLookupError):  # it ended meanwhile
             fields = stat.read_text().rpartition(")")[2].split()
             if int(fields[3]) == session and fields[0] != "Z":
-                found.append(int(stat.parent.name))
-    return found
+                pids.append(int(stat.parent.name))
+    return pids
 
 
 def sockets(session: int, port: int) -> frozenset[int]:
@@ -74,7 +74,7 @@ def backlogs(port: int) -> list[int]:
         request = _REQUEST.pack(socket.AF_INET, socket.IPPROTO_TCP, 0, 0, 1 << _LISTEN)
         size = _HEADER.size + len(request)
         asking.send(_HEADER.pack(size, _BY_FAMILY, _DUMP, 1, 0) + request)
-        return [backlog for one, backlog in _answers(asking) if one == port]
+        return [backlog for its_port, backlog in _answers(asking) if its_port == port]
 
 
 def _answers(asking: socket.socket) -> Iterator[tuple[int, int]]:

@@ -206,7 +206,7 @@ class Slots:
 
     def _rows(self, number: int, cell: Cell, entrant: Loaded) -> Iterator[Row]:
         """A row a Turn of a side; without figures where the server took no part in it."""
-        by_turn = {one.turn: one for one in entrant.slices}
+        by_turn = {run_slice.turn: run_slice for run_slice in entrant.slices}
         warnings = rows_of(entrant.result).runs[0]["warnings"]
         for turn in range(1, TIME_TURNS + 1):
             yield {
@@ -222,15 +222,15 @@ class Slots:
             }
 
 
-def _figures(one: Slice | None) -> Row:
-    if one is None:
+def _figures(run_slice: Slice | None) -> Row:
+    if run_slice is None:
         return {"measured_s": 0.0, "requests": 0, "failures": 0}
-    made = one.result
+    made = run_slice.result
     return SLOTS.row_of(
         made,
         measured_s=made.seconds,
         throughput_rps=made.requests / made.seconds or None,
-        cpu_us_per_request=one.cpu_us_per_request,
+        cpu_us_per_request=run_slice.cpu_us_per_request,
     )
 
 

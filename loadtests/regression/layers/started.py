@@ -107,7 +107,12 @@ class Commands:
 
 def commands(stacks: Iterable[str], sides: Sequence[Side]) -> Commands:
     """What can be asked of each side alike."""
-    known = [(name, one) for name in stacks if name in STACKS for one in commands_of(STACKS[name])]
+    known = [
+        (name, command)
+        for name in stacks
+        if name in STACKS
+        for command in commands_of(STACKS[name])
+    ]
     packages = sorted({command.package for _, command in known})
     there = set(packages).intersection(*(_installed(side, packages) for side in sides))
     asked: dict[str, tuple[Command, ...]] = {}
@@ -116,7 +121,11 @@ def commands(stacks: Iterable[str], sides: Sequence[Side]) -> Commands:
             asked[name] = (*asked.get(name, ()), command)
     return Commands(
         asked,
-        tuple((name, one.subject, one.package) for name, one in known if one.package not in there),
+        tuple(
+            (name, command.subject, command.package)
+            for name, command in known
+            if command.package not in there
+        ),
     )
 
 
@@ -139,23 +148,23 @@ def measure(
     for stack, of_stack in asked.items():
         for command, sizes in zip(of_stack, _sizes(STACKS[stack]), strict=False):
             if only is None or (stack, command.subject) in only:
-                found = _facts(side, STACKS[stack], command, sizes, log, patience)
-                facts = ((command.subject, fact, value) for fact, value in found)
+                measured = _facts(side, STACKS[stack], command, sizes, log, patience)
+                facts = ((command.subject, fact, value) for fact, value in measured)
                 yield part(side, stack, command.subject, facts)
 
 
 def planned(asked: Mapping[str, Sequence[Command]]) -> list[Name]:
     """What is measured of each side."""
-    return [(stack, one.subject) for stack, of_stack in asked.items() for one in of_stack]
+    return [(stack, command.subject) for stack, of_stack in asked.items() for command in of_stack]
 
 
 def _sizes(stack: Stack) -> Iterator[tuple[str, ...]]:
     """The limits that each of a stack's commands is asked for: the first one all that its framework
     has, and the others none, since they run the same framework."""
     yield tuple(
-        one
-        for one in limits.BODIES
-        if one not in limits.OF_FORMS or stack.framework not in FORMLESS
+        limit
+        for limit in limits.BODIES
+        if limit not in limits.OF_FORMS or stack.framework not in FORMLESS
     )
     yield from repeat(())
 
@@ -248,10 +257,10 @@ class Reading:
 def _delays(path: str, started: Started) -> Iterator[tuple[str, str]]:
     """Whether the first and the last answer on a connection come at once."""
     numbers = facts_of(path)
-    seen: dict[str, list[bool]] = {fact: [] for fact in numbers}
+    delays: dict[str, list[bool]] = {fact: [] for fact in numbers}
     for _ in range(MOST_ASKS):
         started.patience.check()
-        if all(map(_enough, seen.values())):
+        if all(map(_enough, delays.values())):
             break
         try:
             readings = _readings(path, started)
@@ -260,9 +269,9 @@ def _delays(path: str, started: Started) -> Iterator[tuple[str, str]]:
             return
         for fact, number in numbers.items():
             delayed = readings[number - 1].delayed
-            seen[fact] += [] if delayed is None else [delayed]
-    for fact, decided in seen.items():
-        yield fact, _said(decided)
+            delays[fact] += [] if delayed is None else [delayed]
+    for fact, decided in delays.items():
+        yield fact, _majority(decided)
 
 
 def facts_of(path: str) -> dict[str, int]:
@@ -274,7 +283,7 @@ def _enough(decided: Sequence[bool]) -> bool:
     return len(decided) >= (MOST_DECIDED if any(decided) else ASKS)
 
 
-def _said(decided: Sequence[bool]) -> str:
+def _majority(decided: Sequence[bool]) -> str:
     """By their majority; a single reading is none."""
     if len(decided) < ASKS or 2 * sum(decided) == len(decided):
         return UNKNOWN
@@ -296,9 +305,9 @@ def _readings(path: str, started: Started) -> list[Reading]:
 
 def _waited_ns(waits: Iterable[Waits]) -> int:
     waited = 0
-    for one in waits:
+    for process_waits in waits:
         with suppress(FileNotFoundError):  # that process ended meanwhile
-            waited += one.read_ns()
+            waited += process_waits.read_ns()
     return waited
 
 
@@ -306,16 +315,16 @@ def _backlog(started: Started) -> Iterator[tuple[str, str]]:
     """How many connections may wait to be accepted; unknown where the machine allows no more, or
     its kernel does not tell."""
     try:
-        found = set(listening.backlogs(started.port))
+        backlogs = set(listening.backlogs(started.port))
     except OSError:
-        found = set()
-    known = found and max(found) < listening.limit()
-    yield "backlog", " and ".join(map(str, sorted(found))) if known else UNKNOWN
+        backlogs = set()
+    known = backlogs and max(backlogs) < listening.limit()
+    yield "backlog", " and ".join(map(str, sorted(backlogs))) if known else UNKNOWN
 
 
 def _sockets(started: Started) -> Iterator[tuple[str, str]]:
-    found = listening.sockets(started.session, started.port)
-    yield "listening sockets", str(len(found))
+    sockets = listening.sockets(started.session, started.port)
+    yield "listening sockets", str(len(sockets))
     yield "SO_REUSEPORT", "yes" if listening.shared(HOST, started.port) else "no"
 
 

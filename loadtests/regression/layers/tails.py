@@ -62,7 +62,7 @@ def measure(plan: Plan, sides: Sequence[Side], log: Path) -> Iterator[list[Row]]
                 )
                 for side in sides
             ]
-            for case in (case for one, case in plan.cells if one == stack):
+            for case in (case for its_stack, case in plan.cells if its_stack == stack):
                 yield list(_cell(plan, stack, case, asked, order))
 
 
@@ -80,11 +80,13 @@ def _cell(
     with ExitStack() as cleanup:
         senders = [
             _Sender(
-                one,
-                one.side.cases[case],
-                cleanup.enter_context(raw_request.connect(one.server.host, one.server.port)),
+                asked_side,
+                asked_side.side.cases[case],
+                cleanup.enter_context(
+                    raw_request.connect(asked_side.server.host, asked_side.server.port)
+                ),
             )
-            for one in asked
+            for asked_side in asked
         ]
         for sender in senders:
             for _ in range(_WARM):
@@ -132,11 +134,11 @@ class _Sender:
 
 
 def _figures(sent: Sequence[_Sent]) -> Row:
-    net = [one.took_ms - one.waited_ms for one in sent]
+    net = [request.took_ms - request.waited_ms for request in sent]
     median = statistics.median(net)
     return {
-        "failures": sum(not one.right for one in sent),
-        "slow": sum(one >= median + SLOW_MS for one in net),
+        "failures": sum(not request.right for request in sent),
+        "slow": sum(took_ms >= median + SLOW_MS for took_ms in net),
         "slow_ms": SLOW_MS,
         "median_ms": max(0.0, median),
         "longest_ms": max(0.0, *net),

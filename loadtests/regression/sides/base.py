@@ -20,8 +20,8 @@ def uncounted(side: Side, baseline: Path) -> Unlike | None:
     """Why instructions of a side cannot be compared with the baseline's; None where they can, and
     where there is no baseline that could say so."""
     try:
-        said = json.loads((baseline / SIDES_FILE).read_text(encoding="utf-8"))
-        base = said["sides"]["base"]
+        document = json.loads((baseline / SIDES_FILE).read_text(encoding="utf-8"))
+        base = document["sides"]["base"]
         differ = unlike(base["fingerprint"], side.fingerprint, base["packages"], side.packages)
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None  # for the judging half to name, with file and place
@@ -53,7 +53,7 @@ def choose(root: Path, uncounted: Unlike | None) -> Choice:
         return Choice(base, f"where this tree left {branch}")
     if uncounted is None:
         return Choice(BASELINE, f"this tree is {branch} as it stands, without a change")
-    parent = worktree.found("HEAD^", root)
+    parent = worktree.commit_of("HEAD^", root)
     if parent is None:
         return Choice(BASELINE, f"this tree is {branch} as it stands, and its first commit")
     return Choice(
@@ -69,10 +69,10 @@ def _left_main(root: Path) -> tuple[str, str] | None:
     origin/main.
     """
     own = worktree.branch(root)
-    found = [
+    main_branches = [
         (branch, base)
         for branch in MAIN_BRANCHES
         if (base := worktree.merge_base(branch, root)) is not None
     ]
-    others = [pair for pair in found if pair[0] != own] or found
+    others = [pair for pair in main_branches if pair[0] != own] or main_branches
     return min(others, key=lambda pair: worktree.commits_since(pair[1], root), default=None)

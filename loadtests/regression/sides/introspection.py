@@ -22,22 +22,22 @@ _NAME = re.compile(r"[A-Za-z0-9._-]+")
 
 def installed(wanted: list[str]) -> dict[str, str]:
     """Versions of these distributions and of all that they need, as far as they are installed."""
-    found: dict[str, str] = {}
+    versions: dict[str, str] = {}
     open_ = list(wanted)
     while open_:
         name = re.sub(r"[-_.]+", "-", open_.pop()).lower()
-        if name in found:
+        if name in versions:
             continue
         try:
             distribution = metadata.distribution(name)
         except metadata.PackageNotFoundError:
             continue  # for another platform, or not needed on this Python
-        found[name] = distribution.version
+        versions[name] = distribution.version
         for requirement in distribution.requires or ():
             match = _NAME.match(requirement)
             if match is not None and "extra ==" not in requirement:
                 open_.append(match.group())
-    return dict(sorted(found.items()))
+    return dict(sorted(versions.items()))
 
 
 def case_json(case: Any, route: Any) -> dict[str, Any]:
@@ -86,7 +86,7 @@ def main(cases_module: str, routes_module: str, stacks_module: str, *stacks: str
     needed = [name for stack in stacks if stack in STACKS for name in STACKS[stack].packages]
     packages = installed(needed)
     listed = "\n".join(f"{name}=={version}" for name, version in packages.items())
-    said = {
+    facts = {
         "python": " ".join(sys.version.split()),
         "libc": " ".join(platform.libc_ver()).strip() or None,
         "lock": hashlib.sha256(listed.encode()).hexdigest(),
@@ -94,7 +94,7 @@ def main(cases_module: str, routes_module: str, stacks_module: str, *stacks: str
         "stacks": sorted(STACKS),
         "cases": [case_json(case, route_of(case)) for case in cases.CASES.values()],
     }
-    print(json.dumps(said))
+    print(json.dumps(facts))
 
 
 if __name__ == "__main__":

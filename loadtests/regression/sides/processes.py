@@ -36,8 +36,8 @@ def run(
                 text=True,
                 start_new_session=True,
             )
-        said, complained = process.communicate(timeout=bound_s)
-        return subprocess.CompletedProcess(command, process.returncode, said, complained)
+        output, errors = process.communicate(timeout=bound_s)
+        return subprocess.CompletedProcess(command, process.returncode, output, errors)
     finally:
         if process is not None and process.returncode is None:
             _end(process)
@@ -108,8 +108,8 @@ def background(command: Sequence[str], cwd: Path, log: Path) -> Iterator[subproc
 def ended(process: subprocess.Popen[bytes]) -> int | None:
     """The exit status, or the number of the signal, of one that has ended. It is not reaped here,
     so that its number stays that of its group."""
-    found = os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
-    return None if found is None else found.si_status
+    status = os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    return None if status is None else status.si_status
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:

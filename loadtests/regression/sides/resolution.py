@@ -47,14 +47,14 @@ def normal(name: str) -> str:
 
 def pins_of(lock: str) -> dict[str, Pin]:
     """What a lock holds, by name."""
-    found = {}
+    pins = {}
     for line in re.sub(r"\\\n", " ", lock).splitlines():
         match = _PIN.match(line)
         if match is not None:
             name, version, rest = match.groups()
             hashes = frozenset(f"{kind}:{digest}" for kind, digest in _HASH.findall(rest))
-            found[normal(name)] = Pin(normal(name), version, hashes)
-    return found
+            pins[normal(name)] = Pin(normal(name), version, hashes)
+    return pins
 
 
 def interpreter() -> str:
@@ -87,11 +87,11 @@ def resolve(lock: str, replaced: Sequence[str], roots: Iterable[str]) -> tuple[P
         loosened |= in_the_way
 
 
-def _in_the_way(said: str, kept: Collection[str]) -> set[str]:
+def _in_the_way(output: str, kept: Collection[str]) -> set[str]:
     """Which of the kept pins contradict: those that the installer names as such, or else the last
     of those that need another version of something."""
-    named = {normal(name) for name in _IN_THE_WAY.findall(said)}
-    needing = [normal(name) for name in _NEEDS_ANOTHER.findall(said)]
+    named = {normal(name) for name in _IN_THE_WAY.findall(output)}
+    needing = [normal(name) for name in _NEEDS_ANOTHER.findall(output)]
     return named & set(kept) or {name for name in needing if name in kept and name == needing[-1]}
 
 
@@ -113,13 +113,13 @@ def _ask(requirements: Sequence[str], constraints: Iterable[Pin]) -> Json | str:
             ) from None
         if done.returncode:
             return f"{done.stdout}\n{done.stderr}"
-        found: Json = json.loads(report.read_text(encoding="utf-8"))
-        return found
+        document: Json = json.loads(report.read_text(encoding="utf-8"))
+        return document
 
 
 def _checked(report: Json, locked: Mapping[str, Pin]) -> tuple[Pin, ...]:
     """The report as Pins. Raises HarnessError for a file that the lock does not know."""
-    found = []
+    pins = []
     for item in report["install"]:
         name, version = normal(item["metadata"]["name"]), item["metadata"]["version"]
         file = item["download_info"].get("archive_info", {}).get("hashes", {})
@@ -127,13 +127,13 @@ def _checked(report: Json, locked: Mapping[str, Pin]) -> tuple[Pin, ...]:
         known = locked.get(name)
         if known is not None and known.version == version and not known.hashes & pin.hashes:
             raise HarnessError(f"{name} {version}: its file is none of those that the lock allows")
-        found.append(pin)
-    return tuple(sorted(found, key=lambda pin: pin.name))
+        pins.append(pin)
+    return tuple(sorted(pins, key=lambda pin: pin.name))
 
 
-def _reason(said: str, replaced: Collection[str]) -> str:
+def _reason(output: str, replaced: Collection[str]) -> str:
     """Why the installer would not, in a line."""
-    missing = _NOT_THERE.search(said)
+    missing = _NOT_THERE.search(output)
     if missing is not None:
         wish, versions = missing.groups()
         there = [version.strip() for version in versions.split(",")]
@@ -141,7 +141,7 @@ def _reason(said: str, replaced: Collection[str]) -> str:
             return f"{wish} is not to be had: no package of this name has a version for this Python"
         newest = f"of the versions that the package index has, the newest is {there[-1]}"
         return f"{wish} is not to be had: {newest}"
-    lines = [line.strip() for line in said.splitlines() if line.strip()]
+    lines = [line.strip() for line in output.splitlines() if line.strip()]
     errors = [line.removeprefix("ERROR: ") for line in lines if line.startswith("ERROR: ")]
     what = " ".join(replaced) or "the lock's packages"
     return f"{what} cannot be installed: {(errors or lines or ['no reason given'])[0]}"

@@ -227,8 +227,8 @@ class _TreeFacts:
 
 def look(role: Role, name: str, root: Path, python: Path, stacks: Sequence[str]) -> Side:
     """A Side of what is there. Raises HarnessError where it cannot say what it is."""
-    told = _ask(name, root, python, stacks)
-    cases = {one.name: _case(one) for one in told.cases}
+    facts = _ask(name, root, python, stacks)
+    cases = {case.name: _case(case) for case in facts.cases}
     return Side(
         role=role,
         name=name,
@@ -238,18 +238,18 @@ def look(role: Role, name: str, root: Path, python: Path, stacks: Sequence[str])
         changed=worktree.changed(root),
         measured_at=datetime.now(UTC).isoformat(timespec="seconds"),
         fingerprint={
-            "python": told.python,
-            "libc": told.libc,
+            "python": facts.python,
+            "libc": facts.libc,
             "cpu": _cpu(),
             "method": _method(),
             "machine": platform.machine(),
-            "lock": told.lock,
+            "lock": facts.lock,
         },
-        packages=told.packages,
-        stacks=frozenset(told.stacks),
+        packages=facts.packages,
+        stacks=frozenset(facts.stacks),
         cases=cases,
-        routes={one.name: one.route for one in told.cases if one.route is not None},
-        in_thread=frozenset(one.name for one in told.cases if one.in_thread),
+        routes={case.name: case.route for case in facts.cases if case.route is not None},
+        in_thread=frozenset(case.name for case in facts.cases if case.in_thread),
     )
 
 
@@ -260,24 +260,24 @@ def _ask(name: str, root: Path, python: Path, stacks: Sequence[str]) -> _TreeFac
     text = Path(introspection.__file__).read_text(encoding="utf-8")
     command = [str(python), "-c", text, layout.cases, layout.routes, layout.stacks, *stacks]
     what = f"{name}: its contract cannot be read"
-    said = processes.succeed(what, command, _ASK_BOUND_S, root)
+    output = processes.succeed(what, command, _ASK_BOUND_S, root)
     try:
-        return from_json(_TreeFacts, json.loads(said))
+        return from_json(_TreeFacts, json.loads(output))
     except ValueError as error:
         raise HarnessError(f"{what}: {error}") from error
 
 
-def _case(told: _CaseFacts) -> Case:
-    body, tail = told.body, told.tail
+def _case(facts: _CaseFacts) -> Case:
+    body, tail = facts.body, facts.tail
     return Case(
-        told.name,
-        Request(told.method, told.target, told.headers, body, told.filling_bytes, tail),
+        facts.name,
+        Request(facts.method, facts.target, facts.headers, body, facts.filling_bytes, tail),
         Expected(
-            told.status,
-            told.content_type,
-            re.compile(told.answer) if told.answer_is_pattern else told.answer,
-            told.allow,
-            told.chunked,
+            facts.status,
+            facts.content_type,
+            re.compile(facts.answer) if facts.answer_is_pattern else facts.answer,
+            facts.allow,
+            facts.chunked,
         ),
     )
 

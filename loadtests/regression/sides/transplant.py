@@ -21,22 +21,22 @@ _KEPT = ("METADATA", "entry_points.txt")
 
 def closure(wanted: list[str]) -> list[metadata.Distribution]:
     """These distributions and all that they need, as far as they are installed, by name."""
-    found: dict[str, metadata.Distribution | None] = {}
+    distributions: dict[str, metadata.Distribution | None] = {}
     open_ = list(wanted)
     while open_:
         name = re.sub(r"[-_.]+", "-", open_.pop()).lower()
-        if name in found:
+        if name in distributions:
             continue
         try:
-            distribution = found[name] = metadata.distribution(name)
+            distribution = distributions[name] = metadata.distribution(name)
         except metadata.PackageNotFoundError:
-            found[name] = None  # for another platform, or not needed on this Python
+            distributions[name] = None  # for another platform, or not needed on this Python
             continue
         for requirement in distribution.requires or ():
             match = _NAME.match(requirement)
             if match is not None and "extra ==" not in requirement:
                 open_.append(match.group())
-    return [one for _, one in sorted(found.items()) if one is not None]
+    return [installed for _, installed in sorted(distributions.items()) if installed is not None]
 
 
 def copy(distribution: metadata.Distribution, site: Path) -> None:

@@ -23,13 +23,13 @@ def at(ref: str, repository: Path) -> Iterator[Path]:
     The user's tree and index are not touched, and no hook of the repository runs.
     Raises HarnessError for a ref that does not exist and where git refuses.
     """
-    found = resolved(ref, repository)
+    revision = resolved(ref, repository)
     with scratch_folder("base_") as temporary:
         tree = temporary / "tree"
         try:
             # A worktree that was begun must be known here, so that it is removed again.
             with interrupts_deferred():
-                _git(repository, "worktree", "add", "--quiet", "--detach", str(tree), found)
+                _git(repository, "worktree", "add", "--quiet", "--detach", str(tree), revision)
             yield tree
         finally:
             with interrupts_deferred():
@@ -57,7 +57,7 @@ def resolved(ref: str, repository: Path) -> str:
     """The commit that a ref names. Raises HarnessError for one that does not exist."""
     if commit(repository) is None:
         raise HarnessError(f"{ref!r} cannot be looked up: there is no git, or no git repository")
-    known = found(ref, repository)
+    known = commit_of(ref, repository)
     if known is None:
         raise HarnessError(
             f"there is no git ref {ref!r}; name a branch, a tag or a commit (a shallow clone has "
@@ -66,7 +66,7 @@ def resolved(ref: str, repository: Path) -> str:
     return known
 
 
-def found(ref: str, repository: Path) -> str | None:
+def commit_of(ref: str, repository: Path) -> str | None:
     """The commit that a ref names; None where there is none of that name."""
     return _line(
         repository, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{ref}^{{commit}}"
@@ -80,7 +80,7 @@ def branch(repository: Path) -> str | None:
 
 def merge_base(ref: str, repository: Path) -> str | None:
     """The last commit that HEAD and a ref have in common; None where there is none."""
-    known = found(ref, repository)
+    known = commit_of(ref, repository)
     return None if known is None else _line(repository, "merge-base", "HEAD", known)
 
 

@@ -77,16 +77,16 @@ def learn(
                     asking = _Asking(server.host, server.port, request, bound_s)
                     try:
                         if request in streams:
-                            found = _ask_stream(asking, streams[request])
+                            answer = _ask_stream(asking, streams[request])
                         else:
-                            found = _ask(asking, before)
+                            answer = _ask(asking, before)
                     except Unbegun as error:
                         raise _unbegun(stack, asking) from error
-                    if found.status >= 500:
-                        raise _failed(request, found, log)
-                    before.append(found)
+                    if answer.status >= 500:
+                        raise _failed(request, answer, log)
+                    before.append(answer)
                     bound_s = BOUND_S
-    agreed = {request: _agreed(request, found, hosts) for request, found in answers.items()}
+    agreed = {request: _agreed(request, answer, hosts) for request, answer in answers.items()}
     for request in streams:
         if not agreed[request].endless:
             raise _no_event(request, "ended without an event")
@@ -124,9 +124,9 @@ class _Log:
             self.path.unlink(missing_ok=True)
 
 
-def _failed(request: Request, found: Expected, log: _Log) -> HarnessError:
+def _failed(request: Request, answer: Expected, log: _Log) -> HarnessError:
     """With the end of the handler's traceback, where it has left one."""
-    what = f"{request.method} {request.target} was answered with status {found.status}"
+    what = f"{request.method} {request.target} was answered with status {answer.status}"
     raised, log.keep = last_traceback(log.path), True
     if raised is None:
         return HarnessError(
@@ -149,19 +149,19 @@ def _unbegun(stack: Stack, asking: _Asking) -> HarnessError:
 
 def _agreed(request: Request, answers: list[Expected], hosts: Sequence[str]) -> Expected:
     first, what = answers[0], f"{request.method} {request.target}"
-    bad = next((one for one in answers if not 200 <= one.status < 400), None)
+    bad = next((answer for answer in answers if not 200 <= answer.status < 400), None)
     if bad is not None:
         remedy = _naming(request, bad.status, hosts) or _remedy(bad.status)
         raise HarnessError(f"{what} was answered with status {bad.status}; {remedy}")
     for field, comparable in _COMPARED.items():
-        values = {comparable(getattr(one, field)): getattr(one, field) for one in answers}
+        values = {comparable(getattr(answer, field)): getattr(answer, field) for answer in answers}
         if len(values) > 1:
             before, then, *_ = values.values()
             raise HarnessError(
                 f"{what} was answered with another {_FIELDS[field]} from asking to asking "
                 f"({before!r}, then {then!r}); name a path whose answers are alike"
             )
-    if all(one.body == first.body for one in answers):
+    if all(answer.body == first.body for answer in answers):
         return first
     return replace(first, body=ANY_BODY)
 

@@ -46,7 +46,7 @@ _FRAMING = {"content-length", "transfer-encoding", "connection"}
 
 def of_paths(paths: Iterable[str], headers: tuple[tuple[str, str], ...] = ()) -> list[Scenario]:
     """A closed loop of each of USERS for each path. Raises HarnessError for what is no path."""
-    found = []
+    scenarios = []
     taken: set[str] = set()
     for path in dict.fromkeys(paths):
         case = _case(f"--get {path}", "GET", path, headers, b"")
@@ -54,8 +54,8 @@ def of_paths(paths: Iterable[str], headers: tuple[tuple[str, str], ...] = ()) ->
         for users in USERS:
             asks = f"what GET {path} of the own application does, {users} at once"
             load = Load("main", case, Closed(users), own=True)
-            found.append(Scenario(f"{name}-{users}", asks, (load,), yardstick=False))
-    return found
+            scenarios.append(Scenario(f"{name}-{users}", asks, (load,), yardstick=False))
+    return scenarios
 
 
 def of_file(file: Path) -> list[Scenario]:
@@ -96,7 +96,7 @@ def _scenario(file: str, under: str, name: str, table: Any) -> Scenario:
     kind = _kind(where, table)
     paths = table.get("path")
     paths = [paths] if isinstance(paths, str) else paths
-    if not (isinstance(paths, list) and paths and all(isinstance(one, str) for one in paths)):
+    if not (isinstance(paths, list) and paths and all(isinstance(path, str) for path in paths)):
         raise HarnessError(f'{where}: path must be a text such as "/search", or a list of them')
     if len(set(paths)) < len(paths):
         raise HarnessError(f"{where}: a path is there twice; give it more users instead")
@@ -126,7 +126,7 @@ def _kind(where: str, table: Mapping[str, Any]) -> _Kind:
     kind = KINDS[name]
     known = _COMMON | kind.keys
     for key in sorted(table.keys() - known):
-        others = [name for name, one in KINDS.items() if key in one.keys]
+        others = [name for name, other in KINDS.items() if key in other.keys]
         if others:
             raise HarnessError(f'{where}: {key} is of kind = "{others[0]}"; leave it out')
         raise HarnessError(f"{where}: unknown key {key}; known: {', '.join(sorted(known))}")
@@ -200,7 +200,7 @@ def _users(where: str, users: Any) -> int:
 def _think(where: str, think: Any) -> tuple[float, float]:
     """The least and the most of a user's think time; a number means exactly that."""
     both = think if isinstance(think, list) else [think or 0, think or 0]
-    numbers = len(both) == 2 and all(type(one) in (int, float) for one in both)
+    numbers = len(both) == 2 and all(type(bound) in (int, float) for bound in both)
     if not (numbers and 0 <= both[0] <= both[1] <= MOST_THINK_S):
         raise HarnessError(
             f"{where}: think_s must be a number of seconds from 0 to {MOST_THINK_S:g}, or the "

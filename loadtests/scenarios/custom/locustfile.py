@@ -56,26 +56,26 @@ def scenario_of(file: Path, users: int, spawn_rate: float | None) -> Scenario:
     path = file.resolve()
     if not path.is_file():
         raise HarnessError(f"cannot read {file}: no such file; name another file")
-    found = _look_at(path)
-    if isinstance(found, NotImported):
-        raise HarnessError(f"{file} cannot be imported: {found.error}; correct it")
-    if found.shapes:
+    contents = _look_at(path)
+    if isinstance(contents, NotImported):
+        raise HarnessError(f"{file} cannot be imported: {contents.error}; correct it")
+    if contents.shapes:
         raise HarnessError(
             f"{file} has a LoadTestShape, whose users come and go, so that no window of it is "
             f"like another: take it out and say --users, or {_IN_A_LOADS_FILE}"
         )
-    if found.others:
+    if contents.others:
         raise HarnessError(
-            f"{file}: {found.others[0]} is neither an HttpUser nor a FastHttpUser, and nobody "
+            f"{file}: {contents.others[0]} is neither an HttpUser nor a FastHttpUser, and nobody "
             f"here can tell what its answers are worth: {_IN_A_LOADS_FILE}"
         )
-    if not found.users:
+    if not contents.users:
         raise HarnessError(f"{file} has no HttpUser or FastHttpUser; {_IN_A_LOADS_FILE}")
     # Locust alone knows the requests; this one stands for them.
     case = Case(f"the requests of {file.name}", Request("GET", "/"), Expected(0, None, b""))
     model = Locustfile(users, str(path), spawn_rate or 0.0)
     load = Load("main", case, model, own=True, learned=False)
-    asks = f"what {', '.join(found.users)} of {file.name} meet, {users} of them"
+    asks = f"what {', '.join(contents.users)} of {file.name} meet, {users} of them"
     return Scenario(
         f"{path.stem}-{users}",
         asks,

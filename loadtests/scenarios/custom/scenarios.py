@@ -116,7 +116,7 @@ def prepare(
         raise HarnessError(f"two scenarios are called {twice}; rename one of them")
     loads = [load for scenario in offered for load in scenario.loads if _is_unknown(load)]
     requests, streams = [load.case.request for load in loads], _streams(loads)
-    safe = next((one.target for one in requests if one.method == "GET"), "/")
+    safe = next((request.target for request in requests if request.method == "GET"), "/")
     own = OwnApp(target, str(folder.resolve()), safe, given, ready_s)
     try:
         with telling(f"importing {target}"):
@@ -131,7 +131,7 @@ def prepare(
         around_s = (time.monotonic() - begun) / len(ASKED)
     except (ServerError, ControlError) as error:
         raise HarnessError(str(error)) from error
-    scenarios = {name: _expecting(one, learned) for name, one in unique.items()}
+    scenarios = {name: _expecting(scenario, learned) for name, scenario in unique.items()}
     notes = (*looks.notes, *_redirects(learned), *_differing(learned))
     unread = {load.case.request for load in loads if load.case.expected is STATUS_ALONE}
     described = {
@@ -150,16 +150,16 @@ def prepare(
 def _streams(loads: Iterable[Load]) -> dict[Request, str]:
     """The requests that are answered with events, of which kind. Raises HarnessError for one that
     is offered in two ways."""
-    found: dict[Request, str | None] = {}
+    kinds: dict[Request, str | None] = {}
     for load in loads:
         request = load.case.request
         kind = load.model.events if isinstance(load.model, Stream) else None
-        if found.setdefault(request, kind) != kind:
+        if kinds.setdefault(request, kind) != kind:
             raise HarnessError(
                 f"{request.method} {request.target} is offered as a stream and otherwise, or as "
                 "two kinds of one; choose one of the two"
             )
-    return {request: kind for request, kind in found.items() if kind is not None}
+    return {request: kind for request, kind in kinds.items() if kind is not None}
 
 
 def _redirects(learned: Mapping[Request, Expected]) -> list[str]:
@@ -200,7 +200,7 @@ def _described(expected: Expected, unread: bool) -> Json:
 
 def _expecting(scenario: Scenario, learned: Mapping[Request, Expected]) -> Scenario:
     """The Scenario with the answers that were learned, and a Warning where they vary."""
-    return replace(scenario, loads=tuple(_told(load, learned) for load in scenario.loads))
+    return replace(scenario, loads=tuple(_with_expected(load, learned) for load in scenario.loads))
 
 
 def _is_unknown(load: Load) -> bool:
@@ -208,7 +208,7 @@ def _is_unknown(load: Load) -> bool:
     return load.learned and load.case.expected is not SWITCHED
 
 
-def _told(load: Load, learned: Mapping[Request, Expected]) -> Load:
+def _with_expected(load: Load, learned: Mapping[Request, Expected]) -> Load:
     if not _is_unknown(load):
         return load
     codes: tuple[Code, ...] = ()

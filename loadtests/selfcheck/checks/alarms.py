@@ -52,13 +52,13 @@ class Window:
     machine, was kept from a CPU.
     """
 
-    told: tuple[StallRow, ...]
+    stalls: tuple[StallRow, ...]
     origin_ns: int
     off_ns: int
     calls: Sequence[strace.Call]
     kept_ns: int
 
-    def seen(self, stall: StallRow) -> bool:
+    def witnessed(self, stall: StallRow) -> bool:
         """Whether strace saw no wait for as long as a stall has to be, where one was told."""
         slack_ns = self.off_ns + NEAR_NS
         began_ns = self.origin_ns + int(stall.started_s * 1e9) - slack_ns
@@ -70,7 +70,7 @@ class Window:
 
     def unseen(self) -> tuple[StallRow, ...]:
         """The stalls that no witness confirms."""
-        others = [stall for stall in self.told if not self.seen(stall)]
+        others = [stall for stall in self.stalls if not self.witnessed(stall)]
         queued = [stall for stall in others if stall.cause in _QUEUED]
         claimed_ns = MOST_OF * sum(stall.duration_ms for stall in queued) * 1e6
         if claimed_ns <= self.kept_ns + NEAR_NS:
@@ -126,23 +126,23 @@ def check(say: Callable[[str], None]) -> list[Verdict]:
 def _windows(stack: str, say: Callable[[str], None]) -> Iterator[Window]:
     for _ in range(WINDOWS):
         with traced(stack) as on:
-            found = window(on, LOAD, WINDOW_S)
-        for stall in found.told:
-            by = "no witness" if stall in found.unseen() else "confirmed"
+            measured = window(on, LOAD, WINDOW_S)
+        for stall in measured.stalls:
+            by = "no witness" if stall in measured.unseen() else "confirmed"
             say(
                 f"{stack}: {stall.duration_ms:.1f} ms {stall.cause} at {stall.file}:{stall.line} "
                 f"({stall.detail}): {by}"
             )
-        yield found
+        yield measured
 
 
 def verdict(stack: str, windows: Sequence[Window]) -> Verdict:
     """Met where a witness confirms each stall that was told."""
-    told = sum(len(one.told) for one in windows)
-    unseen = sum(len(one.unseen()) for one in windows)
-    waits = sum(call.waits for one in windows for call in one.calls)
+    stalls = sum(len(measured.stalls) for measured in windows)
+    unseen = sum(len(measured.unseen()) for measured in windows)
+    waits = sum(call.waits for measured in windows for call in measured.calls)
     return Verdict(
         f"{stack}: each stall that was told on /plain is confirmed by strace or the kernel",
-        f"{told - unseen} of {told}, in {len(windows)} windows with {waits:,} waits for events",
+        f"{stalls - unseen} of {stalls}, in {len(windows)} windows with {waits:,} waits for events",
         not unseen,
     )

@@ -90,10 +90,10 @@ def _described(queue: Queue, service_s: float) -> str:
 def simulated(server: Server) -> Verdict:
     """How many of the intervals hold the limit; each sitting ends as one of `capacity` does."""
     true = true_limit(server)
-    found = [server.sitting(number, TRIALS, PRECISION).limit() for number in range(SITTINGS)]
-    known = [one for one in found if one is not None and one.interval is not None]
-    held = sum(true in one.interval for one in known if one.interval is not None)
-    widths = [one.half_width for one in known if one.half_width is not None]
+    limits = [server.sitting(number, TRIALS, PRECISION).limit() for number in range(SITTINGS)]
+    known = [limit for limit in limits if limit is not None and limit.interval is not None]
+    held = sum(true in limit.interval for limit in known if limit.interval is not None)
+    widths = [limit.half_width for limit in known if limit.half_width is not None]
     enough = sum(width <= PRECISION for width in widths)
     return Verdict(
         f"simulated, {_described(server.queue, server.service_s)}, ±{server.noise:.0%} from trial "
@@ -107,14 +107,14 @@ def simulated(server: Server) -> Verdict:
 def search(server: Target, case: Case, generator: Generator) -> Crossing | None:
     """The limit from the trials of BUDGET_S, as `capacity` would search for it alone."""
     begin = BEGIN_AT * closed_rate(server, case, generator, _SEED).rate_rps
-    found = Search(OBJECTIVE.share, begin, str(_SEED))
+    limit_search = Search(OBJECTIVE.share, begin, str(_SEED))
     ends_s = time.monotonic() + BUDGET_S
     number = 0
-    while time.monotonic() < ends_s and (rate := found.next_rps()) is not None:
+    while time.monotonic() < ends_s and (rate := limit_search.next_rps()) is not None:
         number += 1
         tried = offer(server, case, rate, OBJECTIVE, generator, number)
-        found.learn(rate, tried)
-    return found.limit()
+        limit_search.learn(rate, tried)
+    return limit_search.limit()
 
 
 def _near(
@@ -126,22 +126,22 @@ def _near(
     say: Callable[[str], None],
 ) -> Verdict:
     true = true_limit(known)
-    found = search(server, case, generator)
+    limit = search(server, case, generator)
     demand = f"{name}: its limit within {FURTHEST:.0%} of {true:,.1f}/s, by arithmetic"
-    if found is None or found.interval is None:
+    if limit is None or limit.interval is None:
         return Verdict(demand, "no limit was found", met=False)
-    if found.reading is not None:
+    if limit.reading is not None:
         say(
-            f"{name}: {found.trials} trials, read as {found.reading.queue.threads} x "
-            f"{found.reading.service_s * 1e3:.3f} ms, {found.reading.deviation:.1%} from trial to "
+            f"{name}: {limit.trials} trials, read as {limit.reading.queue.threads} x "
+            f"{limit.reading.service_s * 1e3:.3f} ms, {limit.reading.deviation:.1%} from trial to "
             "trial"
         )
-    off = found.rate_rps / true - 1
-    seen = (
-        f"{found.rate_rps:,.1f}/s [{found.interval.low:,.1f} to {found.interval.high:,.1f}], "
+    off = limit.rate_rps / true - 1
+    measured = (
+        f"{limit.rate_rps:,.1f}/s [{limit.interval.low:,.1f} to {limit.interval.high:,.1f}], "
         f"{off:+.1%}"
     )
-    return Verdict(demand, seen, abs(off) <= FURTHEST)
+    return Verdict(demand, measured, abs(off) <= FURTHEST)
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,7 +27,7 @@ def check(say: Callable[[str], None]) -> list[Verdict]:
             calm = offer(on, load, warmup_s=0.5, measured_s=MEASURED_S)
             disturbed = offer(on, load, warmup_s=0.5, measured_s=MEASURED_S, spin_ms=SPIN_MS)
             before, after = (
-                one.histogram("service_time").percentile_us(99.0) for one in (calm, disturbed)
+                loaded.histogram("service_time").percentile_us(99.0) for loaded in (calm, disturbed)
             )
             ratios.append(after / before)
             calm_lags.append(_lag_ms(calm))

@@ -46,39 +46,39 @@ def _check_one(scenario: Scenario, say: Callable[[str], None]) -> Iterator[Verdi
                 rows = slices_by_name(served, generator, plan)
                 measured[slice_s].append((rows[CORE[1]], rows[CORE[0]]))
     for metric in _METRICS:
-        found = {slice_s: _estimates(of, slice_s, metric) for slice_s, of in measured.items()}
-        yield _verdict(found, scenario.name, metric, say)
+        estimates = {slice_s: _estimates(of, slice_s, metric) for slice_s, of in measured.items()}
+        yield _verdict(estimates, scenario.name, metric, say)
 
 
 def _estimates(
     measured: Sequence[slices.Block], slice_s: float, metric: str
 ) -> tuple[blocks.BlockEstimate, ...]:
     made = slices.block_estimates(measured, metric)
-    kept = tuple(one for one in made if one is not None)
+    kept = tuple(estimate for estimate in made if estimate is not None)
     if len(kept) < len(made):
         raise HarnessError(f"a Block of {slice_s:g} s came to nothing")
     return kept
 
 
 def _verdict(
-    found: Mapping[float, Sequence[blocks.BlockEstimate]],
+    estimates: Mapping[float, Sequence[blocks.BlockEstimate]],
     scenario: str,
     metric: str,
     say: Callable[[str], None],
 ) -> Verdict:
     for slice_s in LENGTHS_S:
-        ratio = blocks.over_blocks(found[slice_s])
+        ratio = blocks.over_blocks(estimates[slice_s])
         assert ratio.interval is not None
         say(
             f"{scenario}, {metric}, Slices of {slice_s:g} s: {CORE[1]} over {CORE[0]} "
             f"{ratio.centre:.3f}, 95 % {ratio.interval.low:.3f} to {ratio.interval.high:.3f}"
         )
-    longest = found[LENGTHS_S[-1]]
+    longest = estimates[LENGTHS_S[-1]]
     flat = {
         slice_s: blocks.over_blocks(
             [
                 blocks.BlockEstimate(one.value - other.value, one.error, one.n)
-                for one, other in zip(found[slice_s], longest, strict=True)
+                for one, other in zip(estimates[slice_s], longest, strict=True)
             ]
         )
         for slice_s in LENGTHS_S[:-1]

@@ -48,18 +48,18 @@ def check(say: Callable[[str], None], blocks: int = BLOCKS) -> list[Verdict]:
 
 def _of_stack(stack: str, say: Callable[[str], None], blocks: int) -> Iterator[Verdict]:
     cpus = plan_cpus(allowed_cpus())
-    found: defaultdict[str, list[BlockEstimate]] = defaultdict(list)
+    by_metric: defaultdict[str, list[BlockEstimate]] = defaultdict(list)
     with generator_process(cpus=cpus.generator) as generator:
         for number in range(1, blocks + 1):
             rows = _block(stack, generator, cpus, number)
             for metric, share in READ_AT.items():
-                one = slices.block_estimate(rows[_WITH], rows[_WITHOUT], metric, share)
-                if one is None:
+                estimate = slices.block_estimate(rows[_WITH], rows[_WITHOUT], metric, share)
+                if estimate is None:
                     raise HarnessError(f"a Block of {stack} came to nothing")
-                found[metric].append(one)
+                by_metric[metric].append(estimate)
             if number % 20 == 0:
                 say(f"{stack}: {number} Blocks of {blocks}")
-    for metric, estimates in found.items():
+    for metric, estimates in by_metric.items():
         yield _verdict(stack, metric, estimates)
 
 

@@ -53,12 +53,13 @@ def check(say: Callable[[str], None]) -> list[Verdict]:
         thread.join()
     stopped_ns, continued_ns = frozen
     expected = sorted(_expected_ms(loaded.report.start_realtime_ns, stopped_ns, continued_ns))
-    seen = loaded.histogram("response_time")
-    long = sum(n for upper_us, n in seen.buckets().items() if upper_us > LONG_MS * 1000)
+    response_times = loaded.histogram("response_time")
+    long = sum(n for upper_us, n in response_times.buckets().items() if upper_us > LONG_MS * 1000)
     expected_long = sum(1 for ms in expected if ms > LONG_MS)
-    p99_ms, expected_p99_ms = seen.percentile_us(99.0) / 1000, expected[int(0.99 * len(expected))]
+    p99_ms = response_times.percentile_us(99.0) / 1000
+    expected_p99_ms = expected[int(0.99 * len(expected))]
     say(
-        f"{seen.count} requests, {len(expected)} in the schedule; frozen for "
+        f"{response_times.count} requests, {len(expected)} in the schedule; frozen for "
         f"{(continued_ns - stopped_ns) / 1e6:.0f} ms; service-time p99 "
         f"{loaded.histogram('service_time').percentile_us(99.0) / 1000:.1f} ms"
     )
@@ -76,9 +77,9 @@ def check(say: Callable[[str], None]) -> list[Verdict]:
     ]
 
 
-def near(seen: float, expected: float) -> bool:
+def near(measured: float, expected: float) -> bool:
     """Whether it is within LIMIT of what was expected."""
-    return abs(seen - expected) <= LIMIT * expected
+    return abs(measured - expected) <= LIMIT * expected
 
 
 def _expected_ms(began_ns: int, stopped_ns: int, continued_ns: int) -> list[float]:

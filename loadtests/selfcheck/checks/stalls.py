@@ -53,39 +53,39 @@ _QUOTA_GROUPS = (Path("/sys/fs/cgroup/cpu"), Path("/sys/fs/cgroup"))
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What was told of one seeded stall. told: the row of the probe's; None where it told none."""
+    """What came of one seeded stall. reported: the row of the probe's; None where it has none."""
 
     name: str
     truth: Truth
-    told: StallRow | None
+    reported: StallRow | None
 
     @property
     def cause(self) -> bool:
         """Whether the cause is right: the seeded one, or the want of a CPU, where the thread that
         stalled has read in schedstat that it waited for one most of the time."""
-        if self.told is None:
+        if self.reported is None:
             return False
         right = {HOLDS[self.name].cause}
         if 2 * self.truth.queued_ns > self.truth.ended_ns - self.truth.began_ns:
             right.add(Cause.NO_CPU)
-        return self.told.cause in right
+        return self.reported.cause in right
 
     @property
     def line(self) -> bool | None:
         """Whether the line is right; None for a kind that has none."""
         if not self.truth.lines:
             return None
-        if self.told is None or not (self.told.file or "").endswith("seeds/holds.py"):
+        if self.reported is None or not (self.reported.file or "").endswith("seeds/holds.py"):
             return False
-        return self.told.line in self.truth.lines
+        return self.reported.line in self.truth.lines
 
     @property
     def duration(self) -> bool:
         """Whether the duration is right."""
-        if self.told is None:
+        if self.reported is None:
             return False
         true_ms = (self.truth.ended_ns - self.truth.began_ns) / 1e6
-        off_ms = abs(self.told.duration_ms - true_ms)
+        off_ms = abs(self.reported.duration_ms - true_ms)
         return off_ms <= max(FURTHEST_MS, FURTHEST_SHARE * true_ms)
 
 
@@ -127,14 +127,14 @@ def seed(server: ServerProcess, name: str) -> Answer:
     time.sleep(_BEATS_S)  # a stall that may have begun before the reset is not told
     truth = _HOW.get(name, _asked)(server, name)
     time.sleep(_SETTLED_S)
-    told = server.ask(Observe(), 10.0).stalls.stalls
+    stalls = server.ask(Observe(), 10.0).stalls.stalls
     began_s, ended_s = ((at - reset_at) / 1e9 for at in (truth.began_ns, truth.ended_ns))
     within = [
-        one
-        for one in told
-        if one.started_s < ended_s and began_s < one.started_s + one.duration_ms / 1e3
+        stall
+        for stall in stalls
+        if stall.started_s < ended_s and began_s < stall.started_s + stall.duration_ms / 1e3
     ]
-    return Answer(name, truth, max(within, key=lambda one: one.duration_ms, default=None))
+    return Answer(name, truth, max(within, key=lambda stall: stall.duration_ms, default=None))
 
 
 def _asked(server: ServerProcess, name: str) -> Truth:
@@ -171,7 +171,7 @@ def quota_group(share: float) -> Iterator[Callable[[int], None]]:
 
     Its processes go back to the group above at the end. Raises OSError where none can be made.
     """
-    mount = next((one for one in _QUOTA_GROUPS if (one / "cgroup.procs").exists()), None)
+    mount = next((folder for folder in _QUOTA_GROUPS if (folder / "cgroup.procs").exists()), None)
     if mount is None:
         raise OSError("there are no control groups for CPU time here")
     group = mount / f"loopbench-{os.getpid()}"
@@ -221,27 +221,27 @@ def _seeded(
             say(f"{name}: cannot be had here: {error}")
             return
         if not (answer.cause and answer.duration and answer.line is not False):
-            say(f"{name}: {_told(answer)}")
+            say(f"{name}: {_in_words(answer)}")
         yield answer
 
 
-def _told(answer: Answer) -> str:
+def _in_words(answer: Answer) -> str:
     true_ms = (answer.truth.ended_ns - answer.truth.began_ns) / 1e6
-    told = answer.told
-    if told is None:
+    stall = answer.reported
+    if stall is None:
         return f"{true_ms:.1f} ms, and nothing was told"
     return (
-        f"{true_ms:.1f} ms, told {told.duration_ms:.1f} ms {told.cause} at "
-        f"{told.file}:{told.line} ({told.detail})"
+        f"{true_ms:.1f} ms, told {stall.duration_ms:.1f} ms {stall.cause} at "
+        f"{stall.file}:{stall.line} ({stall.detail})"
     )
 
 
 def _shares(answers: Sequence[Answer]) -> str:
-    lines = [one.line for one in answers if one.line is not None]
+    lines = [answer.line for answer in answers if answer.line is not None]
     parts = {
-        "cause": [one.cause for one in answers],
+        "cause": [answer.cause for answer in answers],
         "line": lines,
-        "duration": [one.duration for one in answers],
+        "duration": [answer.duration for answer in answers],
     }
     return ", ".join(f"{name} {sum(right)} of {len(right)}" for name, right in parts.items())
 
@@ -249,9 +249,9 @@ def _shares(answers: Sequence[Answer]) -> str:
 def judge(answers: Sequence[Answer]) -> Iterator[Verdict]:
     """The demands on all answers together."""
     for what, right in (
-        ("cause", [one.cause for one in answers]),
-        ("line, of those with one", [one.line for one in answers if one.line is not None]),
-        ("duration, within 5 % or 2 ms", [one.duration for one in answers]),
+        ("cause", [answer.cause for answer in answers]),
+        ("line, of those with one", [answer.line for answer in answers if answer.line is not None]),
+        ("duration, within 5 % or 2 ms", [answer.duration for answer in answers]),
     ):
         share = sum(right) / len(right)
         yield Verdict(

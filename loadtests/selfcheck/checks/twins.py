@@ -79,7 +79,11 @@ def judge(rows: Mapping[str, Sequence[Row]], metric: str) -> list[Verdict]:
             for run_id, of_run in rows.items()
             if run_id.partition(".")[2] == f"{stack}.{SCENARIO}"
         ]
-        estimates = [one for one in slices.block_estimates(measured, metric) if one is not None]
+        estimates = [
+            estimate
+            for estimate in slices.block_estimates(measured, metric)
+            if estimate is not None
+        ]
         values += [estimate.value for estimate in estimates]
         generator = random.Random(1)
         for _ in range(DIVISIONS):

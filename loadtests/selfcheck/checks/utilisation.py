@@ -56,11 +56,11 @@ _ASK_S = 30.0
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """A window. told, truth: utilisation, by the probe and by strace. stopped: the share of the
+    """A window. probed, truth: utilisation, by the probe and by strace. stopped: the share of the
     window for which strace's stops held the thread, which is in neither. read_by: how the probe
     read it. rate_rps: of right answers."""
 
-    told: float
+    probed: float
     truth: float
     stopped: float
     read_by: str | None
@@ -69,7 +69,7 @@ class Window:
     @property
     def difference(self) -> float:
         """By how much the probe says too much."""
-        return self.told - self.truth
+        return self.probed - self.truth
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,8 +142,8 @@ class Traced:
         earliest = max(opened[0], closed[0] - wall_ns)
         latest = min(opened[1], closed[1] - wall_ns)
         began_ns = (earliest + latest) // 2
-        found = strace.calls(self.out, self.server.pid)
-        waits = list(strace.within(found, began_ns, began_ns + wall_ns))
+        calls = strace.calls(self.out, self.server.pid)
+        waits = list(strace.within(calls, began_ns, began_ns + wall_ns))
         stopped = len(waits) * self.stop_ns / wall_ns
         return Window(
             1 - loop.idle_ns / wall_ns,
@@ -196,7 +196,7 @@ def verdict(name: str, window: Window) -> Verdict:
     """Met where the probe is no further than FURTHEST from strace, and strace can tell."""
     return Verdict(
         f"{name}: utilisation within {FURTHEST * 100:.0f} points of strace's",
-        f"{window.told:.1%} by {window.read_by}, {window.truth:.1%} by strace, "
+        f"{window.probed:.1%} by {window.read_by}, {window.truth:.1%} by strace, "
         f"{window.difference * 100:+.1f} points; {window.stopped * 100:.1f} points of stops taken "
         "off",
         abs(window.difference) <= FURTHEST and window.stopped <= MOST_STOPPED,

@@ -86,11 +86,11 @@ def _read(file: Path, server_port: int) -> Iterator[Segment]:
             )
 
 
-def service_times_ns(found: Iterable[Segment]) -> dict[int, list[tuple[int, int]]]:
+def service_times_ns(captured: Iterable[Segment]) -> dict[int, list[tuple[int, int]]]:
     """For each client port: (request's first segment, first to last segment) of every exchange."""
     exchanges: dict[int, list[tuple[int, int]]] = {}
     open_at: dict[int, tuple[int, int | None]] = {}
-    for segment in found:
+    for segment in captured:
         port = segment.client_port
         if segment.to_server:
             _close(exchanges, open_at, port)

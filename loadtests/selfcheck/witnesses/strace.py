@@ -60,7 +60,7 @@ def prefix(out: Path) -> tuple[str, ...]:
 def calls(out: Path, thread: int) -> list[Call]:
     """The calls of a thread that have ended. Raises HarnessError where there are none."""
     file = out.with_name(f"{out.name}.{thread}")
-    found = [
+    traced_calls = [
         Call(
             began := int(seconds + nanoseconds),
             began + int(took_s + took_ns),
@@ -70,14 +70,14 @@ def calls(out: Path, thread: int) -> list[Call]:
             file.read_text() if file.exists() else ""
         )
     ]
-    if not found:
+    if not traced_calls:
         raise HarnessError(f"strace saw no wait for events of thread {thread}")
-    return found
+    return traced_calls
 
 
-def within(found: Iterable[Call], began_ns: int, ended_ns: int) -> Iterator[int]:
+def within(traced_calls: Iterable[Call], began_ns: int, ended_ns: int) -> Iterator[int]:
     """Of each call that was allowed to wait, how much of it is between two instants."""
-    for call in found:
+    for call in traced_calls:
         waited = min(call.ended_ns, ended_ns) - max(call.began_ns, began_ns)
         if call.waits and waited > 0:
             yield waited
@@ -100,9 +100,9 @@ def favour(pid: int, cpus: frozenset[int] | None) -> None:
 
 
 def _tracer(pid: int) -> int:
-    found = _TRACER.search(Path(f"/proc/{pid}/status").read_text())
-    assert found is not None  # proc(5)
-    return int(found[1])
+    match = _TRACER.search(Path(f"/proc/{pid}/status").read_text())
+    assert match is not None  # proc(5)
+    return int(match[1])
 
 
 def stop_ns(out: Path, cpus: frozenset[int] | None) -> float:
@@ -119,7 +119,8 @@ def stop_ns(out: Path, cpus: frozenset[int] | None) -> float:
             os.sched_setaffinity(process.pid, cpus)
         print(file=process.stdin, flush=True)
         took_ns = [int(each) for each in process.stdout.readline().split()]
-    told = calls(out, process.pid)
+    traced_calls = calls(out, process.pid)
     return median(
-        took - (call.ended_ns - call.began_ns) for took, call in zip(took_ns, told, strict=True)
+        took - (call.ended_ns - call.began_ns)
+        for took, call in zip(took_ns, traced_calls, strict=True)
     )

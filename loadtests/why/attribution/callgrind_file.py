@@ -126,7 +126,7 @@ class _Reader:
 
 
 def _parsed(text: str) -> tuple[str, str | None]:
-    found = _DEFINED.fullmatch(text.rstrip("\n"))
-    if found is None:
+    match = _DEFINED.fullmatch(text.rstrip("\n"))
+    if match is None:
         raise BadProfile(f"{text.strip()!r} is no name as callgrind compresses it")
-    return found[1], found[2]
+    return match[1], match[2]

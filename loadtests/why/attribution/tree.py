@@ -54,10 +54,12 @@ def _path(context: Context, innermost: Function | None, owners: Owners) -> Path:
 
 def _binaries(contexts: Iterable[Context]) -> dict[str, str]:
     """The object of each symbol that only one has: a caller is known by its name alone."""
-    found: dict[str, set[str]] = defaultdict(set)
+    by_symbol: dict[str, set[str]] = defaultdict(set)
     for context in contexts:
-        found[context.frames[0]].add(context.binary)
-    return {name: next(iter(binaries)) for name, binaries in found.items() if len(binaries) == 1}
+        by_symbol[context.frames[0]].add(context.binary)
+    return {
+        name: next(iter(binaries)) for name, binaries in by_symbol.items() if len(binaries) == 1
+    }
 
 
 def _native(contexts: Iterable[Context]) -> frozenset[str]:

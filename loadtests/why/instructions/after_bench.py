@@ -55,11 +55,11 @@ def count(bench: Bench, left_out: frozenset[str], say: Callable[[str], None]) ->
     for stack, outcome in zip(stacks, outcomes, strict=True):
         if isinstance(outcome, HarnessError):
             say(f"the instructions of a request of {stack} are not counted: {outcome}")
-    found = [one for outcome in outcomes if isinstance(outcome, list) for one in outcome]
-    if not found:
+    counts = [of_case for outcome in outcomes if isinstance(outcome, list) for of_case in outcome]
+    if not counts:
         return
     try:
-        instruction_counts.write(bench.folder, found)
+        instruction_counts.write(bench.folder, counts)
     except OSError as error:
         say(f"{COUNTS.filename} cannot be written: {error.strerror}")
 

@@ -58,8 +58,8 @@ def instructions(
         )
     variables = () if tunables is None else (f"GLIBC_TUNABLES={tunables}",)
     with alone_in(out):
-        found = instruction_counts.count(
+        counts = instruction_counts.count(
             stacks or CORE, cases or DEFAULT_CASES, requests, click.echo, variables=variables
         )
         if out is not None:
-            instruction_counts.write(out, found)
+            instruction_counts.write(out, counts)

@@ -89,8 +89,8 @@ def count(
         return list(_of(stack, cases, requests, repeats, say, variables))
 
     with ThreadPoolExecutor(2) as pool:
-        found = pool.map(of, stacks)
-        return [one for of_stack in found for one in of_stack]
+        counts = pool.map(of, stacks)
+        return [of_case for of_stack in counts for of_case in of_stack]
 
 
 def _of(
@@ -106,12 +106,12 @@ def _of(
     taken: dict[str, list[RequestCount]] = {name: [] for name in cases}
     for _ in range(repeats):
         with counting(stack, SETTINGS, still=True, begun=False, variables=variables) as counter:
-            for name, one in counted(counter, ordered, requests, Patience()):
-                taken[name].append(one)
+            for name, request_count in counted(counter, ordered, requests, Patience()):
+                taken[name].append(request_count)
     for name in cases:
-        found = Count(stack, name, requests, tuple(taken[name]))
-        say(_line(found))
-        yield found
+        of_case = Count(stack, name, requests, tuple(taken[name]))
+        say(_line(of_case))
+        yield of_case
 
 
 def _line(count: Count) -> str:
@@ -139,4 +139,4 @@ def write(folder: Path, counts: Iterable[Count]) -> None:
     """Put counts.csv into a results folder, in place of one that is there. Raises OSError."""
     (folder / COUNTS.filename).unlink(missing_ok=True)
     with TableWriter(folder, COUNTS) as writer:
-        writer.append(one.row() for one in counts)
+        writer.append(of_case.row() for of_case in counts)

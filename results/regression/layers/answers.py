@@ -17,30 +17,30 @@ from loopbench.results.schema.regression import Layer
 
 METRIC = "answer"
 
-_Seen = Mapping[tuple[str, str], Sequence[Row]]
+_Answers = Mapping[tuple[str, str], Sequence[Row]]
 """By stack, and question with its setting."""
 
 
 def judge(evidence: Evidence) -> tuple[Finding, ...]:
     """Every question that either side was asked, in the base's order."""
-    base, candidate = (_seen(rows) for rows in evidence.rows(Layer.BEHAVIOUR))
+    base, candidate = (_by_question(rows) for rows in evidence.rows(Layer.BEHAVIOUR))
     return tuple(_compare(base, candidate, evidence))
 
 
-def _seen(rows: Iterable[Row]) -> _Seen:
+def _by_question(rows: Iterable[Row]) -> _Answers:
     return grouped(
         ((str(row["stack"]), f"{row['question']} {row['setting']}"), row) for row in rows
     )
 
 
-def _compare(base: _Seen, candidate: _Seen, evidence: Evidence) -> Iterator[Finding]:
-    skipped, said = unmeasured(evidence, Layer.BEHAVIOUR)
-    yield from said
+def _compare(base: _Answers, candidate: _Answers, evidence: Evidence) -> Iterator[Finding]:
+    skipped, findings = unmeasured(evidence, Layer.BEHAVIOUR)
+    yield from findings
     state = evidence.layers[Layer.BEHAVIOUR]
     asked, whole = state.questions or ("*",), state.whole
     for key in dict.fromkeys((*base, *candidate)):
         question = key[1].partition(" ")[0]
-        if key[0] in skipped or not any(fnmatchcase(question, one) for one in asked):
+        if key[0] in skipped or not any(fnmatchcase(question, pattern) for pattern in asked):
             continue
         before, after = base.get(key, ()), candidate.get(key, ())
         shown = _words(before), _words(after)

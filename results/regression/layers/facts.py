@@ -39,30 +39,30 @@ _PLACES = frozenset({"thread", "loop"})
 """Facts that are UNKNOWN where the probe did not answer in time; what is read of them is right."""
 
 _Values = Sequence[str]
-_Seen = Mapping[tuple[str, str], Mapping[str, _Values]]
+_Facts = Mapping[tuple[str, str], Mapping[str, _Values]]
 """By stack and subject: facts, and the value of each at every asking."""
 
 
 def judge(evidence: Evidence) -> tuple[Finding, ...]:
     """Every fact that either side has, those of a subject together, in the base's order."""
-    base, candidate = (_seen(rows) for rows in evidence.rows(Layer.FACTS))
+    base, candidate = (_by_subject(rows) for rows in evidence.rows(Layer.FACTS))
     return tuple(_compare(base, candidate, evidence))
 
 
-def _seen(rows: Iterable[Row]) -> _Seen:
+def _by_subject(rows: Iterable[Row]) -> _Facts:
     """A fact that stands there several times was asked for again."""
-    found: defaultdict[tuple[str, str], defaultdict[str, list[str]]] = defaultdict(
+    by_subject: defaultdict[tuple[str, str], defaultdict[str, list[str]]] = defaultdict(
         lambda: defaultdict(list)
     )
     for row in rows:
         key = str(row["stack"]), str(row["subject"])
-        found[key][str(row["fact"])].append(str(row["value"] or ""))
-    return found
+        by_subject[key][str(row["fact"])].append(str(row["value"] or ""))
+    return by_subject
 
 
-def _compare(base: _Seen, candidate: _Seen, evidence: Evidence) -> Iterator[Finding]:
-    skipped, said = unmeasured(evidence, Layer.FACTS)
-    yield from said
+def _compare(base: _Facts, candidate: _Facts, evidence: Evidence) -> Iterator[Finding]:
+    skipped, findings = unmeasured(evidence, Layer.FACTS)
+    yield from findings
     state = evidence.layers[Layer.FACTS]
     for key in dict.fromkeys((*base, *candidate)):
         before, after = base.get(key), candidate.get(key)

@@ -21,15 +21,15 @@ Route = tuple[str, str]
 def grown(evidence: Evidence) -> Mapping[Route, Sequence[tuple[str, float]]]:
     """By stack and route: functions and the instructions that each takes more a request."""
     before, after = (_own(side.functions) for side in (evidence.base, evidence.candidate))
-    found = {}
+    by_route = {}
     for route in after:
         names = dict.fromkeys((*after[route], *before.get(route, {})))
         more = {
             name: after[route].get(name, 0.0) - before.get(route, {}).get(name, 0.0)
             for name in names
         }
-        found[route] = sorted(more.items(), key=lambda item: -item[1])
-    return found
+        by_route[route] = sorted(more.items(), key=lambda item: -item[1])
+    return by_route
 
 
 def _other_python(evidence: Evidence) -> str:
@@ -41,12 +41,12 @@ def _other_python(evidence: Evidence) -> str:
 
 
 def _own(rows: Sequence[Row]) -> Mapping[Route, Mapping[str, float]]:
-    found: defaultdict[Route, defaultdict[str, float]] = defaultdict(lambda: defaultdict(float))
+    by_route: defaultdict[Route, defaultdict[str, float]] = defaultdict(lambda: defaultdict(float))
     for row in rows:
         value = row["own_instructions"]
         assert isinstance(value, int | float)  # required, so parsed
-        found[str(row["stack"]), str(row["route"])][str(row["function"])] += value
-    return found
+        by_route[str(row["stack"]), str(row["route"])][str(row["function"])] += value
+    return by_route
 
 
 def lines(evidence: Evidence) -> Iterator[str]:

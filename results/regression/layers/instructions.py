@@ -68,8 +68,8 @@ def _numbers(rows: Iterable[Row], column: str) -> list[float]:
 def _compare(
     base: _Rows, candidate: _Rows, evidence: Evidence, settings: Settings
 ) -> Iterator[Finding]:
-    skipped, said = unmeasured(evidence, Layer.INSTRUCTIONS)
-    yield from said
+    skipped, findings = unmeasured(evidence, Layer.INSTRUCTIONS)
+    yield from findings
     lacking = _uncounted(evidence)
     for key in dict.fromkeys((*base, *candidate, *lacking)):
         if key[0] in skipped:
@@ -90,16 +90,16 @@ def _both(
     key: tuple[str, str], base: Sequence[Row], candidate: Sequence[Row], settings: Settings
 ) -> Iterator[Finding]:
     """That of instructions; and that of searching where it grew, or may have."""
-    found = _route(key, METRIC, _counts(base), _counts(candidate), settings)
+    finding = _route(key, METRIC, _counts(base), _counts(candidate), settings)
     if len({row[SEARCHING] is None for row in (*base, *candidate)}) > 1:
         meaning = "searches of classes are told apart in some counts and not in others"
         yield Finding(
             *(Layer.INSTRUCTIONS, *key, METRIC, Verdict.CANNOT_TELL, meaning),
-            *(found.base, found.candidate),
-            n=found.n,
+            *(finding.base, finding.candidate),
+            n=finding.n,
         )
         return
-    yield found
+    yield finding
     searching = by_searching(base, candidate)
     if searching is None:
         return
@@ -112,11 +112,11 @@ def _both(
 
 def _uncounted(evidence: Evidence) -> dict[tuple[str, str], str]:
     """Why a route could not be counted, on which side, by stack and route."""
-    found: defaultdict[tuple[str, str], list[str]] = defaultdict(list)
+    by_route: defaultdict[tuple[str, str], list[str]] = defaultdict(list)
     for measured in (evidence.base, evidence.candidate):
         for row in measured.uncounted:
-            found[str(row["stack"]), str(row["route"])].append(f"{row['side']}: {row['reason']}")
-    return {key: "; ".join(dict.fromkeys(reasons)) for key, reasons in found.items()}
+            by_route[str(row["stack"]), str(row["route"])].append(f"{row['side']}: {row['reason']}")
+    return {key: "; ".join(dict.fromkeys(reasons)) for key, reasons in by_route.items()}
 
 
 def _route(
@@ -127,17 +127,17 @@ def _route(
     settings: Settings,
 ) -> Finding:
     shown = _median(before), _median(after)
-    one, other = statistics.median(before), statistics.median(after)
+    median_before, median_after = statistics.median(before), statistics.median(after)
     n = min(len(before), len(after))
     if (
-        one <= 0
-        or other <= 0
+        median_before <= 0
+        or median_after <= 0
         or (n < MIN_REPEATS and not settled(before, after, settings.instructions))
     ):
         meaning = "a count of zero" if n >= MIN_REPEATS else "counted once: no spread is known"
         return Finding(Layer.INSTRUCTIONS, *key, metric, Verdict.CANNOT_TELL, meaning, *shown, n=n)
     wider = max(spread(before), spread(after))
-    ratio = other / one
+    ratio = median_after / median_before
     if n < MIN_REPEATS:
         verdict, meaning = Verdict.SAME, f"{signed(ratio - 1)}, counted once"
     else:
@@ -165,11 +165,11 @@ def _median(counts: Sequence[float]) -> str | None:
 
 def _verdict(change: float, wider: float, threshold: float) -> tuple[Verdict, str]:
     size = max(threshold, SPREADS * wider)
-    said = f"{signed(change)}, where equal code differs by {percent(wider)}"
+    meaning = f"{signed(change)}, where equal code differs by {percent(wider)}"
     if change >= size:
-        return Verdict.REGRESSED, said
+        return Verdict.REGRESSED, meaning
     if change <= -size:
-        return Verdict.IMPROVED, said
+        return Verdict.IMPROVED, meaning
     if undecided(change, wider, threshold):
-        return Verdict.CANNOT_TELL, f"{said}: only {percent(size)} or more could be told"
-    return Verdict.SAME, said
+        return Verdict.CANNOT_TELL, f"{meaning}: only {percent(size)} or more could be told"
+    return Verdict.SAME, meaning

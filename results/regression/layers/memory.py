@@ -38,8 +38,8 @@ def judge(evidence: Evidence) -> tuple[Finding, ...]:
 
 
 def _compare(base: _Seen, candidate: _Seen, evidence: Evidence) -> Iterator[Finding]:
-    skipped, said = unmeasured(evidence, Layer.MEMORY)
-    yield from said
+    skipped, findings = unmeasured(evidence, Layer.MEMORY)
+    yield from findings
     for key in dict.fromkeys((*base, *candidate)):
         if key[0] in skipped:
             continue

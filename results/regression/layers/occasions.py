@@ -71,8 +71,8 @@ def judge(evidence: Evidence, settings: Settings) -> tuple[Finding, ...]:
 
 
 def _judge(evidence: Evidence, settings: Settings) -> Iterator[Finding]:
-    skipped, said = unmeasured(evidence, Layer.TIME)
-    yield from said
+    skipped, findings = unmeasured(evidence, Layer.TIME)
+    yield from findings
     base, candidate = (slices.by_cell(rows) for rows in evidence.rows(Layer.TIME))
     beside = [slices.by_cell(side.yardstick) for side in (evidence.base, evidence.candidate)]
     both = [cell for cell in base if cell in candidate]
@@ -118,17 +118,17 @@ def _finding(
         meaning = "no Round has both this figure and the yardstick's"
         return Finding(Layer.TIME, *cell, metric, Verdict.CANNOT_TELL, meaning, *shown)
     slower = factor(SLOWER[metric] * (after - before)) - 1
-    said = f"slowdown {signed(slower)} over the yardstick, between two occasions"
+    explanation = f"slowdown {signed(slower)} over the yardstick, between two occasions"
     verdict = Verdict.SHOWN
     if threshold is not None:
-        said += f", an alarm from {percent(threshold)} on"
+        explanation += f", an alarm from {percent(threshold)} on"
         verdict = Verdict.REGRESSED if slower >= threshold else Verdict.SHOWN
     return Finding(
         Layer.TIME,
         *cell,
         metric,
         verdict,
-        said,
+        explanation,
         *shown,
         ratio=factor(after - before),
         n=min(map(len, pair)),
@@ -195,8 +195,8 @@ def rows_of(folders: Iterable[Path]) -> Iterator[Row]:
     """The rows of occasions.csv for folders of the check, each from an occasion of its own. Of a
     folder with two sides the base. Raises ResultsError."""
     for folder in folders:
-        found = evidences.sides_of(folder)
-        measured = found.get(sides.BASE) or found[sides.CANDIDATE]
+        by_side = evidences.sides_of(folder)
+        measured = by_side.get(sides.BASE) or by_side[sides.CANDIDATE]
         yardstick = slices.by_cell(measured.yardstick)
         if not measured.rows[Layer.TIME] or not yardstick:
             raise ResultsError(f"{folder} has no slots of a side and of the yardstick")

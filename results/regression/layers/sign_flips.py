@@ -68,8 +68,8 @@ class Flipped:
 def flipped(differences: Array, alpha: float) -> Flipped:
     """Of figures by Rounds and Turns, above zero where the candidate is slower; NaN where a figure
     was not measured in a Round. A figure without any has the p-value 1."""
-    (found,) = each_flipped(differences[None], alpha)
-    return found
+    (p_values,) = each_flipped(differences[None], alpha)
+    return p_values
 
 
 def each_flipped(tables: Array, alpha: float) -> Iterator[Flipped]:
@@ -90,8 +90,8 @@ def _read(unit: Array, known: _Flags, rounds: _Counts, *, student: bool, alpha: 
     if student:
         tables = _student(tables, rounds[:, None])
     greatest = np.sort(np.concatenate([tables.max(axis=0), -tables.min(axis=0)]))
-    seen = tables[:, 0]
-    above, below = (np.where(known, _share(greatest, sign * seen), 1.0) for sign in (1, -1))
+    observed = tables[:, 0]
+    above, below = (np.where(known, _share(greatest, sign * observed), 1.0) for sign in (1, -1))
     called = int(alpha * len(greatest))
     return Flipped(above, below, float(greatest[-called]) if called else np.inf)
 
@@ -99,22 +99,22 @@ def _read(unit: Array, known: _Flags, rounds: _Counts, *, student: bool, alpha: 
 def _product(figures: Array, signs: Array) -> Array:
     """Of the two matrices, in pieces that are too small for BLAS to share them out among threads,
     which wait for each other on a machine with other work."""
-    found = np.empty((len(figures), signs.shape[1]))
+    product = np.empty((len(figures), signs.shape[1]))
     step = max(1, _ALONE // max(1, figures.size))
     for begun in range(0, signs.shape[1], step):
         piece = np.s_[:, begun : begun + step]
-        np.matmul(figures, signs[piece], out=found[piece])
-    return found
+        np.matmul(figures, signs[piece], out=product[piece])
+    return product
 
 
 def conspicuous(differences: Array) -> Array:
     """The statistic of each figure, by which the flipped tables are compared."""
     sums, spread = scored(differences)
     total = sums.sum(axis=-1)
-    found = np.asarray(np.divide(total, spread, out=np.zeros_like(total), where=spread > 0))
+    statistic = np.asarray(np.divide(total, spread, out=np.zeros_like(total), where=spread > 0))
     if _many_turns(differences):
-        return found
-    return _student(found, np.array(differences.shape[-2]))
+        return statistic
+    return _student(statistic, np.array(differences.shape[-2]))
 
 
 def by_slowdown(differences: Array) -> Callable[[float], Array]:
@@ -183,8 +183,10 @@ def _signs(rounds: int) -> Array:
     return np.asarray(1.0 - 2.0 * bits, dtype=np.float64)
 
 
-def _share(ordered: Array, seen: Array) -> Array:
+def _share(ordered: Array, observed: Array) -> Array:
     """How many of the values are as large as this or larger, but for what a sum loses in
     rounding."""
-    reached = np.searchsorted(ordered, seen - 1e-9 * np.abs(np.where(np.isfinite(seen), seen, 0.0)))
+    reached = np.searchsorted(
+        ordered, observed - 1e-9 * np.abs(np.where(np.isfinite(observed), observed, 0.0))
+    )
     return np.asarray((len(ordered) - reached) / len(ordered), dtype=np.float64)

@@ -72,13 +72,13 @@ Rounds = Mapping[int, tuple[Slot, ...]]
 
 def by_cell(rows: Iterable[Row]) -> dict[Cell, Rounds]:
     """The slots of one side, by cell and Round."""
-    found: defaultdict[Cell, defaultdict[int, list[Slot]]] = defaultdict(lambda: defaultdict(list))
+    cells: defaultdict[Cell, defaultdict[int, list[Slot]]] = defaultdict(lambda: defaultdict(list))
     for row in rows:
         slot = _slot(row)
-        found[slot.cell][slot.round].append(slot)
+        cells[slot.cell][slot.round].append(slot)
     return {
         cell: {number: tuple(slots) for number, slots in rounds.items()}
-        for cell, rounds in found.items()
+        for cell, rounds in cells.items()
     }
 
 
@@ -123,7 +123,9 @@ def paired(
     kept, differences = [], []
     for number in sorted(base.keys() & candidate.keys()):
         sides = base[number], candidate[number]
-        names = covariates.told((slot.values for slot in chain(*sides)), metric) if follows else ()
+        names = (
+            covariates.available((slot.values for slot in chain(*sides)), metric) if follows else ()
+        )
         one, other = (_logs(of, follows or covariates.Slopes(metric), names) for of in sides)
         if len(one) == len(other) == slots and one.keys() == other.keys():
             kept.append(number)
@@ -172,8 +174,8 @@ def level(slots: Sequence[Slot], metric: str) -> float | None:
 
 def typical(rounds: Rounds, metric: str) -> float | None:
     """The trimmed mean over a side's Rounds, see `level`; for people."""
-    found = (level(slots, metric) for slots in rounds.values())
-    levels = [math.exp(one) for one in found if one is not None]
+    logarithms = (level(slots, metric) for slots in rounds.values())
+    levels = [math.exp(logarithm) for logarithm in logarithms if logarithm is not None]
     return locate(levels).centre if levels else None
 
 

@@ -63,16 +63,16 @@ def judge(evidence: Evidence, settings: Settings) -> tuple[Finding, ...]:
     above, below = (
         holm(np.array([_p(trial, worse) for trial in trials])) for worse in (True, False)
     )
-    found = [
+    findings = [
         _finding(trial, float(p), float(q), len(trials), settings)
         for trial, p, q in zip(trials, above, below, strict=True)
     ]
-    found += [
+    findings += [
         Finding.one_sided(Layer.TAILS, cell, METRIC, base.get(cell), candidate.get(cell))
         for cell in dict.fromkeys((*base, *candidate))
         if cell not in base or cell not in candidate
     ]
-    return (*found, *_absent(evidence, base.keys() | candidate.keys()))
+    return (*findings, *_absent(evidence, base.keys() | candidate.keys()))
 
 
 def _absent(evidence: Evidence, measured: Set[tuple[str, str]]) -> Iterator[Finding]:
@@ -123,8 +123,8 @@ def _finding(trial: Trial, above: float, below: float, family: int, settings: Se
         f"{_sum(side, 'slow'):,} of {_sum(side, 'requests'):,}"
         for side in (trial.base, trial.candidate)
     )
-    seen = detectable(trial, family, settings)
-    verdict, meaning = _verdict(trial, above, below, seen, settings)
+    detectable_share = detectable(trial, family, settings)
+    verdict, meaning = _verdict(trial, above, below, detectable_share, settings)
     if failed[0]:
         too = f", and {failed[1]:,} of the candidate" if failed[1] else ""
         verdict, meaning = Verdict.CANNOT_TELL, f"{failed[0]:,} wrong answers of the base{too}"
@@ -140,22 +140,25 @@ def _finding(trial: Trial, above: float, below: float, family: int, settings: Se
         after,
         n=trial.pairs,
         p=above,
-        detectable=seen,
+        detectable=detectable_share,
     )
 
 
 def _verdict(
-    trial: Trial, above: float, below: float, seen: float | None, settings: Settings
+    trial: Trial, above: float, below: float, detectable_share: float | None, settings: Settings
 ) -> tuple[Verdict, str]:
     row = next(iter(trial.candidate.values()))
-    said = f"slow: {row['slow_ms']:g} ms above the median, or more"
+    condition = f"slow: {row['slow_ms']:g} ms above the median, or more"
     if above <= settings.alpha:
         where = f"in {trial.more} of {trial.pairs} batches"
-        return Verdict.REGRESSED, f"come more often, {where} ({said})"
+        return Verdict.REGRESSED, f"come more often, {where} ({condition})"
     if below <= settings.alpha:
-        return Verdict.IMPROVED, f"come less often ({said})"
-    if seen is None:
-        return Verdict.CANNOT_TELL, f"a share of {percent(SEEN)} could not have been seen ({said})"
+        return Verdict.IMPROVED, f"come less often ({condition})"
+    if detectable_share is None:
+        return (
+            Verdict.CANNOT_TELL,
+            f"a share of {percent(SEEN)} could not have been seen ({condition})",
+        )
     return Verdict.SAME, ""
 
 

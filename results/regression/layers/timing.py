@@ -127,38 +127,38 @@ def _of_load(metric: str) -> bool:
 
 def _limit(cell: Cell, yardstick: dict[Cell, Rounds]) -> float | None:
     """What the generator reached against the trivial responder with the same load."""
-    rounds = next((found for known, found in yardstick.items() if known[1] == cell[1]), None)
+    rounds = next((of_cell for known, of_cell in yardstick.items() if known[1] == cell[1]), None)
     return None if rounds is None else slices.typical(rounds, "throughput_rps")
 
 
 def _table(trials: Sequence[Trial], settings: Settings) -> list[Finding]:
     """Verdicts of the whole table."""
-    told = flipped(by_round([trial.pairs for trial in trials]), settings.alpha)
-    return [_finding(trial, told, place, settings) for place, trial in enumerate(trials)]
+    p_values = flipped(by_round([trial.pairs for trial in trials]), settings.alpha)
+    return [_finding(trial, p_values, place, settings) for place, trial in enumerate(trials)]
 
 
 def by_round(pairs: Sequence[Paired]) -> Array:
     """The differences of each figure by Round and Turn; NaN in a Round without any."""
-    rounds = sorted({number for one in pairs for number in one.rounds})
+    rounds = sorted({number for pair in pairs for number in pair.rounds})
     places = {number: place for place, number in enumerate(rounds)}
-    turns = max((one.differences.shape[-1] for one in pairs), default=0)
+    turns = max((pair.differences.shape[-1] for pair in pairs), default=0)
     table = np.full((len(pairs), len(rounds), turns), np.nan)
-    for figure, one in zip(table, pairs, strict=True):
-        figure[[places[number] for number in one.rounds]] = one.differences
+    for figure, pair in zip(table, pairs, strict=True):
+        figure[[places[number] for number in pair.rounds]] = pair.differences
     return table
 
 
-def _finding(trial: Trial, told: Flipped, place: int, settings: Settings) -> Finding:
+def _finding(trial: Trial, p_values: Flipped, place: int, settings: Settings) -> Finding:
     shown = shown_value(trial.base, trial.metric), shown_value(trial.candidate, trial.metric)
     estimate, n = trial.estimate, len(trial.pairs.rounds)
     if estimate is None:
         why = "; ".join((f"{n} Rounds are too few", *trial.doubts))
         cannot = Verdict.CANNOT_TELL
         return Finding(Layer.TIME, *trial.cell, trial.metric, cannot, why, *shown, n=n, p=1.0)
-    above, below = float(told.above[place]), float(told.below[place])
+    above, below = float(p_values.above[place]), float(p_values.below[place])
     low, high = float(estimate.lower(settings.alpha)), float(estimate.upper(settings.alpha))
     mean = float(estimate.mean)
-    detectable = smallest(trial.pairs.differences, told.level, settings)
+    detectable = smallest(trial.pairs.differences, p_values.level, settings)
     verdict = _verdict(trial, mean, high, above, below, settings)
     ends = sorted(factor(SLOWER[trial.metric] * end) for end in (low, high))
     return Finding(
@@ -226,27 +226,27 @@ def _meaning(
     doubts = "; ".join(trial.doubts)
     match verdict:
         case Verdict.REGRESSED:
-            said = f"slower by {percent(factor(mean) - 1)}, {percent(best)} at least"
+            change = f"slower by {percent(factor(mean) - 1)}, {percent(best)} at least"
         case Verdict.IMPROVED:
-            said = f"faster by {percent(factor(-mean) - 1)}"
+            change = f"faster by {percent(factor(-mean) - 1)}"
         case Verdict.RULED_OUT:
-            said = "not slower" if worst <= 0 else f"slower by {percent(worst)} at most"
+            change = "not slower" if worst <= 0 else f"slower by {percent(worst)} at most"
         case _:
             room = "not slower" if worst <= 0 else f"up to {percent(worst)} slower is possible"
             caught = percent(detectable) if math.isfinite(detectable) else "nothing"
-            said = f"{room}, {caught} could have been caught"
+            change = f"{room}, {caught} could have been caught"
     notes = _notes(trial)
-    return "; ".join(part for part in (said, doubts, notes) if part)
+    return "; ".join(part for part in (change, doubts, notes) if part)
 
 
 def _notes(trial: Trial) -> str:
     """Warnings of either side's slots, disqualifying or not."""
-    said = []
+    notes = []
     for side, rounds in (("base", trial.base), ("candidate", trial.candidate)):
         counts = slices.warned(rounds)
         every = sum(map(len, rounds.values()))
-        said += [f"{code} in {n} of {every} slots of the {side}" for code, n in counts.items()]
-    return ", ".join(said)
+        notes += [f"{code} in {n} of {every} slots of the {side}" for code, n in counts.items()]
+    return ", ".join(notes)
 
 
 def shown_value(rounds: Rounds, metric: str) -> str | None:

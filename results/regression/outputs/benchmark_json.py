@@ -67,17 +67,17 @@ def render(report: Report) -> Mapping[str, str]:
     """The text of each file, by its name; none of a side of which nothing was measured."""
     evidence = report.evidence
     texts = {
-        file: _text(_pyperf(found, measured))
+        file: _text(_pyperf(benchmarks, measured))
         for measured, file in (
             (evidence.base, PYPERF_FILES["base"]),
             (evidence.candidate, PYPERF_FILES["candidate"]),
         )
-        if (found := tuple(series(measured)))
+        if (benchmarks := tuple(series(measured)))
     }
     candidate = tuple(series(evidence.candidate))
     if candidate:
         findings = {(f.stack, f.subject, f.metric): f for f in report.findings}
-        texts[ACTION_FILE] = _text([_action(one, findings) for one in candidate])
+        texts[ACTION_FILE] = _text([_action(benchmark, findings) for benchmark in candidate])
     return texts
 
 
@@ -87,40 +87,44 @@ def _text(document: object) -> str:
 
 def series(measured: Measured) -> Iterator[Series]:
     """Everything of a side of which less is better, in the order of its rows."""
-    found: dict[str, Series] = {}
+    by_name: dict[str, Series] = {}
     for row in measured.rows[Layer.INSTRUCTIONS]:
-        _add(found, row, str(row["route"]), INSTRUCTIONS, row["repeat"])
+        _add(by_name, row, str(row["route"]), INSTRUCTIONS, row["repeat"])
     for row in measured.rows[Layer.TIME]:
         for quantity in TIMES:
-            _add(found, row, f"{row['case']}-{row['users']}", quantity, row["round"])
-    yield from found.values()
+            _add(by_name, row, f"{row['case']}-{row['users']}", quantity, row["round"])
+    yield from by_name.values()
 
 
-def _add(found: dict[str, Series], row: Row, subject: str, quantity: Quantity, run: object) -> None:
+def _add(
+    by_name: dict[str, Series], row: Row, subject: str, quantity: Quantity, run: object
+) -> None:
     """A value that is not there is left out, and never a zero."""
     value = row[quantity.column]
     if isinstance(value, int | float):
-        one = Series(str(row["stack"]), subject, quantity)
-        found.setdefault(one.name, one).runs[run].append(float(value))
+        benchmark = Series(str(row["stack"]), subject, quantity)
+        by_name.setdefault(benchmark.name, benchmark).runs[run].append(float(value))
 
 
-def _action(one: Series, findings: Mapping[tuple[str, str, str], Finding]) -> dict[str, object]:
-    values = one.values
-    finding = findings.get((one.stack, one.subject, one.quantity.column))
+def _action(
+    benchmark: Series, findings: Mapping[tuple[str, str, str], Finding]
+) -> dict[str, object]:
+    values = benchmark.values
+    finding = findings.get((benchmark.stack, benchmark.subject, benchmark.quantity.column))
     extra = [f"median of {len(values)}"]
     if finding is not None:
         extra.append(str(finding.verdict))
         extra += [finding.meaning] if finding.meaning else []
     return {
-        "name": one.name,
-        "unit": one.quantity.unit,
+        "name": benchmark.name,
+        "unit": benchmark.quantity.unit,
         "value": statistics.median(values),
         "range": f"{min(values):g} to {max(values):g}",
         "extra": "; ".join(extra),
     }
 
 
-def _pyperf(found: tuple[Series, ...], measured: Measured) -> dict[str, object]:
+def _pyperf(benchmarks: tuple[Series, ...], measured: Measured) -> dict[str, object]:
     """A process is a run of pyperf's, and what was read of it one after another are its values."""
     fingerprint = {
         f"side_{part}": value
@@ -132,13 +136,13 @@ def _pyperf(found: tuple[Series, ...], measured: Measured) -> dict[str, object]:
         "metadata": {"side": measured.side.title, **fingerprint},
         "benchmarks": [
             {
-                "metadata": {"name": one.name, "unit": one.quantity.pyperf_unit},
+                "metadata": {"name": benchmark.name, "unit": benchmark.quantity.pyperf_unit},
                 "runs": [
-                    {"values": [_scaled(value, one.quantity) for value in run]}
-                    for run in one.runs.values()
+                    {"values": [_scaled(value, benchmark.quantity) for value in run]}
+                    for run in benchmark.runs.values()
                 ],
             }
-            for one in found
+            for benchmark in benchmarks
         ],
     }
 

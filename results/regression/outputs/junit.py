@@ -36,8 +36,8 @@ def render(report: Report) -> str:
 
 def _suite(root: Element, report: Report, layer: Layer) -> None:
     suite = SubElement(root, "testsuite", name=f"regression.{layer}")
-    for (stack, subject), found in _cases(report.of(layer)):
-        _case(suite, layer, stack, subject, found)
+    for (stack, subject), findings in _cases(report.of(layer)):
+        _case(suite, layer, stack, subject, findings)
     if not report.evidence.layers[layer].asked:
         case = SubElement(suite, "testcase", classname=f"regression.{layer}", name="all", time="0")
         SubElement(case, "skipped", message="not asked for")
@@ -47,29 +47,31 @@ def _suite(root: Element, report: Report, layer: Layer) -> None:
     suite.set("time", "0")
 
 
-def _cases(found: Sequence[Finding]) -> Iterator[tuple[tuple[str, str], list[Finding]]]:
+def _cases(findings: Sequence[Finding]) -> Iterator[tuple[tuple[str, str], list[Finding]]]:
     def key(finding: Finding) -> tuple[str, str]:
         return finding.stack, finding.subject
 
-    for name, group in groupby(sorted(found, key=key), key=key):
+    for name, group in groupby(sorted(findings, key=key), key=key):
         yield name, list(group)
 
 
-def _case(suite: Element, layer: Layer, stack: str, subject: str, found: Sequence[Finding]) -> None:
+def _case(
+    suite: Element, layer: Layer, stack: str, subject: str, findings: Sequence[Finding]
+) -> None:
     owner = f"regression.{layer}" + ("" if stack == EVERY else f".{visible(stack)}")
     name = "all" if subject == EVERY else visible(subject)
     case = SubElement(suite, "testcase", classname=owner, name=name, time="0")
     heaviest = next(
-        (w for w in _TAGS if any(finding.weight is w for finding in found)), Weight.FINE
+        (w for w in _TAGS if any(finding.weight is w for finding in findings)), Weight.FINE
     )
     if heaviest is not Weight.FINE:
-        mine = [finding for finding in found if finding.weight is heaviest]
+        mine = [finding for finding in findings if finding.weight is heaviest]
         message = "; ".join(visible(brief(finding)) for finding in mine)
         SubElement(
             case, _TAGS[heaviest], message=message, type=str(mine[0].verdict)
         ).text = "\n".join(_whole(finding) for finding in mine)
     elif layer not in (Layer.FACTS, Layer.BEHAVIOUR):
-        SubElement(case, "system-out").text = "\n".join(map(_whole, found))
+        SubElement(case, "system-out").text = "\n".join(map(_whole, findings))
 
 
 def _whole(finding: Finding) -> str:

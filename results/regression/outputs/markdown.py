@@ -38,21 +38,21 @@ def _lines(report: Report) -> Iterator[str]:
     yield ""
     yield from (f"- {_text(' '.join(line.split()))}" for line in heading(report))
     for layer in filter(partial(asked, report), Layer):
-        said = "; ".join(layer_lines(report, layer))
-        yield f"- {layer}: {literal(formatting.plain(said))}"
+        summary = "; ".join(layer_lines(report, layer))
+        yield f"- {layer}: {literal(formatting.plain(summary))}"
     yield from (f"- Not judged: {_text(line)}" for line in not_judged(report))
     for title, weight in (("Regressions", Weight.REGRESSION), ("Doubts", Weight.DOUBT)):
-        found = report.weighing(weight)
-        if found:
+        findings = report.weighing(weight)
+        if findings:
             yield ""
             yield f"### {title}"
             yield ""
             yield "| layer | where | what | base | candidate | verdict | in words |"
             yield "|---|---|---|---|---|---|---|"
-            yield from map(_row, found[:MOST_ROWS])
-            if len(found) > MOST_ROWS:
+            yield from map(_row, findings[:MOST_ROWS])
+            if len(findings) > MOST_ROWS:
                 yield ""
-                yield f"{len(found) - MOST_ROWS} more are in regression.csv."
+                yield f"{len(findings) - MOST_ROWS} more are in regression.csv."
 
 
 def _row(finding: Finding) -> str:

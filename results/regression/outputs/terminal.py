@@ -32,12 +32,12 @@ def render(report: Report, console: Console, *, every: bool = False) -> None:
         console.print(Text(layer.capitalize(), style="bold"))
         for line in layer_lines(report, layer):
             console.print(hanging("  ", formatting.plain(line)))
-        found = [
+        findings = [
             finding
             for finding in report.of(layer)
             if finding.stack != EVERY and (every or finding.verdict not in _QUIET)
         ]
-        _BODIES[layer](found, console)
+        _BODIES[layer](findings, console)
     console.print()
     if legend := _legend(report):
         console.print(Text(legend, style="dim"))
@@ -61,15 +61,15 @@ def heading(report: Report) -> Iterator[str]:
     if report.evidence.apart:
         yield f"The base is from another occasion: {shown_path(report.evidence.base.folder)}"
     base, candidate = (
-        one.side.packages for one in (report.evidence.base, report.evidence.candidate)
+        of_side.side.packages for of_side in (report.evidence.base, report.evidence.candidate)
     )
     differ = other_versions(base, candidate)
     if base and differ:
         yield formatting.plain(f"Packages that differ: {version_words(differ)}")
 
 
-def _facts(found: Sequence[Finding], console: Console) -> None:
-    for finding in found:
+def _facts(findings: Sequence[Finding], console: Console) -> None:
+    for finding in findings:
         style = _STYLES.get(finding.weight, "")
         title = f"  {finding.where}, {finding.metric}: {finding.verdict}"
         console.print(Text(formatting.plain(title.replace(f", {EVERY}:", ":")), style=style))
@@ -77,8 +77,8 @@ def _facts(found: Sequence[Finding], console: Console) -> None:
             console.print(hanging("    ", visible(finding.base or "")))
         elif finding.base is None or finding.candidate is None or finding.base == finding.candidate:
             value = finding.base if finding.candidate is None else finding.candidate
-            told = f": {visible(value)}" if value is not None and finding.metric != EVERY else ""
-            console.print(hanging("    ", formatting.plain(f"{finding.meaning}{told}")))
+            suffix = f": {visible(value)}" if value is not None and finding.metric != EVERY else ""
+            console.print(hanging("    ", formatting.plain(f"{finding.meaning}{suffix}")))
         else:
             console.print(hanging("    before: ", visible(finding.base)))
             console.print(hanging("    after:  ", visible(finding.candidate)))
@@ -86,31 +86,31 @@ def _facts(found: Sequence[Finding], console: Console) -> None:
                 console.print(hanging("    ", formatting.plain(finding.meaning)))
 
 
-def _instructions(found: Sequence[Finding], console: Console) -> None:
+def _instructions(findings: Sequence[Finding], console: Console) -> None:
     rows = [
         (f"  {finding.subject}", *_sides(finding), _ratio(finding.ratio, 4), _sees(finding))
-        for finding in found
+        for finding in findings
     ]
     head = ("", "base", "candidate", "ratio", "sees")
-    _columns(head, rows, found, [finding.stack for finding in found], console)
+    _columns(head, rows, findings, [finding.stack for finding in findings], console)
 
 
-def _memory(found: Sequence[Finding], console: Console) -> None:
+def _memory(findings: Sequence[Finding], console: Console) -> None:
     rows = [
         (f"  {finding.subject}", formatting.label(finding.metric), *_sides(finding))
-        for finding in found
+        for finding in findings
     ]
     head = ("", "kept of a request", "base", "candidate")
-    _columns(head, rows, found, [finding.stack for finding in found], console)
+    _columns(head, rows, findings, [finding.stack for finding in findings], console)
 
 
-def _tails(found: Sequence[Finding], console: Console) -> None:
-    rows = [(f"  {finding.subject}", *_sides(finding), _sees(finding)) for finding in found]
+def _tails(findings: Sequence[Finding], console: Console) -> None:
+    rows = [(f"  {finding.subject}", *_sides(finding), _sees(finding)) for finding in findings]
     head = ("", "slow of the base", "of the candidate", "sees")
-    _columns(head, rows, found, [finding.stack for finding in found], console)
+    _columns(head, rows, findings, [finding.stack for finding in findings], console)
 
 
-def _time(found: Sequence[Finding], console: Console) -> None:
+def _time(findings: Sequence[Finding], console: Console) -> None:
     rows = [
         (
             f"  {formatting.label(finding.metric)}",
@@ -119,10 +119,10 @@ def _time(found: Sequence[Finding], console: Console) -> None:
             _interval(finding),
             _sees(finding),
         )
-        for finding in found
+        for finding in findings
     ]
     head = ("", "base", "candidate", "ratio", "interval", "sees")
-    _columns(head, rows, found, [finding.where for finding in found], console)
+    _columns(head, rows, findings, [finding.where for finding in findings], console)
 
 
 def _sides(finding: Finding) -> tuple[str, str]:
@@ -146,7 +146,7 @@ def _sees(finding: Finding) -> str:
 def _columns(
     head: tuple[str, ...],
     rows: Sequence[tuple[str, ...]],
-    found: Sequence[Finding],
+    findings: Sequence[Finding],
     titles: Sequence[str],
     console: Console,
 ) -> None:
@@ -155,9 +155,9 @@ def _columns(
     if not rows:
         return
     widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
-    notes = list(dict.fromkeys(filter(None, map(_note, found))))
+    notes = list(dict.fromkeys(filter(None, map(_note, findings))))
     console.print(Text(_line(head, widths) + "  verdict", style="bold"))
-    lines = zip(titles, found, rows, strict=True)
+    lines = zip(titles, findings, rows, strict=True)
     for title, group in groupby(lines, key=lambda line: line[0]):
         console.print(Text(formatting.plain(title), style="bold"))
         for _, finding, row in group:
@@ -187,20 +187,20 @@ def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
 
 def _legend(report: Report) -> str:
     settings = report.settings
-    said = []
+    sentences = []
     if any(report.of(layer) for layer in Layer if _BODIES[layer] is not _facts):
-        said.append("Ratio: candidate over base.")
+        sentences.append("Ratio: candidate over base.")
     if report.of(Layer.INSTRUCTIONS) or report.of(Layer.TIME):
-        said.append("sees: the smallest growth that could have been told.")
+        sentences.append("sees: the smallest growth that could have been told.")
     if report.of(Layer.TIME) and report.evidence.apart:
-        said.append("Of times: each over the yardstick of its occasion.")
+        sentences.append("Of times: each over the yardstick of its occasion.")
     elif report.of(Layer.TIME):
-        said.append(
+        sentences.append(
             f"Interval: {percent(1 - 2 * settings.alpha)}. regressed: slower by "
             f"{percent(settings.floor)} or more, with a false alarm in {percent(settings.alpha)} "
             f"of such tables, nominally. ruled-out: not slower by {percent(settings.ruled_out)}."
         )
-    return " ".join(said)
+    return " ".join(sentences)
 
 
 _BODIES: dict[Layer, Callable[[Sequence[Finding], Console], None]] = {

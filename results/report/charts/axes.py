@@ -79,7 +79,7 @@ class Scale:
         ]
         return [value for value in every if self.low <= math.log10(value) <= self.high]
 
-    def told(self) -> str:
+    def for_script(self) -> str:
         """For the page's script, which reads values back from places."""
         return f"{'log' if self.logarithmic else 'lin'} {self.low:.6g} {self.high:.6g}"
 

@@ -18,13 +18,13 @@ _LEFT, _RIGHT = 8.0, 8.0
 
 @dataclass(frozen=True, slots=True)
 class Whole:
-    """A bar of parts under its name; said: what stands at its end.
+    """A bar of parts under its name; label: what stands at its end.
 
     parts: look, value and what it is. stack: its place among the page's stacks.
     """
 
     name: str
-    said: str
+    label: str
     parts: tuple[tuple[Look, float, str], ...]
     stack: int | None = None
 
@@ -48,8 +48,8 @@ def stacked(title: str, groups: Sequence[Group]) -> Panel:
             y += _height(group)
         return "".join(drawn)
 
-    told = {"class": "rows", "data-rows": f"{_TOP:g} {_HEAD:g} {_PITCH:g} {_FOOT:g}"}
-    return Panel(title, _TOP + sum(map(_height, groups)), draw, told)
+    attributes = {"class": "rows", "data-rows": f"{_TOP:g} {_HEAD:g} {_PITCH:g} {_FOOT:g}"}
+    return Panel(title, _TOP + sum(map(_height, groups)), draw, attributes)
 
 
 def _height(group: Group) -> float:
@@ -60,17 +60,17 @@ def _group(group: Group) -> Iterable[str]:
     most = max(sum(value for _, value, _ in whole.parts) for whole in group.wholes)
     yield text(_LEFT - 4, 11, fitted(group.name, WIDTH - 8), css="head")
     for place, whole in enumerate(group.wholes):
-        inside = text(_LEFT, 10, fitted(whole.name, WIDTH - 30 - LETTER * len(whole.said)))
-        inside += text(WIDTH - _RIGHT, 10, whole.said, end=True)
-        begin, told = _LEFT, []
+        inside = text(_LEFT, 10, fitted(whole.name, WIDTH - 30 - LETTER * len(whole.label)))
+        inside += text(WIDTH - _RIGHT, 10, whole.label, end=True)
+        begin, descriptions = _LEFT, []
         for look, value, what in whole.parts:
             width = max(0.0, value) / most * (WIDTH - _LEFT - _RIGHT) if most > 0 else 0.0
             inside += area(look, begin, 13.5, width, 8.5)
             begin += width
-            told.append(what)
+            descriptions.append(what)
         stack = "" if whole.stack is None else f' data-s="{whole.stack}"'
-        said = escape(plain(f"{group.name}, {whole.name}: {'; '.join(told)}"))
+        tooltip = escape(plain(f"{group.name}, {whole.name}: {'; '.join(descriptions)}"))
         yield (
-            f'<g class="dot"{stack} data-v="{said}" '
+            f'<g class="dot"{stack} data-v="{tooltip}" '
             f'transform="translate(0 {_HEAD + _PITCH * place:g})">{inside}</g>'
         )

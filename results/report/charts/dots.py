@@ -40,7 +40,7 @@ _BELOW = 100_000
 class Dot:
     """A reading of one stack in one row: centre, interval and the Rounds.
 
-    stack: its place among the page's stacks. told: in words, for the pointer or beside the mark.
+    stack: its place among the page's stacks. label: in words, for the pointer or beside the mark.
     """
 
     look: Look
@@ -48,7 +48,7 @@ class Dot:
     interval: Interval | None = None
     rounds: tuple[float, ...] = ()
     stack: int | None = None
-    told: str = ""
+    label: str = ""
 
     def values(self) -> tuple[float, ...]:
         """Everything that should fit into the picture; of a wide interval its nearer part."""
@@ -77,9 +77,9 @@ def by_row(title: str, lines: Sequence[Line], *, at: float | None = None) -> Pan
 
     at: a value to draw a line at, such as zero.
     """
-    seen = [value for line in lines for dot in line.dots for value in dot.values()]
-    seen += [line.bound for line in lines if line.bound is not None]
-    scale = Scale.over([*seen, *([] if at is None else [at])])
+    values = [value for line in lines for dot in line.dots for value in dot.values()]
+    values += [line.bound for line in lines if line.bound is not None]
+    scale = Scale.over([*values, *([] if at is None else [at])])
 
     def draw() -> str:
         rows, y = [], TOP
@@ -118,7 +118,7 @@ def _row(scale: Scale, line: Line, y: float) -> str:
         x, foot = along(scale.share(line.bound)), _NAME + _PITCH * len(line.dots)
         inside += path(f"M{number(x)} {_NAME - 2:g}V{number(foot)}", "bound")
     inside += "".join(
-        _dot(scale, dot, _NAME + _PITCH * place, _PITCH / 2, f"{line.name}, {dot.told}")
+        _dot(scale, dot, _NAME + _PITCH * place, _PITCH / 2, f"{line.name}, {dot.label}")
         for place, dot in enumerate(line.dots)
     )
     return row(line.scenario, y, inside)
@@ -133,7 +133,7 @@ def row(scenario: str, y: float, inside: str) -> str:
     )
 
 
-def _dot(scale: Scale, dot: Dot, top: float, y: float, told: str, words: str = "") -> str:
+def _dot(scale: Scale, dot: Dot, top: float, y: float, tooltip: str, words: str = "") -> str:
     """Interval, Rounds and centre of one stack; y: of the marks within. words: texts beside."""
     drawn = words
     if dot.interval is not None:
@@ -153,7 +153,7 @@ def _dot(scale: Scale, dot: Dot, top: float, y: float, told: str, words: str = "
         drawn += mark(dot.look, along(scale.share(dot.centre)), y, 3.5, hollow=hollow)
     stack = "" if dot.stack is None else f' data-s="{dot.stack}"'
     return (
-        f'<g class="dot {dot.look.css}"{stack} data-v="{escape(plain(told))}" '
+        f'<g class="dot {dot.look.css}"{stack} data-v="{escape(plain(tooltip))}" '
         f'transform="translate(0 {number(top)})">{drawn}</g>'
     )
 
@@ -165,7 +165,7 @@ class Compared:
 
     name: str
     dot: Dot
-    said: str
+    label: str
 
 
 def ratios(title: str, lines: Sequence[tuple[str, str, Sequence[Compared]]]) -> Panel:
@@ -174,26 +174,27 @@ def ratios(title: str, lines: Sequence[tuple[str, str, Sequence[Compared]]]) -> 
     lines: scenario, its name, and the stacks that are compared there. A mark whose interval
     contains 1, or that has none, is hollow: the difference may be chance.
     """
-    every = [one for _, _, found in lines for one in found]
-    several = len({one.name for one in every}) > 1
-    seen = [value for one in every for value in one.dot.values()]
-    scale = Scale.over([*seen, 1.0], logarithmic=True)
+    every = [comparison for _, _, comparisons in lines for comparison in comparisons]
+    several = len({comparison.name for comparison in every}) > 1
+    values = [value for comparison in every for value in comparison.dot.values()]
+    scale = Scale.over([*values, 1.0], logarithmic=True)
     head = _NAME if several else 0.0
 
     def draw() -> str:
         rows, y = [], TOP
-        for scenario, name, found in lines:
+        for scenario, name, comparisons in lines:
             inside = text(LEFT - 6, 11, fitted(name, WIDTH - 8), css="head") if several else ""
-            for place, one in enumerate(found):
-                label = one.name if several else name
-                room = WIDTH - 20 - LETTER * len(one.said)
+            for place, comparison in enumerate(comparisons):
+                label = comparison.name if several else name
+                room = WIDTH - 20 - LETTER * len(comparison.label)
                 words = text(LEFT - 6, 11, fitted(label, room))
-                words += text(WIDTH - 4, 11, one.said, end=True)
+                words += text(WIDTH - 4, 11, comparison.label, end=True)
                 top = head + _TOLD_PITCH * place
-                inside += _dot(scale, one.dot, top, 19.0, f"{name}, {one.name}: {one.said}", words)
+                tooltip = f"{name}, {comparison.name}: {comparison.label}"
+                inside += _dot(scale, comparison.dot, top, 19.0, tooltip, words)
             rows.append(row(scenario, y, inside))
-            y += head + _TOLD_PITCH * len(found) + FOOT
+            y += head + _TOLD_PITCH * len(comparisons) + FOOT
         return axis(scale, 1.0) + "".join(rows)
 
-    height = TOP + sum(head + _TOLD_PITCH * len(found) + FOOT for _, _, found in lines)
+    height = TOP + sum(head + _TOLD_PITCH * len(comparisons) + FOOT for _, _, comparisons in lines)
     return Panel(title, height, draw, _rows(head, _TOLD_PITCH))

@@ -110,9 +110,9 @@ def percentiles(
     def draw() -> str:
         ticks = [(_along_nines(percent), label) for label, percent in _PERCENT_TICKS.items()]
         drawn = _axes(frame, [*ticks, (1.0, "max")])
-        for stack, found in curves.items():
-            look, strong = by[stack], _points(median_curve(found))
-            inside = _reach(frame, found) if len(found) > 1 else ""
+        for stack, stack_curves in curves.items():
+            look, strong = by[stack], _points(median_curve(stack_curves))
+            inside = _reach(frame, stack_curves) if len(stack_curves) > 1 else ""
             inside += _strong(look, frame.points(strong))
             marked = [pair for pair in strong if pair[0] in _MARKED]
             inside += "".join(mark(look, x, y, 3) for x, y in frame.points(marked))
@@ -123,14 +123,18 @@ def percentiles(
         title,
         _HEIGHT,
         draw,
-        {"class": "lines", "data-y": _told(scale), "data-x": f"nines {_FIRST_AT:.6g} {_MAX_AT}"},
+        {
+            "class": "lines",
+            "data-y": _axis_for_script(scale),
+            "data-x": f"nines {_FIRST_AT:.6g} {_MAX_AT}",
+        },
         scenario,
     )
 
 
-def _told(scale: Scale) -> str:
+def _axis_for_script(scale: Scale) -> str:
     """The axis of values for the script, with the places of its ends."""
-    return f"{scale.told()} {_HEIGHT - _BOTTOM:g} {_TOP:g}"
+    return f"{scale.for_script()} {_HEIGHT - _BOTTOM:g} {_TOP:g}"
 
 
 def _points(curve: Curve) -> list[tuple[float, float]]:
@@ -143,9 +147,9 @@ def _points(curve: Curve) -> list[tuple[float, float]]:
     return [(x, value) for x, value in (*pairs, (1.0, curve.maximum)) if value > 0]
 
 
-def _reach(frame: _Frame, found: Sequence[Curve]) -> str:
+def _reach(frame: _Frame, curves: Sequence[Curve]) -> str:
     """From the lowest to the highest Round at each percentile."""
-    by = grouped(point for curve in found for point in _points(curve))
+    by = grouped(point for curve in curves for point in _points(curve))
     xs = sorted(by)
     there = frame.points((x, max(by[x])) for x in xs)
     back = frame.points((x, min(by[x])) for x in reversed(xs))
@@ -183,9 +187,9 @@ def courses(
 ) -> Panel:
     """Lines over a quantity. doubling: the quantity is doubled from step to step; else it begins
     at zero, and a reader can zoom into it."""
-    seen = [value for one in drawn for value in one.ys] + [bound.value for bound in bounds]
-    frame = _Frame(Scale.over(seen, logarithmic=logarithmic))
-    xs = sorted({x for one in drawn for x in one.xs})
+    values = [value for course in drawn for value in course.ys] + [bound.value for bound in bounds]
+    frame = _Frame(Scale.over(values, logarithmic=logarithmic))
+    xs = sorted({x for course in drawn for x in course.xs})
     low, high, along = _along(xs, doubling)
 
     def share(x: float) -> float:
@@ -197,15 +201,15 @@ def courses(
         named = zip(map(share, ticks), [*labels, f"{last} {x_name}"], strict=True)
         inside = _axes(frame, list(named))
         inside += "".join(_bound(frame, bound) for bound in bounds)
-        return inside + "".join(_course(frame, one, share) for one in drawn)
+        return inside + "".join(_course(frame, course, share) for course in drawn)
 
-    told = {
+    attributes = {
         "class": "lines" if doubling else "lines zoom",
-        "data-y": _told(frame.y),
+        "data-y": _axis_for_script(frame.y),
         "data-x": f"{'log2' if doubling else 'lin'} {low:.6g} {high:.6g}",
         "data-unit": x_name,
     }
-    return Panel(title, _HEIGHT, draw, told, scenario)
+    return Panel(title, _HEIGHT, draw, attributes, scenario)
 
 
 def _along(xs: Sequence[float], doubling: bool) -> tuple[float, float, Callable[[float], float]]:
@@ -217,14 +221,14 @@ def _along(xs: Sequence[float], doubling: bool) -> tuple[float, float, Callable[
     return low - margin, high + margin, math.log2
 
 
-def _course(frame: _Frame, one: Course, share: Callable[[float], float]) -> str:
-    points = frame.points((share(x), y) for x, y in zip(one.xs, one.ys, strict=True))
+def _course(frame: _Frame, course: Course, share: Callable[[float], float]) -> str:
+    points = frame.points((share(x), y) for x, y in zip(course.xs, course.ys, strict=True))
     if not points:
         return ""
-    if not one.strong:
-        return _stack(one.look, one.stack, path(line(points), "line round"))
-    marks = "".join(mark(one.look, x, y, 3.5) for x, y in points)
-    return _stack(one.look, one.stack, _strong(one.look, points) + marks)
+    if not course.strong:
+        return _stack(course.look, course.stack, path(line(points), "line round"))
+    marks = "".join(mark(course.look, x, y, 3.5) for x, y in points)
+    return _stack(course.look, course.stack, _strong(course.look, points) + marks)
 
 
 def _bound(frame: _Frame, bound: Bound) -> str:

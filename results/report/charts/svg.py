@@ -51,11 +51,11 @@ def number(value: float, places: int = 1) -> str:
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
-def text(x: float, y: float, said: str, *, end: bool = False, css: str = "") -> str:
+def text(x: float, y: float, content: str, *, end: bool = False, css: str = "") -> str:
     """A piece of text, escaped. end: it ends at x."""
     anchor = ' text-anchor="end"' if end else ""
     named = f' class="{css}"' if css else ""
-    safe = escape(_CONTROL.sub(" ", plain(said)), quote=False)
+    safe = escape(_CONTROL.sub(" ", plain(content)), quote=False)
     return f'<text x="{number(x)}" y="{number(y)}"{anchor}{named}>{safe}</text>'
 
 
@@ -71,10 +71,10 @@ def labels(places: Iterable[tuple[float, str]], y: float, css: str) -> str:
     return "".join(drawn)
 
 
-def fitted(said: str, room: float) -> str:
+def fitted(name: str, room: float) -> str:
     """A name that is too long for its room, cut off with an ellipsis."""
-    said, most = plain(said), max(4, int(room / LETTER))
-    return said if len(said) <= most else f"{said[: most - 1]}…"
+    name, most = plain(name), max(4, int(room / LETTER))
+    return name if len(name) <= most else f"{name[: most - 1]}…"
 
 
 def path(d: str, css: str, more: str = "") -> str:

@@ -64,12 +64,12 @@ def _about(document: Document) -> Callable[[Words], Markup]:
     places = {name: f"k{place}" for place, name in enumerate(document.scenarios)} | stacks
     longest_first = sorted(filter(None, places), key=len, reverse=True)
     names = "|".join(map(re.escape, longest_first))
-    found = re.compile(rf"(?<![\w./-])(?:{names})(?![\w-]|\.\w)")
+    pattern = re.compile(rf"(?<![\w./-])(?:{names})(?![\w-]|\.\w)")
 
     def about(words: Words) -> Markup:
         texts = (span if isinstance(span, str) else span.text for span in words if _speaks(span))
         text = " ".join(texts)
-        named = dict.fromkeys(places[name] for name in found.findall(text)) if names else {}
+        named = dict.fromkeys(places[name] for name in pattern.findall(text)) if names else {}
         return Markup(f' data-about="{" ".join(named)}"') if named else Markup("")
 
     return about

@@ -49,7 +49,7 @@ class Asks:
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class UsualAnswers:
     """The usual answers to one experiment by stack, in the order of the report."""
 
     asks: Asks
@@ -61,57 +61,59 @@ class Seen:
         return {stack: self._of(asked) for stack, asked in self.usual.items()}
 
     def _of(self, asked: Asked) -> bool | None:
-        found = {self.asks.holds(answer) for answer in asked.answers.values()}
-        return found.pop() if len(found) == 1 else None
+        holds = {self.asks.holds(answer) for answer in asked.answers.values()}
+        return holds.pop() if len(holds) == 1 else None
 
     def on(self, *wanted: bool | None) -> list[str]:
         """The stacks whose usual answer is one of these."""
         return [stack for stack, holds in self.holds().items() if holds in wanted]
 
 
-def _seen(material: Material, *asks: Asks) -> list[Seen]:
+def _usual_answers(material: Material, *asks: Asks) -> list[UsualAnswers]:
     place = {stack: number for number, stack in enumerate(material.stacks)}
-    found = []
-    for one in asks:
+    findings = []
+    for criterion in asks:
         for experiment in material.behaviour:
-            if experiment.name != one.name:
+            if experiment.name != criterion.name:
                 continue
             stacks = sorted(
                 dict.fromkeys(asked.stack for asked in experiment.asked),
                 key=lambda stack: (place.get(stack, len(place)), stack),
             )
             usual = {stack: _usual(experiment.of(stack)) for stack in stacks}
-            found.append(Seen(one, experiment, usual))
-    return found
+            findings.append(UsualAnswers(criterion, experiment, usual))
+    return findings
 
 
 def _usual(asked: Sequence[Asked]) -> Asked:
     """The answer by default; else the one that most of the settings have that qualify no other
     (`RST`, and not `handler_cancellation=True, RST`)."""
-    for one in asked:
-        if one.setting == DEFAULT:
-            return one
-    names = {one.setting for one in asked}
-    plain = [one for one in asked if one.setting.rpartition(", ")[0] == ""]
-    plain = plain or [one for one in asked if one.setting.rpartition(", ")[2] not in names]
-    counts = Counter(one.answer for one in plain or asked)
-    return next(one for one in asked if one.answer == counts.most_common(1)[0][0])
+    for outcome in asked:
+        if outcome.setting == DEFAULT:
+            return outcome
+    names = {outcome.setting for outcome in asked}
+    plain = [outcome for outcome in asked if outcome.setting.rpartition(", ")[0] == ""]
+    plain = plain or [
+        outcome for outcome in asked if outcome.setting.rpartition(", ")[2] not in names
+    ]
+    counts = Counter(outcome.answer for outcome in plain or asked)
+    return next(outcome for outcome in asked if outcome.answer == counts.most_common(1)[0][0])
 
 
-def _clauses(seen: Seen) -> str:
+def _clauses(finding: UsualAnswers) -> str:
     """What was seen, stack by stack, those that did the same together."""
     by: dict[str, list[str]] = {}
-    for stack, asked in seen.usual.items():
-        said = {answer: _clause(answer) for answer in asked.answers.values()}
-        pythons = _pythons(asked, list(said.values()))
+    for stack, asked in finding.usual.items():
+        clauses = {answer: _clause(answer) for answer in asked.answers.values()}
+        pythons = _pythons(asked, list(clauses.values()))
         by.setdefault(" or ".join(pythons), []).append(stack)
     return "; ".join(f"on {listed(stacks)} {what}" for what, stacks in by.items())
 
 
-def _pythons(asked: Asked, said: Sequence[str]) -> list[str]:
+def _pythons(asked: Asked, clauses: Sequence[str]) -> list[str]:
     """Each of the answers, with the versions of Python that gave it where they differ."""
-    if len(said) == 1:
-        return list(said)
+    if len(clauses) == 1:
+        return list(clauses)
     by = grouped((_clause(answer), python) for python, answer in asked.answers.items())
     return [f"{clause} (Python {', '.join(pythons)})" for clause, pythons in by.items()]
 
@@ -122,10 +124,10 @@ def _clause(answer: str) -> str:
     return listed(PIECES.get(piece, piece) for piece in pieces)
 
 
-def _stops(seen: Seen) -> str:
+def _stops(finding: UsualAnswers) -> str:
     """How the server stops, with the stacks that stop so, and their Python where it matters."""
     by: dict[str, list[str]] = {}
-    for stack, asked in seen.usual.items():
+    for stack, asked in finding.usual.items():
         first = {python: answer.split(", ")[0] for python, answer in asked.answers.items()}
         alike = len(set(first.values())) == 1
         for python, piece in first.items():
@@ -136,15 +138,17 @@ def _stops(seen: Seen) -> str:
     return " or ".join(filter(None, (", ".join(others), last)))
 
 
-def _details(found: Sequence[Seen]) -> tuple[str, ...]:
+def _details(findings: Sequence[UsualAnswers]) -> tuple[str, ...]:
     """Every setting, those with the same answer together."""
-    return tuple(detail for seen in found for detail in _settings(seen, named=len(found) > 1))
+    return tuple(
+        detail for finding in findings for detail in _settings(finding, named=len(findings) > 1)
+    )
 
 
-def _settings(seen: Seen, *, named: bool) -> Iterator[str]:
-    of = f"{seen.asks.of or seen.experiment.asks.replace('`', '')}, on " if named else ""
-    for stack in seen.usual:
-        by = grouped((asked.answer, asked.setting) for asked in seen.experiment.of(stack))
+def _settings(finding: UsualAnswers, *, named: bool) -> Iterator[str]:
+    of = f"{finding.asks.of or finding.experiment.asks.replace('`', '')}, on " if named else ""
+    for stack in finding.usual:
+        by = grouped((asked.answer, asked.setting) for asked in finding.experiment.of(stack))
         for answer, settings in by.items():
             where = "" if settings == [DEFAULT] else f" ({_together(settings)})"
             yield f"{of}{stack}{where}: {answer}"
@@ -152,7 +156,9 @@ def _settings(seen: Seen, *, named: bool) -> Iterator[str]:
 
 def _together(settings: Sequence[str]) -> str:
     """What several settings have in common is said once."""
-    by = grouped((common, own) for common, _, own in (one.rpartition(", ") for one in settings))
+    by = grouped(
+        (common, own) for common, _, own in (setting.rpartition(", ") for setting in settings)
+    )
     return "; ".join(
         f"{common}: {', '.join(own)}" if common else ", ".join(own) for common, own in by.items()
     )
@@ -161,17 +167,19 @@ def _together(settings: Sequence[str]) -> str:
 Answer = Callable[[Material], Reply | None]
 
 
-def _answering(reply: Callable[[Sequence[Seen]], Reply]) -> Callable[..., Answer]:
+def _answering(reply: Callable[[Sequence[UsualAnswers]], Reply]) -> Callable[..., Answer]:
     """An answer from these experiments; None where not one of them was made, or not the one that
     decides."""
 
     def by(*asks: Asks) -> Answer:
         def answer(material: Material) -> Reply | None:
-            found = _seen(material, *asks)
-            made = {seen.asks for seen in found}
-            if not found or any(one.decides and one not in made for one in asks):
+            findings = _usual_answers(material, *asks)
+            made = {finding.asks for finding in findings}
+            if not findings or any(
+                criterion.decides and criterion not in made for criterion in asks
+            ):
                 return None
-            return reply(found)
+            return reply(findings)
 
         return answer
 
@@ -179,17 +187,17 @@ def _answering(reply: Callable[[Sequence[Seen]], Reply]) -> Callable[..., Answer
 
 
 @_answering
-def cancelled(found: Sequence[Seen]) -> Reply:
+def cancelled(findings: Sequence[UsualAnswers]) -> Reply:
     """Whether it happens, and what becomes of handler and save."""
-    return Reply(f"{verdict(found[0].holds())}: {_clauses(found[0])}", _details(found))
+    return Reply(f"{verdict(findings[0].holds())}: {_clauses(findings[0])}", _details(findings))
 
 
 @_answering
-def protected(found: Sequence[Seen]) -> Reply:
+def protected(findings: Sequence[UsualAnswers]) -> Reply:
     """Which of several means keep it, on which stacks: yes on a stack that one of them helps."""
-    stacks = dict.fromkeys(stack for seen in found for stack in seen.usual)
-    holds = {stack: _any(seen.holds().get(stack) for seen in found) for stack in stacks}
-    return Reply(f"{verdict(holds)}: {'; '.join(map(_means, found))}", _details(found))
+    stacks = dict.fromkeys(stack for finding in findings for stack in finding.usual)
+    holds = {stack: _any(finding.holds().get(stack) for finding in findings) for stack in stacks}
+    return Reply(f"{verdict(holds)}: {'; '.join(map(_means, findings))}", _details(findings))
 
 
 def _any(answers: Iterator[bool | None]) -> bool | None:
@@ -197,56 +205,63 @@ def _any(answers: Iterator[bool | None]) -> bool | None:
     return True if True in every else (False if False in every else None)
 
 
-def _means(seen: Seen) -> str:
-    lacks = [stack for stack, asked in seen.usual.items() if asked.answer == NO_SUCH]
-    fails = [stack for stack in seen.on(False) if stack not in lacks]
-    said = [
-        f"keeps it on {listed(seen.on(True))}" if seen.on(True) else "",
+def _means(finding: UsualAnswers) -> str:
+    lacks = [stack for stack, asked in finding.usual.items() if asked.answer == NO_SUCH]
+    fails = [stack for stack in finding.on(False) if stack not in lacks]
+    clauses = [
+        f"keeps it on {listed(finding.on(True))}" if finding.on(True) else "",
         f"does not on {listed(fails)}" if fails else "",
-        f"cannot be told on {listed(seen.on(None))}" if seen.on(None) else "",
+        f"cannot be told on {listed(finding.on(None))}" if finding.on(None) else "",
     ]
     without = f" ({listed(lacks)} {'has' if len(lacks) == 1 else 'have'} none)" if lacks else ""
-    return f"{seen.asks.of} {listed(filter(None, said)) or 'keeps it nowhere'}{without}"
+    return f"{finding.asks.of} {listed(filter(None, clauses)) or 'keeps it nowhere'}{without}"
 
 
 @_answering
-def finished(found: Sequence[Seen]) -> Reply:
+def finished(findings: Sequence[UsualAnswers]) -> Reply:
     """Whether a request is answered that ends in time, and how long the stop takes otherwise."""
-    stops = [f"where {seen.asks.of}{_lost(seen)} the server {_stops(seen)}" for seen in found]
-    return Reply(f"{verdict(found[0].holds())}: {'; '.join(stops)}", _details(found))
+    stops = [
+        f"where {finding.asks.of}{_lost(finding)} the server {_stops(finding)}"
+        for finding in findings
+    ]
+    return Reply(f"{verdict(findings[0].holds())}: {'; '.join(stops)}", _details(findings))
 
 
-def _lost(seen: Seen) -> str:
-    return "," if seen.on(True, None) else ", it is not finished and"
+def _lost(finding: UsualAnswers) -> str:
+    return "," if finding.on(True, None) else ", it is not finished and"
 
 
 @_answering
-def causes(found: Sequence[Seen]) -> Reply:
+def causes(findings: Sequence[UsualAnswers]) -> Reply:
     """How many of several things hold up a stop, which do, and which do not."""
-    holding = [_cause(seen) for seen in found if seen.on(True)]
-    never = [_harmless(seen) for seen in found if seen.on(False) and not seen.on(True)]
-    unknown = [_untold(seen) for seen in found if seen.on(None) and not seen.on(True)]
-    said = (
+    holding = [_cause(finding) for finding in findings if finding.on(True)]
+    never = [
+        _harmless(finding) for finding in findings if finding.on(False) and not finding.on(True)
+    ]
+    unknown = [
+        _untold(finding) for finding in findings if finding.on(None) and not finding.on(True)
+    ]
+    clauses = (
         f"{listed(holding)} can hold up a stop" if holding else "",
         f"{listed(never)} {'does' if len(never) == 1 else 'do'} not" if never else "",
         f"of {listed(unknown)} nothing can be told" if unknown else "",
     )
-    count = f"{len(holding)} of {len(found)} causes that were tried"
-    return Reply(f"{count}: {'; '.join(filter(None, said))}", _details(found))
+    count = f"{len(holding)} of {len(findings)} causes that were tried"
+    return Reply(f"{count}: {'; '.join(filter(None, clauses))}", _details(findings))
 
 
-def _harmless(seen: Seen) -> str:
-    return seen.asks.of + ("" if not seen.on(None) else f" (on {listed(seen.on(False))})")
+def _harmless(finding: UsualAnswers) -> str:
+    return finding.asks.of + ("" if not finding.on(None) else f" (on {listed(finding.on(False))})")
 
 
-def _untold(seen: Seen) -> str:
-    return seen.asks.of + ("" if not seen.on(False) else f" on {listed(seen.on(None))}")
+def _untold(finding: UsualAnswers) -> str:
+    return finding.asks.of + ("" if not finding.on(False) else f" on {listed(finding.on(None))}")
 
 
-def _cause(seen: Seen) -> str:
+def _cause(finding: UsualAnswers) -> str:
     """With the stacks where it is not so on all."""
-    held, untold = seen.on(True), seen.on(None)
-    if len(held) == len(seen.usual):
-        return seen.asks.of
+    held, untold = finding.on(True), finding.on(None)
+    if len(held) == len(finding.usual):
+        return finding.asks.of
     rest = f", and of {listed(untold)} nothing can be told" if untold else ""
-    return f"{seen.asks.of} (on {listed(held)}{rest})"
+    return f"{finding.asks.of} (on {listed(held)}{rest})"

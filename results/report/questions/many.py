@@ -18,25 +18,37 @@ from loopbench.results.stats.comparisons.framework_split import Split
 from loopbench.results.stats.summaries.ratios import Ratio
 
 
-def faster(found: Sequence[findings.Difference]) -> Reply:
+def faster(differences: Sequence[findings.Difference]) -> Reply:
     """Throughput of stacks beside the reference."""
-    to, name = found[0].ratio.to, found[0].name
+    to, name = differences[0].ratio.to, differences[0].name
     rows = [
-        (one.stack, formatting.figure(THROUGHPUT, one.one.centre), _beside(one)) for one in found
+        (
+            difference.stack,
+            formatting.figure(THROUGHPUT, difference.contender.centre),
+            _beside(difference),
+        )
+        for difference in differences
     ]
     of = f"times the throughput of {to} in {name}"
     return Reply(
-        _range([(one.stack, one.ratio) for one in found if not one.doubts], of),
+        _range(
+            [
+                (difference.stack, difference.ratio)
+                for difference in differences
+                if not difference.doubts
+            ],
+            of,
+        ),
         table=Table(
             f"Throughput in {name}", ("stack", "requests/s", f"ratio to {to} [95 %]"), (*rows,)
         ),
     )
 
 
-def _beside(one: findings.Difference | Peers) -> str:
-    if one.doubts:
-        return f"not to be compared: {formatting.listed(map(formatting.plain, one.doubts))}"
-    return formatting.ratio(one.ratio, interval=True)
+def _beside(comparison: findings.Difference | Peers) -> str:
+    if comparison.doubts:
+        return f"not to be compared: {formatting.listed(map(formatting.plain, comparison.doubts))}"
+    return formatting.ratio(comparison.ratio, interval=True)
 
 
 def _range(ratios: Sequence[tuple[str, Ratio]], of: str) -> str:
@@ -47,14 +59,14 @@ def _range(ratios: Sequence[tuple[str, Ratio]], of: str) -> str:
     (least, low), (most, high) = ordered[0], ordered[-1]
     apart = sum(ratio.significant is True for _, ratio in ratios)
     known = sum(ratio.interval is not None for _, ratio in ratios)
-    told = (
+    span = (
         f"{formatting.digits(low.centre)} ({least}) to {formatting.digits(high.centre)} ({most}) "
         f"{of}"
     )
     if not known:
-        return f"{told}; too few Rounds for an interval, so that chance is not ruled out"
+        return f"{span}; too few Rounds for an interval, so that chance is not ruled out"
     few = f", and {len(ratios) - known} have too few Rounds for one" if known < len(ratios) else ""
-    return f"{told}; {apart} of {known} differ by more than chance (95 % interval){few}"
+    return f"{span}; {apart} of {known} differ by more than chance (95 % interval){few}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,12 +81,12 @@ class Peers:
     doubts: tuple[str, ...]
 
 
-def peers(material: Material, found: Sequence[Peers]) -> Reply:
+def peers(material: Material, pairs: Sequence[Peers]) -> Reply:
     """Throughput of pairs that differ in one thing, each in the first closed loop of both."""
-    rows = [(of.other, of.one, material.name(of.where), _beside(of)) for of in found]
+    rows = [(of.other, of.one, material.name(of.where), _beside(of)) for of in pairs]
     of = "times the throughput of the stack that it is compared with"
     return Reply(
-        _range([(one.other, one.ratio) for one in found if not one.doubts], of),
+        _range([(pair.other, pair.ratio) for pair in pairs if not pair.doubts], of),
         table=Table(
             "Throughput beside a peer", ("stack", "peer", "in", "ratio [95 %]"), (*rows,), 3
         ),
@@ -88,19 +100,19 @@ def first_peers(material: Material, one: str, other: str) -> Peers | None:
         for where in material.models(LoadKind.CLOSED)
         if (ratio := material.against((other, *where), (one, *where), THROUGHPUT)) is not None
     ]
-    return next((found for found in every if not found.doubts), None) or next(iter(every), None)
+    return next((pair for pair in every if not pair.doubts), None) or next(iter(every), None)
 
 
 def _forbid(material: Material, where: Where, *stacks: str) -> tuple[str, ...]:
     """Codes of Warnings that forbid comparing the throughput of these stacks there."""
-    found = (material.get(stack, where, THROUGHPUT) for stack in stacks)
-    codes = (code for summary in found if summary is not None for code in summary.disqualifying)
+    summaries = (material.get(stack, where, THROUGHPUT) for stack in stacks)
+    codes = (code for summary in summaries if summary is not None for code in summary.disqualifying)
     return tuple(dict.fromkeys(codes))
 
 
-def layers(found: Sequence[Split]) -> Table | None:
+def layers(splits: Sequence[Split]) -> Table | None:
     """The framework's part of a request's CPU time."""
-    if len(found) <= MOST_NAMED:
+    if len(splits) <= MOST_NAMED:
         return None
     rows = [
         (
@@ -109,10 +121,10 @@ def layers(found: Sequence[Split]) -> Table | None:
             framework_split_text.difference(split),
             framework_split_text.share(split),
         )
-        for split in found
+        for split in splits
     ]
     return Table(
-        f"The framework's part in {found[0].scenario}",
+        f"The framework's part in {splits[0].scenario}",
         ("stack", "CPU a request, µs", "the framework's, µs", "of the whole [95 %]"),
         (*rows,),
     )
@@ -121,9 +133,9 @@ def layers(found: Sequence[Split]) -> Table | None:
 CORES_FOR_RPS = 10_000
 
 
-def cores(found: Sequence[Figure], rate: str) -> Table | None:
+def cores(figures: Sequence[Figure], rate: str) -> Table | None:
     """The cores that a rate fills, a row a stack."""
-    if len(found) <= MOST_NAMED:
+    if len(figures) <= MOST_NAMED:
         return None
-    rows = tuple((one.stack, formatting.digits(one.value)) for one in found)
+    rows = tuple((figure.stack, formatting.digits(figure.value)) for figure in figures)
     return Table(f"Cores for {rate}", ("stack", "cores"), rows)

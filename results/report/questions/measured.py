@@ -35,38 +35,48 @@ from loopbench.results.terminal.brief import ALIKE
 def faster(material: Material) -> Reply | None:
     """Throughput in the first closed loop that compares it; behind it the other loops."""
     closed = material.models(LoadKind.CLOSED)
-    found = findings.first(material, closed, THROUGHPUT)
-    if found is None:
+    compared = findings.first(material, closed, THROUGHPUT)
+    if compared is None:
         return None
-    where, differences = found
+    where, differences = compared
     if len(differences) > MOST_NAMED:
         return many.faster(differences)
     line = "; ".join(map(findings.answer, differences))
-    others = findings.summed_up(material, [one for one in closed if one != where], THROUGHPUT)
-    details = (f"In the other closed loops, {said}" for said in others)
+    others = findings.summed_up(material, [loop for loop in closed if loop != where], THROUGHPUT)
+    details = (f"In the other closed loops, {clause}" for clause in others)
     return Reply(f"{line}, {offered(material, where)}", tuple(details))
 
 
 def waiting(material: Material) -> Reply | None:
     """Against the first closed loop: whether the intervals of the two ratios have a part in
     common."""
-    found = findings.first(material, material.family(Family.WAITING), THROUGHPUT)
+    compared = findings.first(material, material.family(Family.WAITING), THROUGHPUT)
     usual = findings.first(material, material.models(LoadKind.CLOSED), THROUGHPUT)
-    if found is None:
+    if compared is None:
         return None
-    before = {} if usual is None else {one.stack: one for one in usual[1]}
-    long = material.fact(found[0]).work_ms
+    before = {} if usual is None else {difference.stack: difference for difference in usual[1]}
+    long = material.fact(compared[0]).work_ms
     waits = f"where handlers wait{f' for {long:g} ms' if long else ''}"
-    said = [findings.held(one, before.get(one.stack), waits) for one in found[1]]
-    if len(said) <= MOST_NAMED:
-        return Reply("; ".join(said))
-    ratios = [
-        Figure(one.stack, one.ratio.centre, f"{formatting.digits(one.ratio.centre)}x")
-        for one in found[1]
-        if not one.doubts
+    sentences = [
+        findings.held(difference, before.get(difference.stack), waits) for difference in compared[1]
     ]
-    to = f"as many requests as {found[1][0].ratio.to} {waits}"
-    return Reply(f"{over(ratios)} {to}", tuple(said)) if ratios else Reply(said[0], tuple(said))
+    if len(sentences) <= MOST_NAMED:
+        return Reply("; ".join(sentences))
+    ratios = [
+        Figure(
+            difference.stack,
+            difference.ratio.centre,
+            f"{formatting.digits(difference.ratio.centre)}x",
+        )
+        for difference in compared[1]
+        if not difference.doubts
+    ]
+    to = f"as many requests as {compared[1][0].ratio.to} {waits}"
+    return (
+        Reply(f"{over(ratios)} {to}", tuple(sentences))
+        if ratios
+        else Reply(sentences[0], tuple(sentences))
+    )
 
 
 def sync(material: Material) -> Reply | None:
@@ -79,20 +89,22 @@ def sync(material: Material) -> Reply | None:
         ratios = _dispatch(material, direct, threaded)
         timed = [Figure(stack, ratio.centre, times(ratio)) for stack, ratio in ratios.items()]
         counted = _counted(material, direct, threaded)
-        found, of_what, other = timed, "CPU time", ""
+        figures, of_what, other = timed, "CPU time", ""
         if counted and not (ratios and all(ratio.significant for ratio in ratios.values())):
-            found, of_what = counted, "instructions"
+            figures, of_what = counted, "instructions"
             other = f"In CPU time, system calls included: {over(timed)}" if timed else ""
-        if not found:
+        if not figures:
             continue
         waits = [
-            Figure(one.stack, wait.centre, _ms(wait))
-            for one in found
-            if (wait := material.get(one.stack, threaded, "executor_wait_mean_ms")) is not None
+            Figure(figure.stack, wait.centre, _ms(wait))
+            for figure in figures
+            if (wait := material.get(figure.stack, threaded, "executor_wait_mean_ms")) is not None
         ]
-        waited = f", for which it waits {figures_alone(waits, found)} in the mean" if waits else ""
+        waited = (
+            f", for which it waits {figures_alone(waits, figures)} in the mean" if waits else ""
+        )
         return Reply(
-            f"{capital(over(found))}: a sync route takes that many times the {of_what} of the "
+            f"{capital(over(figures))}: a sync route takes that many times the {of_what} of the "
             f"async one, since each call is handed to a thread{waited} "
             f"({threaded[0]} over {direct[0]})"
             + findings.doubted(
@@ -127,8 +139,8 @@ def _ms(summary: Summary) -> str:
 
 def pool(material: Material) -> Reply | None:
     """What the pool allows with calls of this length, and what the most users got."""
-    said = [line for sweep in pressure.sweeps(material) if (line := _swept(material, sweep))]
-    return Reply(said[0], tuple(said[1:])) if said else None
+    lines = [line for sweep in pressure.sweeps(material) if (line := _swept(material, sweep))]
+    return Reply(lines[0], tuple(lines[1:])) if lines else None
 
 
 def _swept(material: Material, sweep: pressure.Sweep) -> str:
@@ -162,28 +174,28 @@ def _swept(material: Material, sweep: pressure.Sweep) -> str:
 def stall(material: Material) -> Reply | None:
     """Whether the p99 of other requests grows beside a call that blocks the loop."""
     for where in blocked(material):
-        found = [
+        tails = [
             (stack, now)
             for stack in material.contenders()
             if (now := material.get(stack, where, P99)) is not None
         ]
-        if found:
-            return _stalled(material, where, found)
+        if tails:
+            return _stalled(material, where, tails)
     return None
 
 
-def _stalled(material: Material, where: Where, found: Sequence[tuple[str, Summary]]) -> Reply:
+def _stalled(material: Material, where: Where, tails: Sequence[tuple[str, Summary]]) -> Reply:
     slowest = tuple(
         f"{stack}: the slowest of them takes {_ms(most)}"
-        for stack, _ in found
+        for stack, _ in tails
         if (most := material.get(stack, where, "response_time_max_ms")) is not None
     )
     what = "the p99 response time of the other requests"
-    now = over([Figure(stack, one.centre, _ms(one)) for stack, one in found])
+    now = over([Figure(stack, tail.centre, _ms(tail)) for stack, tail in tails])
     baseline = material.baseline(where)
     alone = {
         stack: summary
-        for stack, _ in found
+        for stack, _ in tails
         if baseline is not None and (summary := material.get(stack, baseline, P99)) is not None
     }
     if baseline is None or not alone:
@@ -191,18 +203,18 @@ def _stalled(material: Material, where: Where, found: Sequence[tuple[str, Summar
         return Reply(line + findings.doubted(material, {where: (P99,)}), slowest)
     grown = {
         stack: _grown(material.against((stack, *where), (stack, *baseline), P99))
-        for stack, _ in found
+        for stack, _ in tails
     }
     changes = [
         Figure(
             stack,
-            one.centre,
-            f"from {_ms(alone[stack])} to {_ms(one)}" if stack in alone else f"to {_ms(one)}",
+            tail.centre,
+            f"from {_ms(alone[stack])} to {_ms(tail)}" if stack in alone else f"to {_ms(tail)}",
         )
-        for stack, one in found
+        for stack, tail in tails
     ]
-    said = over(changes) if len(changes) <= MOST_NAMED else f"to {now}"
-    line = f"{verdict(grown)}: {_lower(neighbour(material, where[0]))} takes {what} {said}"
+    change = over(changes) if len(changes) <= MOST_NAMED else f"to {now}"
+    line = f"{verdict(grown)}: {_lower(neighbour(material, where[0]))} takes {what} {change}"
     return Reply(line + findings.doubted(material, {baseline: (P99,), where: (P99,)}), slowest)
 
 
@@ -269,35 +281,37 @@ def _read(run: RunRow) -> bool:
 
 
 def _doubtful(material: Material, stack: str, wheres: Sequence[Where]) -> bool:
-    found = (material.get(stack, where, _SLOWEST) for where in wheres)
-    return any(summary.disqualifying for summary in found if summary is not None)
+    summaries = (material.get(stack, where, _SLOWEST) for where in wheres)
+    return any(summary.disqualifying for summary in summaries if summary is not None)
 
 
 def _unknown(rows: Mapping[str, Sequence[RunRow]]) -> str:
     """How many Runs of which stack say nothing; blank where all do."""
     counts = {stack: sum(not _read(run) for run in runs) for stack, runs in rows.items()}
-    said = [f"{formatting.counted(n, 'Run')} of {stack}" for stack, n in counts.items() if n]
-    return f"; {findings.listed(said)} cannot say" if said else ""
+    unread = [f"{formatting.counted(n, 'Run')} of {stack}" for stack, n in counts.items() if n]
+    return f"; {findings.listed(unread)} cannot say" if unread else ""
 
 
 def _computed(material: Material, where: Where) -> str:
     """The p99 beside one kind of neighbour."""
-    found = [
-        Figure(stack, one.centre, _ms(one))
+    figures = [
+        Figure(stack, summary.centre, _ms(summary))
         for stack in material.contenders()
-        if (one := material.get(stack, where, P99)) is not None
+        if (summary := material.get(stack, where, P99)) is not None
     ]
     facts = [material.fact(burden) for burden in material.burdens(where[0])]
     place = dict.fromkeys(map(str, Dispatch), " on the loop") | {Dispatch.SYNC: " in a thread"}
-    does = [f"for {one.work_ms:g} ms{place.get(one.dispatch, '')}" for one in facts if one.work_ms]
+    does = [
+        f"for {load.work_ms:g} ms{place.get(load.dispatch, '')}" for load in facts if load.work_ms
+    ]
     computes = f"Where it computes {findings.listed(does)}" if does else "Where it computes"
-    return f"{computes} ({where[0]}), the p99 is {over(found)}"
+    return f"{computes} ({where[0]}), the p99 is {over(figures)}"
 
 
 def memory(material: Material) -> Reply | None:
     """Of connections that stay, by the process's resident memory."""
-    said = [line for name in pressure.lingering(material) if (line := _held(material, name))]
-    return Reply(said[0], tuple(said[1:])) if said else None
+    lines = [line for name in pressure.lingering(material) if (line := _held(material, name))]
+    return Reply(lines[0], tuple(lines[1:])) if lines else None
 
 
 _TOTAL = pressure.Held("Memory, MB", "rss_start_bytes", "rss_end_bytes", 1e-6, each=False)
@@ -331,9 +345,9 @@ def _held(material: Material, scenario: str) -> str:
     doubts = findings.doubted(material, dict.fromkeys(wheres, ("rss_end_bytes", "rss_after_bytes")))
     if not left:
         return f"{line} ({scenario}){doubts}"
-    told = _given_back(kept, back, len(costs))
+    given_back = _given_back(kept, back, len(costs))
     return (
-        f"{line}{told}: with all of them closed, the process is larger than "
+        f"{line}{given_back}: with all of them closed, the process is larger than "
         f"before by {over(left)} ({scenario}){doubts}"
     )
 
@@ -345,9 +359,9 @@ def _given_back(kept: Sequence[str], back: Sequence[str], of: int) -> str:
         return ", and it is not given back"
     if len(back) == of:
         return ", and it is given back"
-    said = [f"given back on {findings.listed(back)}"] if back else []
-    said += [f"not {'' if back else 'given back '}on {findings.listed(kept)}"] if kept else []
-    return f", {findings.listed(said)}" if said else ""
+    clauses = [f"given back on {findings.listed(back)}"] if back else []
+    clauses += [f"not {'' if back else 'given back '}on {findings.listed(kept)}"] if kept else []
+    return f", {findings.listed(clauses)}" if clauses else ""
 
 
 def _idle(material: Material, scenario: str) -> bool:
@@ -357,17 +371,17 @@ def _idle(material: Material, scenario: str) -> bool:
 def cores(material: Material) -> Reply | None:
     """What a given rate takes, by CPU time a request."""
     for where in material.models(LoadKind.CLOSED, LoadKind.OPEN):
-        found = [
+        figures = [
             Figure(stack, count, f"{formatting.digits(count)} cores")
             for stack in material.contenders()
             if (cost := material.get(stack, where, CPU)) is not None
             for count in [cost.centre * 1e-6 * many.CORES_FOR_RPS]
         ]
-        if found:
+        if figures:
             rate = f"{many.CORES_FOR_RPS:,} requests/s of {material.name(where)}"
-            line = f"{over(found)}: so many are busy with {rate}, by CPU time a request"
+            line = f"{over(figures)}: so many are busy with {rate}, by CPU time a request"
             return Reply(
-                line + findings.doubted(material, {where: (CPU,)}), table=many.cores(found, rate)
+                line + findings.doubted(material, {where: (CPU,)}), table=many.cores(figures, rate)
             )
     return None
 

@@ -44,25 +44,25 @@ def _peers(material: Material, differ: str, same: tuple[str, ...]) -> list[tuple
 
 def _beside_peers(material: Material, pairs: Sequence[tuple[str, str]], what: str) -> Reply | None:
     """The ratios of throughput of pairs that differ in one thing."""
-    found = [
+    peers = [
         first
         for one, other in pairs
         if (first := many.first_peers(material, one, other)) is not None
     ]
-    if not found:
+    if not peers:
         return None
-    if len(found) > MOST_NAMED:
-        return many.peers(material, found)
-    alike = len({one.where for one in found}) == 1
+    if len(peers) > MOST_NAMED:
+        return many.peers(material, peers)
+    alike = len({of.where for of in peers}) == 1
     figures = [
         Figure(
             f"{of.other} over {of.one}{'' if alike else f' in {material.name(of.where)}'}",
             0.0,
             times(of.ratio) if not of.doubts else f"cannot tell ({_codes(of.doubts)})",
         )
-        for of in found
+        for of in peers
     ]
-    place = f", {offered(material, found[0].where)}" if alike else ""
+    place = f", {offered(material, peers[0].where)}" if alike else ""
     return Reply(f"{capital(over(figures, 'for'))}: {what}{place}")
 
 

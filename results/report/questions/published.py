@@ -35,10 +35,10 @@ def read() -> Mapping[str, Published]:
     """The published answers by question; none where there is no file."""
     problems: list[Problem] = []
     every = optional_rows(FOLDER, ANSWERS, problems)
-    found = grouped((str(row["question"]), row) for row in every)
+    by_question = grouped((str(row["question"]), row) for row in every)
     return {
         question: Published(_reply([str(row["answer"]) for row in rows]), _source(rows[0]))
-        for question, rows in found.items()
+        for question, rows in by_question.items()
     }
 
 
@@ -72,7 +72,7 @@ def _rows(
 ) -> Iterator[Row]:
     environment = material.folder.environment
     machine, python = environment.get("machine"), environment.get("python")
-    begun = min((str(one.values["started_at"]) for one in material.runs), default="")
+    begun = min((str(row.values["started_at"]) for row in material.runs), default="")
     for number, clause in enumerate(clauses, start=1):
         yield {
             "question": question,

@@ -55,7 +55,7 @@ def figures_alone(figures: Sequence[Figure], named: Sequence[Figure]) -> str:
     named: the figures by which they were named.
     """
     texts = {figure.stack: figure.text for figure in figures}
-    groups = grouped((one.text, texts.get(one.stack)) for one in named).values()
+    groups = grouped((figure.text, texts.get(figure.stack)) for figure in named).values()
     each = [text for of_group in groups for text in of_group]
     if len(named) > MOST_NAMED or None in each:
         return over(figures)

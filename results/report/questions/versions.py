@@ -14,14 +14,14 @@ _NAMED = ("framework", "server")
 
 def unchanged(material: Material) -> str:
     """That no version changes within a run, and which versions this one has."""
-    found = list(_versions(material))
-    held = f", which has {listed(found)}" if found else ""
+    versions = list(_versions(material))
+    held = f", which has {listed(versions)}" if versions else ""
     return f"No version changes within one run{held}."
 
 
 def _versions(material: Material) -> dict[str, None]:
     """`aiohttp 3.14.5` of the frameworks and servers that the stacks consist of, each once."""
-    found: dict[str, None] = {}
+    versions: dict[str, None] = {}
     for stack in material.stacks:
         facts = material.facts.get(stack, {})
         packages = facts.get("packages")
@@ -29,5 +29,5 @@ def _versions(material: Material) -> dict[str, None]:
             named = {str(facts.get(key)).partition("/")[0].lower() for key in _NAMED}
             for package in packages:
                 if package in named:
-                    found[f"{package} {written(packages[package])}"] = None
-    return found
+                    versions[f"{package} {written(packages[package])}"] = None
+    return versions

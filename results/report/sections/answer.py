@@ -23,8 +23,8 @@ P99 = "response_time_p99_ms"
 def parts(material: Material) -> Iterator[Part]:
     """The headline, the picture that carries it, then a paragraph a sentence; what to distrust
     comes last, and always."""
-    said = [words for sentence in SENTENCES if (words := sentence(material))]
-    headline, *others = said
+    paragraphs = [words for sentence in SENTENCES if (words := sentence(material))]
+    headline, *others = paragraphs
     yield Text(headline, strong=True)
     yield from ratios.parts(material)
     for words in others:
@@ -33,10 +33,10 @@ def parts(material: Material) -> Iterator[Part]:
 
 def fastest(material: Material) -> Words:
     """Throughput, where the first closed loop compares it."""
-    found = _compared(material)
-    if found is None:
+    compared = _compared(material)
+    if compared is None:
         return _alone(material)
-    return (f"{findings.headline(found[1])}.",)
+    return (f"{findings.headline(compared[1])}.",)
 
 
 Found = tuple[Where, list[findings.Difference]] | None
@@ -47,39 +47,39 @@ def _compared(material: Material) -> Found:
     return findings.first(material, material.models(LoadKind.CLOSED), THROUGHPUT)
 
 
-def _told(found: Found, anchor: str) -> Words:
-    return () if found is None else (findings.told(found[1]), *_see(anchor))
+def _clauses(compared: Found, anchor: str) -> Words:
+    return () if compared is None else (findings.contender_clauses(compared[1]), *_see(anchor))
 
 
 def rates(material: Material) -> Words:
     """What each stack reached there, in requests a second."""
-    found = _compared(material)
-    if found is None:
+    compared = _compared(material)
+    if compared is None:
         return ()
     reached = [
         f"{stack} {formatting.figure(THROUGHPUT, summary.centre)}"
         for stack in material.contenders()
-        if (summary := material.get(stack, found[0], THROUGHPUT)) is not None
+        if (summary := material.get(stack, compared[0], THROUGHPUT)) is not None
     ]
-    said = formatting.listed(reached, most=len(reached))
-    return (f"Requests/s in {material.name(found[0])}: {said}", *_see("speed"))
+    figures = formatting.listed(reached, most=len(reached))
+    return (f"Requests/s in {material.name(compared[0])}: {figures}", *_see("speed"))
 
 
 def _alone(material: Material) -> Words:
     """What is reached where nothing is compared: one contender, or none, or no ratio of several."""
     for where in material.models(LoadKind.CLOSED):
         rates = {
-            stack: formatting.figure(THROUGHPUT, found.centre)
+            stack: formatting.figure(THROUGHPUT, summary.centre)
             for stack in material.contenders() or material.stacks
-            if (found := material.get(stack, where, THROUGHPUT)) is not None
+            if (summary := material.get(stack, where, THROUGHPUT)) is not None
         }
         if rates:
             (stack, rate), *others = rates.items()
-            said = f"{stack} answers {rate} requests/s"
+            clause = f"{stack} answers {rate} requests/s"
             if not others:
                 end = f"in {material.name(where)}; no other stack was measured beside it"
-                return (f"{said} {end}", *_see("speed"))
-            more = findings.listed([said, *(f"{one} {its}" for one, its in others)])
+                return (f"{clause} {end}", *_see("speed"))
+            more = findings.listed([clause, *(f"{other} {its}" for other, its in others)])
             no_ratio = f"there is no ratio of them to {material.summaries.reference}"
             return (f"{more} in {material.name(where)}; {no_ratio}", *_see("speed"))
     return ()
@@ -87,14 +87,14 @@ def _alone(material: Material) -> Words:
 
 def elsewhere(material: Material) -> Words:
     """Throughput in the other closed loops."""
-    found = _compared(material)
-    if found is None:
+    compared = _compared(material)
+    if compared is None:
         return ()
-    others = [where for where in material.models(LoadKind.CLOSED) if where != found[0]]
-    said = list(findings.summed_up(material, others, THROUGHPUT))
+    others = [where for where in material.models(LoadKind.CLOSED) if where != compared[0]]
+    sentences = list(findings.summed_up(material, others, THROUGHPUT))
     return (
-        (f"Requests answered in the other closed loops, {'. '.join(said)}", *_see("speed"))
-        if said
+        (f"Requests answered in the other closed loops, {'. '.join(sentences)}", *_see("speed"))
+        if sentences
         else ()
     )
 
@@ -104,7 +104,7 @@ def cost(material: Material) -> Words:
     closed = material.models(LoadKind.CLOSED)
     chosen = _compared(material)
     wheres = [*([chosen[0]] if chosen else []), *closed, *material.models(LoadKind.OPEN)]
-    return _told(findings.first(material, wheres, CPU), "speed")
+    return _clauses(findings.first(material, wheres, CPU), "speed")
 
 
 def counted(material: Material) -> Words:
@@ -125,18 +125,18 @@ def counted(material: Material) -> Words:
         f"{formatting.digits(others[stack])}x on {stack} ({formatting.digits(counts[stack])})"
         for stack in dict.fromkeys((least, most))
     ]
-    said = (
+    sentence = (
         "Counted in instructions, which the machine's load does not change, a request of "
         f"{material.name(chosen[0])} costs {' to '.join(costs)} what it costs on {reference} "
         f"({formatting.digits(base)})"
     )
-    return (said, *_see("speed"))
+    return (sentence, *_see("speed"))
 
 
 def tail(material: Material) -> Words:
     """The 99th percentile at the first given rate."""
     rates = [where for where in material.models(LoadKind.OPEN) if material.fact(where).is_rate]
-    return _told(findings.first(material, rates, P99), "times")
+    return _clauses(findings.first(material, rates, P99), "times")
 
 
 def blocking(material: Material) -> Words:
@@ -145,7 +145,7 @@ def blocking(material: Material) -> Words:
     if where is None:
         return ()
     baseline = material.baseline(where)
-    told = []
+    changes = []
     for stack in material.contenders():
         beside = material.get(stack, where, P99)
         if beside is None:
@@ -153,14 +153,14 @@ def blocking(material: Material) -> Words:
         alone = None if baseline is None else material.get(stack, baseline, P99)
         now = f"{formatting.figure(P99, beside.centre)} ms"
         if baseline is None or alone is None:
-            told.append(f"to {now} on {stack}")
+            changes.append(f"to {now} on {stack}")
             continue
         factor = material.against((stack, *where), (stack, *baseline), P99)
         first = formatting.figure(P99, alone.centre)
-        told.append(f"from {first} to {now} on {stack} ({findings.ratio(factor)})")
-    if not told:
+        changes.append(f"from {first} to {now} on {stack} ({findings.ratio(factor)})")
+    if not changes:
         return ()
-    what = f"the p99 response time of innocent requests beside it {findings.listed(told)}"
+    what = f"the p99 response time of innocent requests beside it {findings.listed(changes)}"
     doubts = findings.doubted(material, dict.fromkeys(filter(None, (baseline, where)), (P99,)))
     return (f"{neighbour(material, where[0])} takes {what}{doubts}", *_see("pressure"))
 
@@ -204,28 +204,28 @@ def distrust(material: Material) -> Words:
         for note in material.notes
         if note not in grave and note.code != ReadingCode.STACK_MISSING
     ]
-    said = []
+    clauses = []
     if grave:
         where = (f"{note.code} ({_cells(len(note.cells))})" for note in grave)
-        said.append(f"what is marked {formatting.listed(map(formatting.plain, where))}")
+        clauses.append(f"what is marked {formatting.listed(map(formatting.plain, where))}")
     if light:
         where = (f"{note.code} ({_cells(len(note.cells))})" for note in light)
-        said.append(f"with less weight {formatting.listed(map(formatting.plain, where))}")
+        clauses.append(f"with less weight {formatting.listed(map(formatting.plain, where))}")
     if rounds < MIN_ROUNDS:
-        said.append("everything, since fewer than three Rounds allow no interval")
+        clauses.append("everything, since fewer than three Rounds allow no interval")
     elif few == len(counts):
-        said.append(f"small differences, since {rounds} Rounds do not tolerate an outlier")
+        clauses.append(f"small differences, since {rounds} Rounds do not tolerate an outlier")
     elif few:
         share = f"{few} of {len(counts)} scenarios"
-        said.append(
+        clauses.append(
             f"small differences in {share}, which have fewer than {TRIM_FROM} Rounds: these do not "
             "tolerate an outlier"
         )
     if material.problems:
         count = len(material.problems)
         notes = "1 note" if count == 1 else f"{count} notes"
-        said.append(f"what rests on rows that are missing or could not be read ({notes})")
-    text = "; ".join(said) or f"nothing in particular: no Warning in {rounds} Rounds"
+        clauses.append(f"what rests on rows that are missing or could not be read ({notes})")
+    text = "; ".join(clauses) or f"nothing in particular: no Warning in {rounds} Rounds"
     return (f"What to distrust: {text}", *_see("warnings", "in words"))
 
 

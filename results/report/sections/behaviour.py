@@ -27,7 +27,7 @@ def parts(material: Material) -> Iterator[Part]:
     if not material.behaviour:
         return
     questions = material.behaviour
-    asked = [one for question in questions for one in question.asked]
+    asked = [outcome for question in questions for outcome in question.asked]
     pythons = ", ".join(behaviour_answers.pythons(questions))
     yield Text(
         (
@@ -45,9 +45,15 @@ def parts(material: Material) -> Iterator[Part]:
             topic,
             ("question", "stack", "setting", "answer", "commonly said is"),
             (
-                (question.asks, one.stack, one.setting, one.answer, _HOLDS.get(one.agrees, ""))
+                (
+                    question.asks,
+                    outcome.stack,
+                    outcome.setting,
+                    outcome.answer,
+                    _HOLDS.get(outcome.agrees, ""),
+                )
                 for question in mine
-                for one in question.asked
+                for outcome in question.asked
             ),
             names=4,
             folded=True,
@@ -58,18 +64,22 @@ def parts(material: Material) -> Iterator[Part]:
 def _claims(asked: list[Asked]) -> Iterator[Words]:
     """Each claim that is not so, or partly, on any Python; the answers of those Pythons alone."""
     differing = (
-        (one.claim, (agrees, one))
-        for one in asked
+        (outcome.claim, (agrees, outcome))
+        for outcome in asked
         for agrees in ("no", "partly")
-        if agrees in one.verdicts.values()
+        if agrees in outcome.verdicts.values()
     )
     for claim, mine in grouped(differing).items():
-        seen = grouped(((one.stack, one.answer_where(agrees)), one.setting) for agrees, one in mine)
-        told = "; ".join(
-            f"{stack}{_named(settings)}: {answer}" for (stack, answer), settings in seen.items()
+        by_answer = grouped(
+            ((outcome.stack, outcome.answer_where(agrees)), outcome.setting)
+            for agrees, outcome in mine
+        )
+        answers = "; ".join(
+            f"{stack}{_named(settings)}: {answer}"
+            for (stack, answer), settings in by_answer.items()
         )
         *begin, end = _quoted(claim, _HOLDS[mine[0][0]])
-        yield (*begin, f"{end}: {told}.")
+        yield (*begin, f"{end}: {answers}.")
 
 
 def _quoted(claim: str, holds: str) -> Words:

@@ -23,11 +23,11 @@ _PANELS = {
 
 def parts(material: Material) -> Iterator[Part]:
     """The sweep over users, and a verdict a Cell."""
-    found = limits(material.folder, material.summaries)
-    if not found:
+    cell_limits = limits(material.folder, material.summaries)
+    if not cell_limits:
         return
-    yield from _sweep(material, found)
-    yield _table(material, found)
+    yield from _sweep(material, cell_limits)
+    yield _table(material, cell_limits)
     yield paragraph(
         "A loop or a CPU is full from 0.9 on; requests queue where the median wait is a quarter of "
         "the median response time or more. What is full comes before what is queued for. `cannot "
@@ -39,20 +39,31 @@ def parts(material: Material) -> Iterator[Part]:
         yield Text((servers,))
 
 
-def _table(material: Material, found: list[Limit]) -> Table:
+def _table(material: Material, cell_limits: list[Limit]) -> Table:
     rows = []
-    for one in found:
-        seen = one.seen
+    for limit in cell_limits:
+        cell_readings = limit.readings
         rows.append(
             (
-                one.cell[1],
-                one.cell[0],
-                one.verdict.word.value,
-                "" if one.verdict.word is Word.NONE_SEEN else one.verdict.why,
-                *map(_share, (seen.loop, seen.server_cpu, seen.database_cpu, seen.client_cpu)),
-                *map(_number, (seen.threads, seen.thread_wait_ms, seen.pool_size)),
-                *map(_number, (seen.pool_wait_ms, seen.response_ms)),
-                readings.noted(material, one.cell),
+                limit.cell[1],
+                limit.cell[0],
+                limit.verdict.word.value,
+                "" if limit.verdict.word is Word.NONE_SEEN else limit.verdict.why,
+                *map(
+                    _share,
+                    (
+                        cell_readings.loop,
+                        cell_readings.server_cpu,
+                        cell_readings.database_cpu,
+                        cell_readings.client_cpu,
+                    ),
+                ),
+                *map(
+                    _number,
+                    (cell_readings.threads, cell_readings.thread_wait_ms, cell_readings.pool_size),
+                ),
+                *map(_number, (cell_readings.pool_wait_ms, cell_readings.response_ms)),
+                readings.noted(material, limit.cell),
             )
         )
     return table(
@@ -67,7 +78,7 @@ def _table(material: Material, found: list[Limit]) -> Table:
     )  # fmt: skip
 
 
-def _sweep(material: Material, found: list[Limit]) -> Iterator[Part]:
+def _sweep(material: Material, cell_limits: list[Limit]) -> Iterator[Part]:
     """Throughput and response time over users, a panel a driver."""
     panels, stacks = [], set()
     for metric, (title, logarithmic) in _PANELS.items():
@@ -75,12 +86,12 @@ def _sweep(material: Material, found: list[Limit]) -> Iterator[Part]:
             lines = []
             for stack in material.stacks:
                 pairs = sorted(
-                    (float(one.users), summary.centre)
-                    for one in found
-                    if one.cell[0] == stack
-                    and one.swept
-                    and one.dispatch == driver
-                    and (summary := material.summaries.get(one.cell, metric)) is not None
+                    (float(limit.users), summary.centre)
+                    for limit in cell_limits
+                    if limit.cell[0] == stack
+                    and limit.swept
+                    and limit.dispatch == driver
+                    and (summary := material.summaries.get(limit.cell, metric)) is not None
                 )
                 if (line := readings.course(material, stack, pairs)) is not None:
                     lines.append(line)
@@ -99,20 +110,20 @@ def _sweep(material: Material, found: list[Limit]) -> Iterator[Part]:
             "queued for: the table below names it.",
             tuple(panels),
             material.keys(stacks),
-            _sweep_table(material, found),
+            _sweep_table(material, cell_limits),
             abreast=2,
         )
 
 
-def _sweep_table(material: Material, found: list[Limit]) -> Table:
+def _sweep_table(material: Material, cell_limits: list[Limit]) -> Table:
     rows = []
-    for one in found:
-        if one.swept:
-            summaries = [material.summaries.get(one.cell, metric) for metric in _PANELS]
+    for limit in cell_limits:
+        if limit.swept:
+            summaries = [material.summaries.get(limit.cell, metric) for metric in _PANELS]
             rows.append(
                 (
-                    formatting.counted(one.users, "user"),
-                    *(one.cell[1], one.cell[0]),
+                    formatting.counted(limit.users, "user"),
+                    *(limit.cell[1], limit.cell[0]),
                     *map(readings.value, summaries),
                 )
             )
@@ -126,12 +137,12 @@ def _servers(material: Material) -> str:
     stores = material.folder.environment.get("stores")
     if not isinstance(stores, dict) or not stores:
         return ""
-    said = (
+    versions = (
         f"{formatting.plain(name)}: {formatting.plain(store.get('version') or 'version not read')}"
         for name, store in stores.items()
         if isinstance(store, dict)
     )
-    return f"Stores: {'; '.join(said)}."
+    return f"Stores: {'; '.join(versions)}."
 
 
 def _share(value: float | None) -> str:

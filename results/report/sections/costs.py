@@ -45,9 +45,9 @@ def of_costs(costs: Costs, pairs: Pairs | None = None) -> tuple[Part, ...]:
     """
     if not costs.totals:
         return ()
-    said = [line for case in costs.cases() for line in sentences.of_case(costs, case)]
-    said += [*sentences.of_equality(costs), *witness.sentences(costs)]
-    found: list[Part] = [
+    lines = [line for case in costs.cases() for line in sentences.of_case(costs, case)]
+    lines += [*sentences.of_equality(costs), *witness.sentences(costs)]
+    parts: list[Part] = [
         paragraph(
             "User-space instructions under callgrind, which do not depend on the machine's load. A "
             "function's own instructions include what the interpreter and the C library did for "
@@ -55,14 +55,14 @@ def of_costs(costs: Costs, pairs: Pairs | None = None) -> tuple[Part, ...]:
             "functions, the trampolines of `-X perf`, costs instructions too, so that the plain "
             "count stands beside the total.",
         ),
-        Bullets(tuple((line,) for line in said)),
+        Bullets(tuple((line,) for line in lines)),
         _totals(costs),
         _phases(costs),
         *(_witness(costs, where) for where in costs.samples),
     ]
     for place, case in enumerate(costs.cases()):
-        found += _case(costs, case, pairs, folded=place > 0)
-    return tuple(found)
+        parts += _case(costs, case, pairs, folded=place > 0)
+    return tuple(parts)
 
 
 def _totals(costs: Costs) -> Table:
@@ -80,10 +80,10 @@ def _totals(costs: Costs) -> Table:
 
 
 def _phases(costs: Costs) -> Table:
-    found = {where: by_phase(tree) for where, tree in costs.trees.items()}
+    by_case = {where: by_phase(tree) for where, tree in costs.trees.items()}
     rows = tuple(
         (stack, case, *(f"{phases.get(phase, 0.0):,.0f}" for phase in PHASES))
-        for (stack, case), phases in found.items()
+        for (stack, case), phases in by_case.items()
     )
     title = "Instructions by phase; unknown: functions that the table of phases does not know"
     return Table(title, ("stack", "case", *PHASES), rows, names=2)
@@ -94,11 +94,11 @@ def _witness(costs: Costs, where: Where) -> Table:
     stack, case = where
     rows = tuple(
         (
-            *(one.function.label, f"{one.instructions:.1%}", f"{one.time:.1%}"),
-            f"±{1.96 * one.error:.1%}",
-            "–" if one.kernel is None else f"{one.kernel:.0%}",
+            *(share.function.label, f"{share.instructions:.1%}", f"{share.time:.1%}"),
+            f"±{1.96 * share.error:.1%}",
+            "–" if share.kernel is None else f"{share.kernel:.0%}",
         )
-        for one in witness.shares(costs, where)[:MOST_OPENED]
+        for share in witness.shares(costs, where)[:MOST_OPENED]
     )
     title = (
         f"{stack}, {case}: shares of instructions and of {witness.taken(costs, where):,} samples "
@@ -143,11 +143,11 @@ def _function(cost: Cost) -> tuple[str, ...]:
     )
 
 
-def _opened(cost: Cost, stack: str, found: Neighbours) -> Table:
+def _opened(cost: Cost, stack: str, adjacent: Neighbours) -> Table:
     """One function by itself: who called it, and what it called."""
-    rows = [("called by", function.label, f"{value:,.0f}") for function, value in found.callers]
+    rows = [("called by", function.label, f"{value:,.0f}") for function, value in adjacent.callers]
     rows.append(("itself", cost.function.label, f"{cost.own:,.0f}"))
-    rows += [("calls", function.label, f"{value:,.0f}") for function, value in found.callees]
+    rows += [("calls", function.label, f"{value:,.0f}") for function, value in adjacent.callees]
     title = f"{stack}: {cost.function.label}, {cost.share:.1%}"
     return Table(title, ("", "function", "instructions"), tuple(rows), names=2, folded=True)
 
@@ -160,8 +160,13 @@ def _differential(costs: Costs, one: Where, other: Where, folded: bool) -> Drawi
         "(difference)."
     )
     rows = tuple(
-        (found.name, f"{found.one:,.0f}", f"{found.other:,.0f}", f"{found.more:+,.0f}")
-        for found in differences(costs, one, other, "function")[:MOST_DIFFERENCES]
+        (
+            difference.name,
+            f"{difference.one:,.0f}",
+            f"{difference.other:,.0f}",
+            f"{difference.more:+,.0f}",
+        )
+        for difference in differences(costs, one, other, "function")[:MOST_DIFFERENCES]
     )
     title = f"The {len(rows)} largest differences by function, {one[1]}"
     table = Table(title, ("function", one[0], other[0], "more"), rows, folded=True)

@@ -33,7 +33,7 @@ STREAM_TITLES = {FIRST: "first byte p50, µs", LAST: "last byte p50, ms"}
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class TableKind:
     """A table about one kind of scenario: its columns are metrics by name, or worked out.
 
     family: of the scenarios. caption: of the picture of `drawn`, a column of it.
@@ -47,7 +47,7 @@ class Told:
 
 
 KINDS = (
-    Told(
+    TableKind(
         "Uploads",
         Family.UPLOADS,
         {
@@ -63,7 +63,7 @@ KINDS = (
         "the one upload by which it was verified, before the load: a server that keeps a body "
         "until it is complete shows it there. In the longest stretch nothing else ran on the loop.",
     ),
-    Told(
+    TableKind(
         "Large JSON answers",
         Family.LARGE_ANSWERS,
         {
@@ -159,9 +159,9 @@ def _slow(material: Material) -> Iterator[Part]:
         "Memory after the slow readers left, above the baseline (MB)": LEFT,
     }
     panels = [
-        by_row(title, found, at=0.0)
+        by_row(title, lines, at=0.0)
         for title, value in titles.items()
-        if (found := _dots(material, wheres, title, value))
+        if (lines := _dots(material, wheres, title, value))
     ]
     yield Plot(
         "Readers that do not keep up, beside ones that do",
@@ -220,16 +220,16 @@ def _slow_table(material: Material, wheres: Sequence[Where]) -> Table:
     )  # fmt: skip
 
 
-def _kind(material: Material, kind: Told) -> Iterator[Part]:
+def _kind(material: Material, kind: TableKind) -> Iterator[Part]:
     wheres = [
         where for where in material.family(kind.family) if material.has(where, "throughput_rps")
     ]
     if not wheres:
         return
     panels = [
-        by_row(title, found)
+        by_row(title, lines)
         for title in kind.drawn
-        if (found := _dots(material, wheres, title, kind.columns[title]))
+        if (lines := _dots(material, wheres, title, kind.columns[title]))
     ]
     yield Plot(
         kind.title,
@@ -257,7 +257,7 @@ def _dots(
     """A Line a scenario, of a metric or of what is worked out."""
     if isinstance(column, str):
         return readings.lines(material, wheres, column)
-    found = []
+    lines = []
     for where in wheres:
         dots = tuple(
             readings.worked_dot(material, stack, sample)
@@ -265,5 +265,5 @@ def _dots(
             if (sample := worked_out(material, (stack, *where), title, column)) is not None
         )
         if dots:
-            found.append(Line(material.name(where), dots, scenario=where[0]))
-    return tuple(found)
+            lines.append(Line(material.name(where), dots, scenario=where[0]))
+    return tuple(lines)

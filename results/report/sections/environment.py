@@ -59,9 +59,9 @@ def parts(material: Material) -> Iterator[Part]:
     yield from _parity(material)
     yield from _differences(environment.get("parity"))
     for name, (heading, title, header) in _TABLES.items():
-        if isinstance(told := environment.get(name), Mapping) and told:
+        if isinstance(entries := environment.get(name), Mapping) and entries:
             single = len(header) - 2  # keys with a column of their own
-            rows = ((*key[:single], ".".join(key[single:]), text) for key, text in leaves(told))
+            rows = ((*key[:single], ".".join(key[single:]), text) for key, text in leaves(entries))
             yield Heading(heading)
             yield table(title, header, rows, names=len(header))
 
@@ -69,12 +69,12 @@ def parts(material: Material) -> Iterator[Part]:
 def command(material: Material) -> str | None:
     """The command that measures the same again, into a new folder and with the same seed."""
     environment = material.folder.environment
-    said = environment.get("command")
-    if not isinstance(said, list) or not all(isinstance(word, str) for word in said):
+    words = environment.get("command")
+    if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
         return None
     again: list[str] = []
     skip = 0
-    for word in said:
+    for word in words:
         skip = skip or _PLACES.get(word, 0)
         if skip:
             skip -= 1
@@ -90,13 +90,15 @@ def _parity(material: Material) -> Iterator[Part]:
     facts = {stack: material.facts[stack] for stack in material.stacks if stack in material.facts}
     if not facts:
         return
-    seen = loop_classes(material)
+    classes = loop_classes(material)
     own, alike = {}, {}
-    for stack, told in facts.items():
-        own[stack] = dict(_leaves({key: told[key] for key in _APART if key in told}))
-        alike[stack] = dict(_leaves({key: told[key] for key in _ALIKE if key in told}))
-        if stack in seen:
-            alike[stack]["loop under load"] = ", ".join(sorted(seen[stack]))
+    for stack, stack_facts in facts.items():
+        own[stack] = dict(_leaves({key: stack_facts[key] for key in _APART if key in stack_facts}))
+        alike[stack] = dict(
+            _leaves({key: stack_facts[key] for key in _ALIKE if key in stack_facts})
+        )
+        if stack in classes:
+            alike[stack]["loop under load"] = ", ".join(sorted(classes[stack]))
     yield Heading("Parity, as the servers said it of themselves")
     yield table(
         "Settings that should be equal",
@@ -114,18 +116,21 @@ def _parity(material: Material) -> Iterator[Part]:
 
 def _differences(parity: object) -> Iterator[Part]:
     """What the harness found unequal when the run began, and why that is as it should be."""
-    found = list(differences(parity))
-    if not found or not isinstance(parity, Mapping):
+    unequal = list(differences(parity))
+    if not unequal or not isinstance(parity, Mapping):
         return
     yield table(
         f"Settings that are not those of {written(parity.get('reference'))}, and why",
         ("setting", "stack", "value", "of the reference", "why"),
         [
             (
-                *(written(one.get(key)) for key in ("setting", "stack", "value", "reference")),
-                _why(one),
+                *(
+                    written(difference.get(key))
+                    for key in ("setting", "stack", "value", "reference")
+                ),
+                _why(difference),
             )
-            for one in found
+            for difference in unequal
         ],
         names=5,
     )
@@ -133,22 +138,22 @@ def _differences(parity: object) -> Iterator[Part]:
 
 def differences(parity: object) -> Iterator[Mapping[str, object]]:
     """The differences in environment.json's `parity`; none where it holds something else."""
-    found = parity.get("differences") if isinstance(parity, Mapping) else None
-    if isinstance(found, list):
-        yield from (one for one in found if isinstance(one, Mapping))
+    entries = parity.get("differences") if isinstance(parity, Mapping) else None
+    if isinstance(entries, list):
+        yield from (difference for difference in entries if isinstance(difference, Mapping))
 
 
-def _why(one: Mapping[str, object]) -> str:
-    why = one.get("why")
+def _why(difference: Mapping[str, object]) -> str:
+    why = difference.get("why")
     return "nothing explains it" if why is None else written(why)
 
 
 def _by_value(by: Mapping[str, Mapping[str, str]]) -> Iterator[tuple[str, str, str]]:
     """A row for each value that a key has, with the stacks that have it: as wide for two stacks as
     for a dozen."""
-    keys = dict.fromkeys(key for told in by.values() for key in told)
+    keys = dict.fromkeys(key for values in by.values() for key in values)
     for key in keys:
-        stacks = grouped((told.get(key, _NOTHING), stack) for stack, told in by.items())
+        stacks = grouped((values.get(key, _NOTHING), stack) for stack, values in by.items())
         for value, some in stacks.items():
             yield key, value, "all" if len(some) == len(by) > 1 else ", ".join(some)
 

@@ -44,12 +44,12 @@ def parts(material: Material) -> Iterator[Part]:
 
 def _ways(material: Material) -> dict[str, dict[int, Where]]:
     """By way the scenario of each number of pages, ascending."""
-    found: dict[str, dict[int, Where]] = {}
+    ways: dict[str, dict[int, Where]] = {}
     for where in material.family(Family.FETCH):
         facts = material.fact(where)
         if facts.parameter is not None:
-            found.setdefault(facts.variant, {})[int(facts.parameter)] = where
-    return {way: dict(sorted(steps.items())) for way, steps in found.items()}
+            ways.setdefault(facts.variant, {})[int(facts.parameter)] = where
+    return {way: dict(sorted(steps.items())) for way, steps in ways.items()}
 
 
 def _panel(material: Material, way: str, steps: Steps) -> Iterator[Panel]:

@@ -33,30 +33,30 @@ def parts(material: Material) -> Iterator[Part]:
     counts = list(counted(material.facts, material.counts))
     if not timed and not counts:
         return
-    for kind, told in framework_split_text.TOLD.items():
-        found = [split for split in timed if split.pair.kind == kind]
-        if found:
-            of = _table(material, kind, found)
-            whole = [split for split in found if split.base > 0 and split.difference > 0]
+    for kind, wording in framework_split_text.PAIR_WORDS.items():
+        of_kind = [split for split in timed if split.pair.kind == kind]
+        if of_kind:
+            of = _table(material, kind, of_kind)
+            whole = [split for split in of_kind if split.base > 0 and split.difference > 0]
             yield _plot(whole, of) if kind == FRAMEWORK and whole else of
-        cases = [one for one in counts if one.pair.kind == kind]
+        cases = [case for case in counts if case.pair.kind == kind]
         if cases:
-            yield _counted(f"{told.title}: instructions a request", kind, cases)
+            yield _counted(f"{wording.title}: instructions a request", kind, cases)
     yield paragraph(framework_split_text.MEANING)
 
 
 def frameworks(material: Material) -> list[Split]:
     """What frameworks add, in the first scenario that tells."""
     every = splits(material.facts, material.summaries, first_loads(material.loads))
-    found = [split for split in every if split.pair.kind == FRAMEWORK]
-    return [split for split in found if split.scenario == found[0].scenario]
+    of_frameworks = [split for split in every if split.pair.kind == FRAMEWORK]
+    return [split for split in of_frameworks if split.scenario == of_frameworks[0].scenario]
 
 
-def _table(material: Material, kind: str, found: Sequence[Split]) -> Table:
+def _table(material: Material, kind: str, of_kind: Sequence[Split]) -> Table:
     return table(
-        f"{framework_split_text.TOLD[kind].title}: CPU time a request",
+        f"{framework_split_text.PAIR_WORDS[kind].title}: CPU time a request",
         (*framework_split_text.header(kind), "Warnings"),
-        [(*framework_split_text.row(split), _marks(material, split)) for split in found],
+        [(*framework_split_text.row(split), _marks(material, split)) for split in of_kind],
         names=_NAMES,
     )
 
@@ -67,9 +67,9 @@ def _marks(material: Material, split: Split) -> str:
     return "".join(dict.fromkeys(re.findall(r"\[\d+!?\]", marks)))
 
 
-def _plot(found: Sequence[Split], of: Table) -> Plot:
+def _plot(drawable: Sequence[Split], of: Table) -> Plot:
     looks = (PARTS[0], PARTS[1])
-    drawn = grouped((split.scenario, _whole(split, looks)) for split in found)
+    drawn = grouped((split.scenario, _whole(split, looks)) for split in drawable)
     groups = [Group(scenario, tuple(wholes), scenario) for scenario, wholes in drawn.items()]
     return Plot(
         "Server and framework",
@@ -99,7 +99,7 @@ def _counted(title: str, kind: str, cases: Sequence[Counted]) -> Table:
     return table(
         title,
         framework_split_text.counted_header(kind),
-        [framework_split_text.counted_row(one) for one in cases],
+        [framework_split_text.counted_row(case) for case in cases],
         names=_NAMES,
         folded=len(cases) > 20,
     )

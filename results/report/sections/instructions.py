@@ -12,11 +12,11 @@ from loopbench.results.stats import formatting
 
 def tables(material: Material) -> Iterator[Table]:
     """Instructions by case and stack, and what a layer of middleware costs."""
-    found = _by(material, "case")
-    if not found:
+    by_case = _by(material, "case")
+    if not by_case:
         return
-    stacks = [stack for stack in material.stacks if any(stack in by for by in found.values())]
-    stacks += sorted({stack for by in found.values() for stack in by} - set(stacks))
+    stacks = [stack for stack in material.stacks if any(stack in by for by in by_case.values())]
+    stacks += sorted({stack for by in by_case.values() for stack in by} - set(stacks))
     spreads = [value for row in material.counts if isinstance(value := row["spread"], float)]
     known = f"spread of the counts at most {max(spreads):.2%}" if spreads else "one count of each"
     yield table(
@@ -24,7 +24,7 @@ def tables(material: Material) -> Iterator[Table]:
         ("case", *stacks),
         (
             (str(case), *(formatting.digits(by[stack]) if stack in by else "–" for stack in stacks))
-            for case, by in found.items()
+            for case, by in by_case.items()
         ),
     )
     layers = {int(key): by for key, by in _by(material, "layers").items() if key is not None}
@@ -45,9 +45,9 @@ def tables(material: Material) -> Iterator[Table]:
 
 def _by(material: Material, column: str) -> dict[Value, dict[str, float]]:
     """Instructions by what stands in a column, and by stack; without rows where it is blank."""
-    found: dict[Value, dict[str, float]] = {}
+    counts: dict[Value, dict[str, float]] = {}
     for row in material.counts:
         key, value = row[column], row["instructions"]
         if key is not None and isinstance(value, float):
-            found.setdefault(key, {})[str(row["stack"])] = value
-    return found
+            counts.setdefault(key, {})[str(row["stack"])] = value
+    return counts

@@ -29,23 +29,23 @@ def parts(material: Material) -> Iterator[Part]:
     lines = []
     for metric, text in METRICS.items():
         dots = tuple(
-            _dot(material, stack, found)
+            _dot(material, stack, times)
             for stack in material.stacks
-            if (found := values[metric, stack])
+            if (times := values[metric, stack])
         )
         if dots:
             lines.append(Line(text, dots))
     rows = []
     for stack in material.stacks:
         for metric, text in METRICS.items():
-            found = values[metric, stack]
-            if found:
+            times = values[metric, stack]
+            if times:
                 rows.append(
                     (
                         stack,
                         text,
-                        str(len(found)),
-                        *map(formatting.digits, (statistics.median(found), min(found), max(found))),
+                        str(len(times)),
+                        *map(formatting.digits, (statistics.median(times), min(times), max(times))),
                     )
                 )
     yield Plot(
@@ -55,7 +55,7 @@ def parts(material: Material) -> Iterator[Part]:
         "interpreter's start and the imports are part of starting; the grace that open connections "
         "are given is part of stopping.",
         (by_row("ms", lines),),
-        material.keys({stack for (_, stack), found in values.items() if found}),
+        material.keys({stack for (_, stack), times in values.items() if times}),
         table(
             "Over all Runs",
             ("stack", "what", "Runs", "median ms", "lowest ms", "highest ms"),
@@ -71,10 +71,10 @@ def parts(material: Material) -> Iterator[Part]:
     )
 
 
-def _dot(material: Material, stack: str, found: list[float]) -> Dot:
-    middle = statistics.median(found)
-    told = f"{stack}: {formatting.digits(middle)} ms, median of {len(found)} Runs"
-    return Dot(material.looks[stack], middle, None, tuple(found), material.place(stack), told)
+def _dot(material: Material, stack: str, times: list[float]) -> Dot:
+    middle = statistics.median(times)
+    tooltip = f"{stack}: {formatting.digits(middle)} ms, median of {len(times)} Runs"
+    return Dot(material.looks[stack], middle, None, tuple(times), material.place(stack), tooltip)
 
 
 def _values(material: Material, metric: str, stack: str) -> list[float]:

@@ -215,9 +215,9 @@ def _table(material: Material, wheres: Sequence[Where]) -> Table:
 
 def loop_classes(material: Material) -> dict[str, set[str]]:
     """By stack the classes of the loops that the probes watched."""
-    found: defaultdict[str, set[str]] = defaultdict(set)
+    classes: defaultdict[str, set[str]] = defaultdict(set)
     for run in material.runs:
-        seen = run.values["loop_class"]
-        if seen:
-            found[run.stack].add(str(seen))
-    return dict(found)
+        loop_class = run.values["loop_class"]
+        if loop_class:
+            classes[run.stack].add(str(loop_class))
+    return dict(classes)

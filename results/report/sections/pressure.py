@@ -50,8 +50,8 @@ def parts(material: Material) -> Iterator[Part]:
 
 def canaries(material: Material) -> list[Where]:
     """The scenarios with a canary, the one without a neighbour first."""
-    found = material.family(Family.NEIGHBOURS)
-    return sorted(found, key=lambda where: bool(material.fact(where).baseline))
+    wheres = material.family(Family.NEIGHBOURS)
+    return sorted(wheres, key=lambda where: bool(material.fact(where).baseline))
 
 
 def _neighbours(material: Material) -> Iterator[Part]:
@@ -89,15 +89,15 @@ def _neighbour_table(material: Material, wheres: list[Where]) -> Table:
 
 def sweeps(material: Material) -> list[Sweep]:
     """The users swept across the executor's size, a Sweep a variant and duration of the work."""
-    found: dict[tuple[str, float], dict[int, Where]] = {}
+    by_variant: dict[tuple[str, float], dict[int, Where]] = {}
     for where in material.family(Family.EXECUTOR_CLIFF):
         facts = material.fact(where)
         if facts.parameter is not None and facts.work_ms:
-            steps = found.setdefault((facts.variant, facts.work_ms / 1000), {})
+            steps = by_variant.setdefault((facts.variant, facts.work_ms / 1000), {})
             steps[int(facts.parameter)] = where
     return [
         Sweep(variant, work_s, dict(sorted(steps.items())))
-        for (variant, work_s), steps in found.items()
+        for (variant, work_s), steps in by_variant.items()
     ]
 
 
@@ -131,8 +131,8 @@ def _cliff(material: Material, sweep: Sweep) -> Iterator[Part]:
     bounds: dict[str, list[Bound]] = {"throughput_rps": [], "executor_threads_max": []}
     for size in sorted(set(sizes.values())):
         most_rps = size / sweep.work_s
-        told = f"{size} threads ÷ {sweep.work_s:g} s = {most_rps:g}/s"
-        bounds["throughput_rps"].append(Bound(most_rps, told))
+        label = f"{size} threads ÷ {sweep.work_s:g} s = {most_rps:g}/s"
+        bounds["throughput_rps"].append(Bound(most_rps, label))
         bounds["executor_threads_max"].append(Bound(float(size), f"{size} threads"))
     panels = []
     for metric, title in _CLIFF.items():
@@ -242,7 +242,7 @@ def _connections(material: Material) -> Iterator[Part]:
     scenarios = lingering(material)
     panels = []
     for what in filter(lambda what: what.drawn, HELD):
-        found = []
+        lines = []
         for scenario in scenarios:
             dots = tuple(
                 readings.worked_dot(material, stack, sample)
@@ -250,9 +250,9 @@ def _connections(material: Material) -> Iterator[Part]:
                 if (sample := held(material, stack, scenario, what)) is not None
             )
             if dots:
-                found.append(Line(scenario, dots, scenario=scenario))
-        if found:
-            panels.append(by_row(what.title, found, at=0.0))
+                lines.append(Line(scenario, dots, scenario=scenario))
+        if lines:
+            panels.append(by_row(what.title, lines, at=0.0))
     yield from pictured(
         "Connections that come, go and stay",
         "What the server process held more than before the load connected: while the connections "
@@ -269,9 +269,9 @@ def _held_table(material: Material, scenarios: list[str]) -> Table:
     rows = []
     for scenario in scenarios:
         for stack in material.stacks:
-            found = [held(material, stack, scenario, what) for what in HELD]
-            if any(found):
-                rows.append((scenario, stack, *map(_held_text, HELD, found)))
+            samples = [held(material, stack, scenario, what) for what in HELD]
+            if any(samples):
+                rows.append((scenario, stack, *map(_held_text, HELD, samples)))
     return table(
         "Memory and descriptors beyond those before the load",
         ("scenario", "stack", *(what.title for what in HELD)),

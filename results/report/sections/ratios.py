@@ -43,35 +43,40 @@ Found = tuple[Where, list[Difference]]
 
 def parts(material: Material) -> Iterator[Part]:
     """Nothing where no stack is compared with another."""
-    found = {kind: list(_differences(material, kind)) for kind in KINDS}
-    found = {kind: rows for kind, rows in found.items() if rows}
-    if not found:
+    by_kind = {kind: list(_differences(material, kind)) for kind in KINDS}
+    by_kind = {kind: rows for kind, rows in by_kind.items() if rows}
+    if not by_kind:
         return
-    stacks = {one.stack for rows in found.values() for _, several in rows for one in several}
+    stacks = {
+        difference.stack
+        for rows in by_kind.values()
+        for _, several in rows
+        for difference in several
+    }
     reference = material.summaries.reference
-    more = ", scenario by scenario" if max(map(len, found.values())) > 1 else ""
+    more = ", scenario by scenario" if max(map(len, by_kind.values())) > 1 else ""
     yield Plot(
         f"Every stack against {reference}{more}",
         f"A mark is a stack's figure over that of {reference} in the same Round, a bar the 95 % "
         "interval of this ratio, with an arrow where it goes on beyond the picture; the axes are "
         f"logarithmic, and the upright line at 1 is {reference} itself. Left of it is fewer, "
         "less or faster; right of it more or slower. Where a Warning forbids comparing there is "
-        f"no mark.{_undecided(found)}",
-        tuple(_panel(material, kind, rows) for kind, rows in found.items()),
+        f"no mark.{_undecided(by_kind)}",
+        tuple(_panel(material, kind, rows) for kind, rows in by_kind.items()),
         material.keys(stacks),
         table(
             f"Ratios to {reference} with their 95 % intervals",
             ("what", "scenario", "stack", "ratio [95 %]"),
             [
-                (kind.title, one.name, one.stack, _said(one))
-                for kind, rows in found.items()
+                (kind.title, difference.name, difference.stack, _ratio_words(difference))
+                for kind, rows in by_kind.items()
                 for _, several in rows
-                for one in several
+                for difference in several
             ],
             names=3,
             folded=True,
         ),
-        abreast=max(2, len(found)),
+        abreast=max(2, len(by_kind)),
     )
 
 
@@ -85,18 +90,23 @@ def _differences(material: Material, kind: Kind) -> Iterator[Found]:
             yield where, several
 
 
-def _undecided(found: Mapping[Kind, list[Found]]) -> str:
+def _undecided(by_kind: Mapping[Kind, list[Found]]) -> str:
     """What a hollow mark stands for here, in sentences; blank where there is none."""
-    said = ""
+    text = ""
     for standing, begin in _HOLLOW.items():
-        told = []
-        for kind, rows in found.items():
-            names = (one.name for _, several in rows for one in several if one.standing is standing)
+        clauses = []
+        for kind, rows in by_kind.items():
+            names = (
+                difference.name
+                for _, several in rows
+                for difference in several
+                if difference.standing is standing
+            )
             if places := dict.fromkeys(names):
-                told.append(f"{kind.title} in {formatting.listed(places)}")
-        if told:
-            said += f" {begin} (a hollow mark) for: {'; '.join(told)}."
-    return said
+                clauses.append(f"{kind.title} in {formatting.listed(places)}")
+        if clauses:
+            text += f" {begin} (a hollow mark) for: {'; '.join(clauses)}."
+    return text
 
 
 _HOLLOW = {
@@ -107,21 +117,29 @@ _HOLLOW = {
 
 def _panel(material: Material, kind: Kind, rows: Sequence[Found]) -> Panel:
     lines = [
-        (where[0], material.name(where), [_compared(material, one) for one in several])
+        (
+            where[0],
+            material.name(where),
+            [_compared(material, difference) for difference in several],
+        )
         for where, several in rows
     ]
     return drawn(f"{kind.title}, × {material.summaries.reference}", lines)
 
 
-def _compared(material: Material, one: Difference) -> Compared:
-    comparable = one.standing is not Standing.DOUBTFUL
-    centre, interval = (one.ratio.centre, one.ratio.interval) if comparable else (math.nan, None)
-    dot = Dot(material.looks[one.stack], centre, interval, (), material.place(one.stack))
-    return Compared(one.stack, dot, _said(one))
+def _compared(material: Material, difference: Difference) -> Compared:
+    comparable = difference.standing is not Standing.DOUBTFUL
+    centre, interval = (
+        (difference.ratio.centre, difference.ratio.interval) if comparable else (math.nan, None)
+    )
+    dot = Dot(
+        material.looks[difference.stack], centre, interval, (), material.place(difference.stack)
+    )
+    return Compared(difference.stack, dot, _ratio_words(difference))
 
 
-def _said(one: Difference) -> str:
+def _ratio_words(difference: Difference) -> str:
     """The ratio in words; where a Warning forbids comparing, that and no ratio."""
-    if one.standing is Standing.DOUBTFUL and not one.ratio.overloaded:
+    if difference.standing is Standing.DOUBTFUL and not difference.ratio.overloaded:
         return "not comparable"
-    return readings.ratio(one.ratio)
+    return readings.ratio(difference.ratio)

@@ -76,10 +76,10 @@ def _in_columns(groups: list[Group]) -> Iterator[Panel]:
 
 def apart(material: Material, cell: Cell) -> tuple[float, float, float, float] | None:
     """Centres of the parts in ms, in the order of NAMES; None where they were not measured."""
-    found = [material.summaries.get(cell, metric) for metric in (BEFORE, INSIDE, AFTER)]
-    if any(summary is None for summary in found):
+    summaries = [material.summaries.get(cell, metric) for metric in (BEFORE, INSIDE, AFTER)]
+    if any(summary is None for summary in summaries):
         return None
-    before, inside, after = (summary.centre for summary in found if summary is not None)
+    before, inside, after = (summary.centre for summary in summaries if summary is not None)
     wait = _wait(material, cell, before)
     return before - wait, wait, inside, after
 

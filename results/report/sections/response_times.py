@@ -15,7 +15,7 @@ _SHOWN = (50.0, 90.0, 99.0, 99.9)
 
 def parts(material: Material) -> Iterator[Part]:
     """A panel a scenario and load that has response times."""
-    found = {
+    by_load = {
         where: {
             stack: material.curves[stack, *where]
             for stack in material.stacks
@@ -23,8 +23,8 @@ def parts(material: Material) -> Iterator[Part]:
         }
         for where in material.loads
     }
-    found = {where: curves for where, curves in found.items() if curves}
-    if not found:
+    by_load = {where: curves for where, curves in by_load.items() if curves}
+    if not by_load:
         return
     if material.coarse:
         yield paragraph(
@@ -32,8 +32,8 @@ def parts(material: Material) -> Iterator[Part]:
             "go straight from one percentile of `runs.csv` to the next."
         )
     drawn = {
-        where: found[where]
-        for where in readings.contested(material, found)
+        where: by_load[where]
+        for where in readings.contested(material, by_load)
         if material.fact(where).measured
     }
     scale = lines.common(
@@ -59,14 +59,16 @@ def parts(material: Material) -> Iterator[Part]:
             for where, curves in drawn.items()
         ),
         material.keys({stack for curves in drawn.values() for stack in curves}),
-        _table(material, found),
+        _table(material, by_load),
     )
 
 
-def _table(material: Material, found: dict[tuple[str, str], dict[str, tuple[Curve, ...]]]) -> Table:
+def _table(
+    material: Material, by_load: dict[tuple[str, str], dict[str, tuple[Curve, ...]]]
+) -> Table:
     header = ["scenario", "stack", "Rounds", *(f"p{percent:g} ms" for percent in _SHOWN)]
     rows = []
-    for where, curves in found.items():
+    for where, curves in by_load.items():
         for stack in material.stacks:
             if stack not in curves:
                 continue

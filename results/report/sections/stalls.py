@@ -15,7 +15,7 @@ MOST = 10
 
 def parts(material: Material) -> Iterator[Part]:
     """Nothing where no stall was told, and no loop was away for a whole window."""
-    found = stalls.held(material.folder)
+    held = stalls.held(material.folder)
     whole = stalls.all_the_time(material.folder)
     if whole:
         away = formatting.listed(
@@ -26,7 +26,7 @@ def parts(material: Material) -> Iterator[Part]:
             "For as long as the window, or longer, a loop returned to no other request on "
             f"{away}. Such a stretch has no row in `stalls.csv`, and its cause was not read.",
         )
-    if not found:
+    if not held:
         return
     yield paragraph(
         "A stall is a stretch in which a server's loop returned to no other request for longer "
@@ -36,20 +36,20 @@ def parts(material: Material) -> Iterator[Part]:
         "them are in `stalls.csv`.",
     )
     yield table(
-        f"The longest {min(MOST, len(found))} of {len(found):,} stalls",
+        f"The longest {min(MOST, len(held))} of {len(held):,} stalls",
         ("scenario", "stack", "cause", "place", "route", "task", "told by", "ms"),
         (
             (
-                one.scenario,
-                one.stack,
-                stalls.label(one.cause),
-                one.place or "–",
-                str(one.row["route"] or "–"),
-                str(one.row["task"] or "–"),
-                str(one.row["detail"]),
-                formatting.digits(one.ms),
+                stall.scenario,
+                stall.stack,
+                stalls.label(stall.cause),
+                stall.place or "–",
+                str(stall.row["route"] or "–"),
+                str(stall.row["task"] or "–"),
+                str(stall.row["detail"]),
+                formatting.digits(stall.ms),
             )
-            for one in stalls.longest(found, MOST)
+            for stall in stalls.longest(held, MOST)
         ),
         names=7,
     )
@@ -61,10 +61,10 @@ def parts(material: Material) -> Iterator[Part]:
                 stalls.words(cause),
                 _usual(some),
                 f"{len(some):,}",
-                formatting.digits(sum(one.ms for one in some)),
-                formatting.digits(max(one.ms for one in some)),
+                formatting.digits(sum(stall.ms for stall in some)),
+                formatting.digits(max(stall.ms for stall in some)),
             )
-            for cause, some in stalls.by_cause(found).items()
+            for cause, some in stalls.by_cause(held).items()
         ),
         names=2,
     )
@@ -73,8 +73,8 @@ def parts(material: Material) -> Iterator[Part]:
 _NUMBER = re.compile(r"\d[\d.,]*")
 
 
-def _usual(found: Sequence[stalls.Held]) -> str:
+def _usual(held: Sequence[stalls.Held]) -> str:
     """The detail that most of them have, without its figures, and how many have it."""
-    details = Counter(_NUMBER.sub("…", str(one.row["detail"])) for one in found)
+    details = Counter(_NUMBER.sub("…", str(stall.row["detail"])) for stall in held)
     detail, count = details.most_common(1)[0]
-    return detail if count == len(found) else f"{detail} ({count:,} of {len(found):,})"
+    return detail if count == len(held) else f"{detail} ({count:,} of {len(held):,})"

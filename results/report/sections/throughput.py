@@ -83,8 +83,8 @@ def _measured(material: Material, where: Where) -> bool:
 def ceiling(material: Material, where: Where) -> float | None:
     """What the yardstick reached in a closed loop; None where it was not measured there."""
     yardstick = material.summaries.yardstick
-    found = None if yardstick is None else material.get(yardstick, where, THROUGHPUT)
-    return None if found is None else found.centre
+    summary = None if yardstick is None else material.get(yardstick, where, THROUGHPUT)
+    return None if summary is None else summary.centre
 
 
 def _ceilinged(material: Material, wheres: list[Where]) -> tuple[Line, ...]:

@@ -75,13 +75,13 @@ def _lines(material: Material, where: Where, column: str) -> Iterator[Course]:
 
 def _long(material: Material, cell: Cell) -> dict[int, Track]:
     """The tracks by Round in which a stall could be seen."""
-    found = material.tracks.get(cell, {})
-    return {number: track for number, track in found.items() if len(track.from_s) >= LEAST_SECONDS}
+    tracks = material.tracks.get(cell, {})
+    return {number: track for number, track in tracks.items() if len(track.from_s) >= LEAST_SECONDS}
 
 
 def _wide(lines: tuple[Course, ...]) -> bool:
-    seen = [value for line in lines for value in line.ys if value > 0]
-    return bool(seen) and max(seen) > 5 * min(seen)
+    values = [value for line in lines for value in line.ys if value > 0]
+    return bool(values) and max(values) > 5 * min(values)
 
 
 def _rows(material: Material) -> Iterator[tuple[str, ...]]:

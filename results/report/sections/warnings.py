@@ -54,19 +54,19 @@ def _parity(material: Material) -> Iterator[Part]:
     parity = material.folder.environment.get("parity")
     if not isinstance(parity, Mapping):
         return
-    found = list(environment.differences(parity))
-    open_ = [one for one in found if one.get("why") is None]
-    settings = [f"{one.get('setting')} of {one.get('stack')}" for one in open_]
-    told = (
+    differences = list(environment.differences(parity))
+    open_ = [difference for difference in differences if difference.get("why") is None]
+    settings = [f"{difference.get('setting')} of {difference.get('stack')}" for difference in open_]
+    reasons = (
         f"{len(open_)} of them without a reason: "
         f"{formatting.listed(map(formatting.plain, settings))}."
         if open_
         else "each with its reason."
     )
-    if found:
+    if differences:
         reference = formatting.plain(parity.get("reference"))
-        said = f"Parity: {_settings(len(found))} from those of {reference}, {told}"
-        yield Text((f"{said} The table stands under ", Link("Environment", "environment"), "."))
+        sentence = f"Parity: {_settings(len(differences))} from those of {reference}, {reasons}"
+        yield Text((f"{sentence} The table stands under ", Link("Environment", "environment"), "."))
     else:
         yield paragraph("Parity: no setting in force differed between the stacks.")
 
@@ -76,11 +76,11 @@ def _settings(count: int) -> str:
 
 
 def _item(note: Note) -> Words:
-    said = wording(note.code)
+    explanation = wording(note.code)
     return (
         Code(note.code),
-        f": {said.happened}. ",
-        *words(f"It means: {said.means}. What to do: {said.do}. "),
+        f": {explanation.happened}. ",
+        *words(f"It means: {explanation.means}. What to do: {explanation.do}. "),
         f"Where: {note.where()}.",
     )
 
@@ -93,7 +93,7 @@ def _failures(material: Material) -> Iterator[tuple[str, ...]]:
         if isinstance(count := row["count"], int)
         and (run := runs.get((str(row["run_id"]), str(row["load"])))) is not None
     ]
-    counted.sort(key=lambda found: (-found[0], found[2].run_id, str(found[1]["reason"])))
+    counted.sort(key=lambda failure: (-failure[0], failure[2].run_id, str(failure[1]["reason"])))
     for count, row, run in counted:
         yield (
             run.stack,

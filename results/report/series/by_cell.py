@@ -64,8 +64,8 @@ def ratio(metric: str) -> Written:
     """A metric over that of the reference stack."""
 
     def written(material: Material, stack: str, where: Where) -> str:
-        found = material.get(stack, where, metric)
-        return "" if found is None else readings.ratio(found.ratio)
+        summary = material.get(stack, where, metric)
+        return "" if summary is None else readings.ratio(summary.ratio)
 
     return written
 

@@ -29,7 +29,7 @@ class Difference:
 
     where: Where
     name: str
-    one: Summary
+    contender: Summary
     reference: Summary
     ratio: Ratio
     doubts: tuple[str, ...]
@@ -37,7 +37,7 @@ class Difference:
     @property
     def stack(self) -> str:
         """The contender."""
-        return self.one.sample.stack
+        return self.contender.sample.stack
 
     @property
     def standing(self) -> Standing:
@@ -60,9 +60,11 @@ def differences(material: Material, where: Where, metric: str) -> list[Differenc
     if base is None:
         return []
     return [
-        Difference(where, material.name(where), one, base, one.ratio, _doubts(one, base))
+        Difference(
+            where, material.name(where), summary, base, summary.ratio, _doubts(summary, base)
+        )
         for stack in material.contenders()
-        if (one := material.get(stack, where, metric)) is not None and one.ratio is not None
+        if (summary := material.get(stack, where, metric)) is not None and summary.ratio is not None
     ]
 
 
@@ -70,8 +72,10 @@ def first(
     material: Material, wheres: Sequence[Where], metric: str
 ) -> tuple[Where, list[Difference]] | None:
     """The first scenario with all contenders side by side; one without doubts goes before."""
-    every = [(where, found) for where in wheres if (found := differences(material, where, metric))]
-    full = [pair for pair in every if len(pair[1]) == max(len(found) for _, found in every)]
+    every = [
+        (where, several) for where in wheres if (several := differences(material, where, metric))
+    ]
+    full = [pair for pair in every if len(pair[1]) == max(len(several) for _, several in every)]
     sure = [
         pair
         for pair in full
@@ -126,9 +130,9 @@ _ANSWERS = {
 }
 
 
-def _said(difference: Difference, by: Mapping[Standing, str]) -> str:
+def _worded(difference: Difference, by: Mapping[Standing, str]) -> str:
     """One of the texts, with the words of a difference in it."""
-    manner, ratio = MANNERS[difference.one.sample.metric], difference.ratio
+    manner, ratio = MANNERS[difference.contender.sample.metric], difference.ratio
     return by[difference.standing].format(
         one=difference.stack,
         other=ratio.to,
@@ -147,14 +151,14 @@ def _said(difference: Difference, by: Mapping[Standing, str]) -> str:
 def sentence(difference: Difference) -> str:
     """How many times as much of the metric the contender has as the reference, as the tables
     say it, with the figures of both; no full stop."""
-    return _said(difference, _SENTENCES)
+    return _worded(difference, _SENTENCES)
 
 
 def _values(difference: Difference) -> list[str]:
-    metric = difference.one.sample.metric
+    metric = difference.contender.sample.metric
     return [
         f"{formatting.figure(metric, summary.centre)}{MANNERS[metric].unit}"
-        for summary in (difference.one, difference.reference)
+        for summary in (difference.contender, difference.reference)
     ]
 
 
@@ -165,21 +169,26 @@ def _doubt(difference: Difference) -> str:
     return formatting.listed(map(formatting.plain, difference.doubts))
 
 
-def headline(found: Sequence[Difference]) -> str:
+def headline(differences: Sequence[Difference]) -> str:
     """One clause: a contender beside the reference, or from where to where several go; and how
     many it says nothing of."""
-    clear = [one for one in found if one.standing in (Standing.TOLD, Standing.SAME)]
-    few = [one for one in found if one.standing is Standing.TOO_FEW]
-    told = sorted(clear or few, key=lambda difference: difference.ratio.centre)
-    rest = len(found) - max(1, len(told))
+    clear = [
+        difference
+        for difference in differences
+        if difference.standing in (Standing.TOLD, Standing.SAME)
+    ]
+    few = [difference for difference in differences if difference.standing is Standing.TOO_FEW]
+    ordered = sorted(clear or few, key=lambda difference: difference.ratio.centre)
+    rest = len(differences) - max(1, len(ordered))
     others = f"; {rest} more cannot be compared there" if rest else ""
-    if len(told) < 2:
-        return _said((told or found)[0], _CLAUSES) + others
-    least, most = told[0], told[-1]
-    manner = MANNERS[least.one.sample.metric]
-    chance = "" if clear else f", as far as {_rounds(max(one.ratio.n for one in told))} can tell"
+    if len(ordered) < 2:
+        return _worded((ordered or differences)[0], _CLAUSES) + others
+    least, most = ordered[0], ordered[-1]
+    manner = MANNERS[least.contender.sample.metric]
+    rounds = _rounds(max(difference.ratio.n for difference in ordered))
+    chance = "" if clear else f", as far as {rounds} can tell"
     return (
-        f"Beside {least.ratio.to} the {manner.what} of {len(told)} stacks in {least.name} goes "
+        f"Beside {least.ratio.to} the {manner.what} of {len(ordered)} stacks in {least.name} goes "
         f"from {_factor(least.ratio)} ({least.stack}) to {_factor(most.ratio)} ({most.stack})"
         f"{chance}{others}"
     )
@@ -188,7 +197,7 @@ def headline(found: Sequence[Difference]) -> str:
 def answer(difference: Difference) -> str:
     """The same as an answer, without the place: the number comes first, or what keeps it from
     being known."""
-    return _said(difference, _ANSWERS)
+    return _worded(difference, _ANSWERS)
 
 
 def held(there: Difference, usual: Difference | None, place: str) -> str:
@@ -204,7 +213,7 @@ def held(there: Difference, usual: Difference | None, place: str) -> str:
     values = " against ".join(_values(there))
     return (
         f"{'No' if apart else 'Yes'}: {place}, {there.stack} has {_factor(one)} the "
-        f"{MANNERS[there.one.sample.metric].what} of {one.to} ({values}), and "
+        f"{MANNERS[there.contender.sample.metric].what} of {one.to} ({values}), and "
         f"{_factor(other)} in {usual.name}"
     )
 
@@ -216,11 +225,11 @@ def _factor(ratio: Ratio) -> str:
 MOST_SENTENCES = 2
 
 
-def told(found: Sequence[Difference]) -> str:
+def contender_clauses(differences: Sequence[Difference]) -> str:
     """One clause a contender; of many only from where to where they go."""
-    if len(found) > MOST_SENTENCES:
-        return headline(found)
-    return "; ".join(map(sentence, found))
+    if len(differences) > MOST_SENTENCES:
+        return headline(differences)
+    return "; ".join(map(sentence, differences))
 
 
 def summed_up(material: Material, wheres: Sequence[Where], metric: str) -> Iterator[str]:
@@ -233,21 +242,21 @@ def summed_up(material: Material, wheres: Sequence[Where], metric: str) -> Itera
             for standing in Standing
         }
         clauses = list(_range(by[Standing.TOLD]))
-        for standing, said in (
+        for standing, begin in (
             (Standing.SAME, "no difference can be told in"),
             (Standing.TOO_FEW, "too few Rounds for an interval in"),
             (Standing.DOUBTFUL, "a Warning forbids comparing them in"),
         ):
             if by[standing]:
                 places = formatting.listed(difference.name for difference in by[standing])
-                clauses.append(f"{said} {places}")
+                clauses.append(f"{begin} {places}")
         if clauses:
             yield f"{stack} beside {mine[0].ratio.to}: {'; '.join(clauses)}"
 
 
-def _range(told: Sequence[Difference]) -> Iterator[str]:
+def _range(differences: Sequence[Difference]) -> Iterator[str]:
     """From the lowest ratio to the highest, each with its scenario."""
-    ordered = sorted(told, key=lambda difference: difference.ratio.centre)
+    ordered = sorted(differences, key=lambda difference: difference.ratio.centre)
     if len(ordered) == 1:
         yield _times(ordered[0])
     elif ordered:
@@ -262,16 +271,16 @@ def _bracketed(interval: Interval | None) -> str:
     return "" if interval is None else f" [{formatting.between(interval)}]"
 
 
-def ratio(found: Ratio | None) -> str:
+def ratio(ratio: Ratio | None) -> str:
     """A ratio in a sentence: factor and interval, or what keeps it from being told."""
-    if found is None:
+    if ratio is None:
         return ""
-    if found.overloaded:
+    if ratio.overloaded:
         return "overloaded"
-    if found.interval is None:
-        return f"{formatting.digits(found.centre)}x, too few Rounds for an interval"
-    told = f"{formatting.digits(found.centre)}x" if found.significant else "~"
-    return f"{told}{_bracketed(found.interval)}"
+    if ratio.interval is None:
+        return f"{formatting.digits(ratio.centre)}x, too few Rounds for an interval"
+    factor = f"{formatting.digits(ratio.centre)}x" if ratio.significant else "~"
+    return f"{factor}{_bracketed(ratio.interval)}"
 
 
 def _rounds(count: int) -> str:
@@ -281,7 +290,7 @@ def _rounds(count: int) -> str:
 def doubted(material: Material, metrics: Mapping[Where, Sequence[str]]) -> str:
     """Where Warnings forbid comparing one of these metrics: which, and on what stack; blank where
     none does. For the end of a sentence."""
-    found: dict[str, list[str]] = {}
+    by_place: dict[str, list[str]] = {}
     for stack in material.contenders():
         for where, names in metrics.items():
             summaries = (material.get(stack, where, metric) for metric in names)
@@ -289,9 +298,11 @@ def doubted(material: Material, metrics: Mapping[Where, Sequence[str]]) -> str:
                 code for summary in summaries if summary for code in summary.disqualifying
             )
             if codes:
-                said = f"{material.name(where)} ({formatting.listed(map(formatting.plain, codes))})"
-                found.setdefault(said, []).append(stack)
-    places = [f"{listed(stacks)} in {said}" for said, stacks in found.items()]
+                place = (
+                    f"{material.name(where)} ({formatting.listed(map(formatting.plain, codes))})"
+                )
+                by_place.setdefault(place, []).append(stack)
+    places = [f"{listed(stacks)} in {place}" for place, stacks in by_place.items()]
     return f"; not to be compared: {listed(places)}" if places else ""
 
 

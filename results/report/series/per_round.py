@@ -17,7 +17,7 @@ Value = Callable[[RunRow], float | None]
 def worked_out(material: Material, cell: Cell, title: str, value: Value) -> Sample | None:
     """A Sample of what `value` makes of each row of a Cell; None where it makes nothing of any."""
     values = {
-        run.round: found for run in material.rows_of(cell) if (found := value(run)) is not None
+        run.round: figure for run in material.rows_of(cell) if (figure := value(run)) is not None
     }
     return Sample(*cell, title, values) if values else None
 
@@ -26,8 +26,8 @@ def _of(columns: Sequence[str], formula: Callable[..., float | None]) -> Value:
     """A formula of some columns; None where one of them is blank."""
 
     def value(run: RunRow) -> float | None:
-        found = [run.number(column) for column in columns]
-        return None if None in found else formula(*found)
+        numbers = [run.number(column) for column in columns]
+        return None if None in numbers else formula(*numbers)
 
     return value
 

@@ -39,9 +39,9 @@ def panels(
 ) -> tuple[Panel, ...]:
     """A Panel for each of the metrics that was measured there, with these titles."""
     return tuple(
-        by_row(title, found)
+        by_row(title, metric_lines)
         for metric, title in titles.items()
-        if (found := lines(material, wheres, metric, whole=whole))
+        if (metric_lines := lines(material, wheres, metric, whole=whole))
     )
 
 
@@ -52,9 +52,9 @@ def measured(
     wanted = tuple(metrics)
     for where in wheres:
         for stack in material.stacks:
-            found = [material.get(stack, where, metric) for metric in wanted]
-            if any(found):
-                yield where, stack, found
+            summaries = [material.get(stack, where, metric) for metric in wanted]
+            if any(summaries):
+                yield where, stack, summaries
 
 
 def course(material: Material, stack: str, pairs: Sequence[tuple[float, float]]) -> Course | None:
@@ -67,7 +67,7 @@ def course(material: Material, stack: str, pairs: Sequence[tuple[float, float]])
 
 def courses_over(material: Material, steps: Mapping[int, Where], metric: str) -> list[Course]:
     """A line a stack: a metric over a parameter of the scenarios, such as their users."""
-    found = []
+    courses = []
     for stack in material.stacks:
         pairs = [
             (float(step), summary.centre)
@@ -75,8 +75,8 @@ def courses_over(material: Material, steps: Mapping[int, Where], metric: str) ->
             if (summary := material.get(stack, where, metric)) is not None
         ]
         if (line := course(material, stack, pairs)) is not None:
-            found.append(line)
-    return found
+            courses.append(line)
+    return courses
 
 
 def _dots(material: Material, where: Where, metric: str) -> tuple[Dot, ...]:
@@ -127,9 +127,9 @@ def precision(summary: Summary | None) -> str:
     return formatting.precision(summary, ends=formatting.is_wide(summary))
 
 
-def ratio(found: Ratio | None) -> str:
+def ratio(ratio: Ratio | None) -> str:
     """A ratio with its interval."""
-    return "" if found is None else formatting.ratio(found, interval=True)
+    return "" if ratio is None else formatting.ratio(ratio, interval=True)
 
 
 def noted(material: Material, cell: Cell) -> str:
@@ -177,8 +177,8 @@ _NOT_APART = "the stacks cannot be told apart"
 def worked_dot(material: Material, stack: str, sample: Sample) -> Dot:
     """The mark of a derived Sample."""
     centre, interval, values = estimate(sample)
-    told = f"{stack}: {number(centre)}"
-    return Dot(material.looks[stack], centre, interval, values, material.place(stack), told)
+    tooltip = f"{stack}: {number(centre)}"
+    return Dot(material.looks[stack], centre, interval, values, material.place(stack), tooltip)
 
 
 def estimate(sample: Sample) -> tuple[float, Interval | None, tuple[float, ...]]:

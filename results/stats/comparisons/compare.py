@@ -169,8 +169,8 @@ def word_for(metric: str, ratio: float) -> Verdict:
 def _disqualified(one: Summary, other: Summary) -> str:
     """Warnings in more Rounds than the method trims away."""
     sides = {"first": one, "second": other}
-    found = grouped((code, side) for side in sides for code in sides[side].disqualifying)
-    return "; ".join(f"{code} in the {' and '.join(where)}" for code, where in found.items())
+    by_code = grouped((code, side) for side in sides for code in sides[side].disqualifying)
+    return "; ".join(f"{code} in the {' and '.join(where)}" for code, where in by_code.items())
 
 
 def _no_interval(one: Summary, other: Summary, interval: Interval | None) -> str:

@@ -34,22 +34,22 @@ def _between(one: Mapping[str, str], other: Mapping[str, str]) -> Iterator[Diffe
 def _places(folder: Folder) -> dict[str, str]:
     """By stack and route: kinds of threads, and classes of loops, of all Runs."""
     stacks = {run.run_id: run.stack for run in folder.runs}
-    found: defaultdict[str, set[str]] = defaultdict(set)
+    by_route: defaultdict[str, set[str]] = defaultdict(set)
     for row in optional_rows(folder.path, schema.OBSERVATIONS, []):
         stack = stacks.get(str(row["run_id"]))
         if stack is not None:
             thread = "the loop's thread" if row["is_loop_thread"] else "a worker thread"
             loop = f", {row['loop_class']}" if row["loop_class"] else ", no loop"
-            found[f"{stack} {row['route']} ran on"].add(thread + loop)
-    return {what: " and ".join(sorted(seen)) for what, seen in found.items()}
+            by_route[f"{stack} {row['route']} ran on"].add(thread + loop)
+    return {what: " and ".join(sorted(places)) for what, places in by_route.items()}
 
 
 def _answers(folder: Folder) -> dict[str, str]:
     """By question, stack and setting: the newest Python's answer. One that varies is no fact."""
     asked = questions(optional_rows(folder.path, schema.BEHAVIOUR, []))
     return {
-        f"{question.name}, {one.label}": list(one.answers.values())[-1]
+        f"{question.name}, {outcome.label}": list(outcome.answers.values())[-1]
         for question in asked
-        for one in question.asked
-        if not one.varies
+        for outcome in question.asked
+        if not outcome.varies
     }

@@ -119,7 +119,9 @@ class Counted:
 
 def pairs(facts: Facts) -> tuple[Pair, ...]:
     """All that can be subtracted, by kind and then in the order of `facts`."""
-    known = {stack: found for stack, told in facts.items() if (found := _traits(told))}
+    known = {
+        stack: traits for stack, stack_facts in facts.items() if (traits := _traits(stack_facts))
+    }
     return tuple(
         Pair(kind, base, other)
         for kind, value in BASES.items()
@@ -128,9 +130,13 @@ def pairs(facts: Facts) -> tuple[Pair, ...]:
     )
 
 
-def _traits(told: Mapping[str, object]) -> Traits | None:
+def _traits(stack_facts: Mapping[str, object]) -> Traits | None:
     """None where the facts do not say, and where no loop serves."""
-    framework, server, loop = told.get("framework"), told.get("server"), told.get("loop")
+    framework, server, loop = (
+        stack_facts.get("framework"),
+        stack_facts.get("server"),
+        stack_facts.get("loop"),
+    )
     kind = loop.get("class") if isinstance(loop, Mapping) else None
     if not (isinstance(framework, str) and isinstance(server, str) and isinstance(kind, str)):
         return None
@@ -150,17 +156,17 @@ def of_folder(
     there and cannot be opened."""
     facts = facts_of(folder)
     counts = optional_rows(folder.path, COUNTS, problems)
-    found = tuple(splits(facts, summaries, first_loads(loads(folder))))
-    return found, tuple(counted(facts, counts))
+    timed = tuple(splits(facts, summaries, first_loads(loads(folder))))
+    return timed, tuple(counted(facts, counts))
 
 
 def splits(
     facts: Facts, summaries: Summaries, wheres: Iterable[tuple[str, str]]
 ) -> Iterator[Split]:
     """Every Pair in every scenario and load where both sides have a ratio."""
-    found = pairs(facts)
+    all_pairs = pairs(facts)
     for where in wheres:
-        for pair in found:
+        for pair in all_pairs:
             split = _split(pair, where, summaries)
             if split is not None:
                 yield split
@@ -185,9 +191,9 @@ def counted(facts: Facts, counts: Iterable[Row]) -> Iterator[Counted]:
         value, spread = row["instructions"], row["spread"]
         if isinstance(value, float) and isinstance(spread, float):
             by.setdefault(str(row["case"]), {})[str(row["stack"])] = value, value * spread
-    found = pairs(facts)
-    for case, told in by.items():
-        for pair in found:
-            if pair.base in told and pair.other in told:
-                (base, before), (other, after) = told[pair.base], told[pair.other]
+    all_pairs = pairs(facts)
+    for case, by_stack in by.items():
+        for pair in all_pairs:
+            if pair.base in by_stack and pair.other in by_stack:
+                (base, before), (other, after) = by_stack[pair.base], by_stack[pair.other]
                 yield Counted(pair, case, base, other, before + after)

@@ -17,7 +17,7 @@ from loopbench.results.stats.comparisons.framework_split import (
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class PairWords:
     """A kind of Pair in words. base, other: what the two sides are called in a table."""
 
     title: str
@@ -27,16 +27,16 @@ class Told:
     share: str = ""
 
 
-TOLD: dict[str, Told] = {
-    FRAMEWORK: Told(
+PAIR_WORDS: dict[str, PairWords] = {
+    FRAMEWORK: PairWords(
         "Server and framework",
         "bare ASGI on the server",
         "with the framework",
         "the framework's",
         "of the whole",
     ),
-    LOOP: Told("Another event loop", "asyncio's loop", "the other loop", "difference"),
-    PARSER: Told("Another HTTP parser", "h11", "the other parser", "difference"),
+    LOOP: PairWords("Another event loop", "asyncio's loop", "the other loop", "difference"),
+    PARSER: PairWords("Another HTTP parser", "h11", "the other parser", "difference"),
 }
 
 Cells = tuple[str, ...]
@@ -44,10 +44,11 @@ Cells = tuple[str, ...]
 
 def header(kind: str) -> Cells:
     """Of a table of `row`s."""
-    told = TOLD[kind]
+    wording = PAIR_WORDS[kind]
     return (
-        "scenario", "stack", "less", f"{told.base}, µs", f"{told.other}, µs",
-        f"{told.difference}, µs", told.share and f"{told.share} [95 %]", "ratio [95 %]", "n",
+        "scenario", "stack", "less", f"{wording.base}, µs", f"{wording.other}, µs",
+        f"{wording.difference}, µs", wording.share and f"{wording.share} [95 %]", "ratio [95 %]",
+        "n",
     )  # fmt: skip
 
 
@@ -69,8 +70,8 @@ def row(split: Split) -> Cells:
 def share(split: Split) -> str:
     """The framework's part of the whole, with its interval; `?` where there is none."""
     ends = split.interval
-    told = "?" if ends is None else f"[{100 * ends.low:.1f} to {100 * ends.high:.1f}]"
-    return f"{split.share:.1%} {told}"
+    between = "?" if ends is None else f"[{100 * ends.low:.1f} to {100 * ends.high:.1f}]"
+    return f"{split.share:.1%} {between}"
 
 
 def difference(split: Split) -> str:
@@ -82,9 +83,9 @@ def difference(split: Split) -> str:
 
 def counted_header(kind: str) -> Cells:
     """Of a table of `counted_row`s."""
-    told = TOLD[kind]
+    wording = PAIR_WORDS[kind]
     return (
-        "case", "stack", "less", told.base, told.other, told.difference, "±", told.share
+        "case", "stack", "less", wording.base, wording.other, wording.difference, "±", wording.share
     )  # fmt: skip
 
 
@@ -119,15 +120,15 @@ MEANING = (
 
 def lines(splits: Sequence[Split], counts: Sequence[Counted]) -> Iterator[str]:
     """The tables of a terminal."""
-    for kind, told in TOLD.items():
+    for kind, wording in PAIR_WORDS.items():
         timed = [split for split in splits if split.pair.kind == kind]
         if timed:
             yield from _timed(kind, timed)
             yield ""
-        found = [one for one in counts if one.pair.kind == kind]
-        if found:
-            yield f"{told.title}: instructions a request"
-            yield from _aligned((counted_header(kind), *map(counted_row, found)))
+        counted = [count for count in counts if count.pair.kind == kind]
+        if counted:
+            yield f"{wording.title}: instructions a request"
+            yield from _aligned((counted_header(kind), *map(counted_row, counted)))
             yield ""
     yield from textwrap.wrap(MEANING.replace("`", ""), WIDTH)
     codes = dict.fromkeys(code for split in splits for code in split.codes)
@@ -138,7 +139,7 @@ def lines(splits: Sequence[Split], counts: Sequence[Counted]) -> Iterator[str]:
 def _timed(kind: str, splits: Sequence[Split]) -> Iterator[str]:
     """What is the same in every row, scenario and Rounds, stands in the title."""
     names, rounds = {split.name for split in splits}, {split.ratio.n for split in splits}
-    title = f"{TOLD[kind].title}: CPU time a request"
+    title = f"{PAIR_WORDS[kind].title}: CPU time a request"
     title += f" in {splits[0].name}" if len(names) == 1 else ""
     title += f", {splits[0].ratio.n} Rounds" if len(rounds) == 1 else ""
     yield title

@@ -86,11 +86,11 @@ def spread_of(estimates: Sequence[BlockEstimate]) -> Spread | None:
     too few, or where one of the two says that nothing varies."""
     if len(estimates) < MIN_ROUNDS:
         return None
-    seen = statistics.variance(estimate.value for estimate in estimates)
+    observed = statistics.variance(estimate.value for estimate in estimates)
     predicted = _predicted(estimates)
-    if seen == 0 or predicted == 0:
+    if observed == 0 or predicted == 0:
         return None
-    return Spread(seen / predicted, len(estimates) - 1)
+    return Spread(observed / predicted, len(estimates) - 1)
 
 
 def slices_reach(estimates: Sequence[BlockEstimate]) -> float:
@@ -110,6 +110,10 @@ def _blocks_reach(estimates: Sequence[BlockEstimate], prior: Prior | None) -> fl
     n = len(estimates)
     spread = None if prior is None else spread_of(estimates)
     if prior is None or spread is None:
-        return quantile(n - 1) * statistics.stdev(one.value for one in estimates) / math.sqrt(n)
+        return (
+            quantile(n - 1)
+            * statistics.stdev(estimate.value for estimate in estimates)
+            / math.sqrt(n)
+        )
     moderated = prior.moderate(spread)
     return quantile(moderated.freedom) * math.sqrt(moderated.factor * _predicted(estimates) / n)

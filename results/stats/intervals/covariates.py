@@ -112,7 +112,7 @@ class Slopes:
         return value - math.fsum(map(mul, self.of.get(names, (0.0,) * len(names)), scaled))
 
 
-def told(rows: Iterable[Row], metric: str) -> Names:
+def available(rows: Iterable[Row], metric: str) -> Names:
     """Which of the covariates that the metric may follow any of these rows tells."""
     every = tuple(rows)
     return tuple(
@@ -130,9 +130,9 @@ def slopes(blocks: Iterable[Iterable[tuple[Row, Row]]], metric: str) -> Slopes:
     grown: defaultdict[Names, list[tuple[float, ...]]] = defaultdict(list)
     for block in blocks:
         pairs = tuple(block)
-        names = told(chain.from_iterable(pairs), metric)
+        names = available(chain.from_iterable(pairs), metric)
         grown[names] += _about_means(
-            [one for pair in pairs if (one := _grown(pair, metric, names)) is not None]
+            [growth for pair in pairs if (growth := _grown(pair, metric, names)) is not None]
         )
     return Slopes(metric, {names: _least_squares(of) for names, of in grown.items() if names})
 
@@ -152,8 +152,8 @@ def _measured(row: Row, metric: str, names: Names) -> tuple[float, ...] | None:
         scale(cell) if isinstance(cell, int | float) else None
         for scale, cell in zip(scales, cells, strict=True)
     ]
-    found = tuple(one for one in scaled if one is not None)
-    return found if len(found) == len(scaled) else None
+    known = tuple(value for value in scaled if value is not None)
+    return known if len(known) == len(scaled) else None
 
 
 def _about_means(rows: Sequence[tuple[float, ...]]) -> list[tuple[float, ...]]:

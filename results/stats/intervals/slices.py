@@ -76,8 +76,8 @@ LEAST_TURNS = 4
 
 def by_run(rows: Iterable[Row]) -> Mapping[str, tuple[Row, ...]]:
     """The rows of slices.csv by their Run."""
-    found = grouped((str(row["run_id"]), _completed(row)) for row in rows)
-    return {run_id: tuple(of) for run_id, of in found.items()}
+    runs = grouped((str(row["run_id"]), _completed(row)) for row in rows)
+    return {run_id: tuple(of) for run_id, of in runs.items()}
 
 
 def _completed(row: Row) -> Row:
@@ -116,7 +116,7 @@ def block_estimate(
     Slice with a failure, without a value, or with the probe's cost in it is left out.
     """
     slopes = follows or covariates.Slopes(metric)
-    names = covariates.told(filter(_counts, chain(run, reference)), metric) if follows else ()
+    names = covariates.available(filter(_counts, chain(run, reference)), metric) if follows else ()
     values, others = (_logarithms(rows, slopes, names) for rows in (run, reference))
     n = min(len(values), len(others))
     if n < LEAST_TURNS:

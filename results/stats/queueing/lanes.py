@@ -98,9 +98,9 @@ def reach(lanes: Lanes, numbers: Sequence[int], services_s: Floats) -> Iterator[
         moved = math.inf
         while moved > _FOUND:
             late_from = lanes.late_from(services_s).reshape(len(services_s), -1)
-            found = _shortest(late_from, number)
-            moved = np.abs(np.log(found / services_s)).max()
-            services_s = found
+            next_s = _shortest(late_from, number)
+            moved = np.abs(np.log(next_s / services_s)).max()
+            services_s = next_s
         assert late_from is not None
         yield Reached(services_s, late_from)
 

@@ -65,8 +65,8 @@ def _exceeded(
     above = special().ndtr((moved - far) / spread) + np.exp(
         np.minimum(mirrored + special().log_ndtr((-moved - far) / spread), 0.0)
     )
-    found: Floats = np.clip(above, 0, 1) @ (weights / 2)
-    return found
+    shares: Floats = np.clip(above, 0, 1) @ (weights / 2)
+    return shares
 
 
 @cache

@@ -88,7 +88,7 @@ class Limits:
     @property
     def known(self) -> Mapping[str, Crossing]:
         """By stack, of those that have a limit: the highest first."""
-        return {one.stack: one.crossing for one in self.stacks if one.crossing is not None}
+        return {limit.stack: limit.crossing for limit in self.stacks if limit.crossing is not None}
 
     def over_highest(self) -> Mapping[str, tuple[float, Interval | None]]:
         """By stack: its limit over the highest one, with the interval."""
@@ -98,16 +98,16 @@ class Limits:
 
 def of_folder(path: Path, problems: list[Problem]) -> Limits:
     """Raises ResultsError where no trial can be read."""
-    found = list(rows(path, TRIALS, problems))
-    if not found:
+    trial_rows = list(rows(path, TRIALS, problems))
+    if not trial_rows:
         raise ResultsError(f"{path}: {TRIALS.filename} holds no trial")
-    first = found[0]
-    by = grouped((str(row["stack"]), row) for row in found)
+    first = trial_rows[0]
+    by = grouped((str(row["stack"]), row) for row in trial_rows)
     share = _number(first, "allowed_share")
     spans = _spans(path, problems)
     stacks = sorted(
         (_limit(stack, trials, share, spans) for stack, trials in by.items()),
-        key=lambda one: -(one.crossing.rate_rps if one.crossing else one.held_rps or 0.0),
+        key=lambda limit: -(limit.crossing.rate_rps if limit.crossing else limit.held_rps or 0.0),
     )
     return Limits(
         round((1 - share) * 100, 6), _number(first, "limit_ms"), str(first["case"]), tuple(stacks)
@@ -127,13 +127,13 @@ Spans = Mapping[tuple[str, int], Mapping[Queue, Span]]
 
 def _spans(path: Path, problems: list[Problem]) -> Spans:
     """None in a folder from before there were other queues than one thread."""
-    found: dict[tuple[str, int], dict[Queue, Span]] = {}
+    spans: dict[tuple[str, int], dict[Queue, Span]] = {}
     for row in optional_rows(path, TRIAL_SERVICES, problems):
         wait = 0.0 if row["wait_share"] is None else _number(row, "wait_share")
         queue = Queue(int(_number(row, "threads")), _number(row, "variation"), wait)
-        trial = found.setdefault((str(row["stack"]), int(_number(row, "turn"))), {})
+        trial = spans.setdefault((str(row["stack"]), int(_number(row, "turn"))), {})
         trial[queue] = Span(*_services(row), _number(row, "luck"))
-    return found
+    return spans
 
 
 def _services(row: Row) -> tuple[float, float]:
@@ -163,24 +163,24 @@ def _limit(stack: str, every: Sequence[Row], share: float, spans: Spans) -> Limi
     offered = [row for row in every if not _why_left_out(row)]
     offered_trials = [_trial(row, spans) for row in offered]
     trials, most = undisturbed(offered_trials), most_stolen(offered_trials)
-    kept = [one.stolen is None or one.stolen <= most for one in offered_trials]
+    kept = [trial.stolen is None or trial.stolen <= most for trial in offered_trials]
     usable = [row for row, keep in zip(offered, kept, strict=True) if keep]
     if stolen := [row for row, keep in zip(offered, kept, strict=True) if not keep]:
         out[STOLEN.format(stolen=most)] = stolen
-    held = [one.rate_rps for one in trials if one.slow <= share * one.offered]
-    not_held = [one.rate_rps for one in trials if one.slow > share * one.offered]
-    found = crossing(trials, share)
+    held = [trial.rate_rps for trial in trials if trial.slow <= share * trial.offered]
+    not_held = [trial.rate_rps for trial in trials if trial.slow > share * trial.offered]
+    estimate = crossing(trials, share)
     reason = ""
-    if found is None:
+    if estimate is None:
         reason = NOWHERE if not_held and not held else GENERATOR if FULL in out else TOO_FEW
     return Limit(
         stack,
-        found,
+        estimate,
         max(held, default=None),
         min(not_held, default=None),
         len(every),
-        None if found is None else _side(usable, found.rate_rps, below=True),
-        None if found is None else _side(usable, found.rate_rps, below=False),
+        None if estimate is None else _side(usable, estimate.rate_rps, below=True),
+        None if estimate is None else _side(usable, estimate.rate_rps, below=False),
         {why: _rates(of) for why, of in out.items()},
         reason,
     )
@@ -205,8 +205,8 @@ def _side(trials: Sequence[Row], rate_rps: float, *, below: bool) -> Side | None
         for row in trials
         if row["response_time_p99_ms"] is not None
     ]
-    side = [one for one in known if (one[0] < rate_rps) == below]
-    near = sorted(side, key=lambda one: abs(one[0] - rate_rps))[:BESIDE]
+    side = [point for point in known if (point[0] < rate_rps) == below]
+    near = sorted(side, key=lambda point: abs(point[0] - rate_rps))[:BESIDE]
     if not near:
         return None
     return Side(*(statistics.median(values) for values in zip(*near, strict=True)))

@@ -72,7 +72,7 @@ _WINDOW_STEP = 1.25
 _STEP = 0.01
 
 
-class Told(Protocol):
+class FittedTrial(Protocol):
     """A trial."""
 
     @property
@@ -109,15 +109,17 @@ class Fit:
     slope: float
 
 
-def fit(trials: Sequence[Told], allowed: float) -> Fit:
+def fit(trials: Sequence[FittedTrial], allowed: float) -> Fit:
     """The limit for an allowed share of late requests."""
-    kinds = [kind for kind in trials[0].spans if all(kind in one.spans for one in trials)]
+    kinds = [kind for kind in trials[0].spans if all(kind in trial.spans for trial in trials)]
     rates = np.log([trial.rate_rps for trial in trials])
-    window = _rounded(sorted(trials, key=lambda one: one.rate_rps)[len(trials) // 2].window)
+    window = _rounded(sorted(trials, key=lambda trial: trial.rate_rps)[len(trials) // 2].window)
     drawn = np.array([draws(trial.rate_rps * trial.window.length_s) for trial in trials])
-    told = _Told.of([[trial.spans[kind] for trial in trials] for kind in kinds], rates, drawn)
-    services = told.best()
-    score, curvature, logs = told.likelihood(services)
+    log_spans = _LogSpans.of(
+        [[trial.spans[kind] for trial in trials] for kind in kinds], rates, drawn
+    )
+    services = log_spans.best()
+    score, curvature, logs = log_spans.likelihood(services)
     errors = 1 / np.sqrt(np.maximum(curvature.sum(axis=-1), _LEAST_CURVATURE))
     evidence = logs.sum(axis=-1) + np.log(errors)
     evidence = evidence - np.log1p((_DEVIATIONS / _USUAL_DEVIATION) ** 2)
@@ -170,7 +172,7 @@ def _drift(rates: Floats, score: Floats, curvature: Floats) -> tuple[float, floa
 
 
 @dataclass(frozen=True, slots=True)
-class _Told:
+class _LogSpans:
     """Ends of the spans, as logarithms, and standard deviations: of kind, deviation and trial."""
 
     low: Floats
@@ -178,8 +180,10 @@ class _Told:
     spread: Floats
 
     @classmethod
-    def of(cls, spans: Sequence[Sequence[Span]], rates: Floats, drawn: Counts) -> _Told:
-        values = np.array([[(one.least_s, one.most_s, one.luck) for one in kind] for kind in spans])
+    def of(cls, spans: Sequence[Sequence[Span]], rates: Floats, drawn: Counts) -> _LogSpans:
+        values = np.array(
+            [[(span.least_s, span.most_s, span.luck) for span in kind] for kind in spans]
+        )
         with np.errstate(divide="ignore"):
             low, high = np.log(values[:, None, :, 0]), np.log(values[:, None, :, 1])
         luck = _moderated(values[:, :, 2] ** 2, rates, drawn)[:, None, :]
@@ -194,18 +198,18 @@ class _Told:
         shape = self.spread.shape[:2]
         low = np.broadcast_to(finite_low.min(axis=2) - _BEYOND, shape)
         high = np.broadcast_to(finite_high.max(axis=2) + _BEYOND, shape)
-        found: Floats = (low + high) / 2
+        services: Floats = (low + high) / 2
         for _ in range(_MOST_STEPS):
-            score, curvature, _ = self.likelihood(found)
+            score, curvature, _ = self.likelihood(services)
             slope = score.sum(axis=-1)
-            low, high = np.where(slope > 0, found, low), np.where(slope > 0, high, found)
-            newton = found + slope / np.maximum(curvature.sum(axis=-1), _LEAST_CURVATURE)
+            low, high = np.where(slope > 0, services, low), np.where(slope > 0, high, services)
+            newton = services + slope / np.maximum(curvature.sum(axis=-1), _LEAST_CURVATURE)
             # Where one is found, a step stays at an end of its bracket.
             inside = (newton >= low) & (newton <= high)
-            before, found = found, np.where(inside, newton, (low + high) / 2)
-            if np.abs(found - before).max() < _SETTLED:
+            before, services = services, np.where(inside, newton, (low + high) / 2)
+            if np.abs(services - before).max() < _SETTLED:
                 break
-        return found
+        return services
 
     def likelihood(self, services: Floats) -> tuple[Floats, Floats, Floats]:
         """Of each trial: the slope of the logarithm over the service, its curvature downwards, and
@@ -260,7 +264,7 @@ class _Cell:
     def slope(self, log_rate: float) -> float:
         """Of the odds over the rate."""
         shares = [self.share(log_rate + step) for step in (-_STEP, _STEP)]
-        odds = [math.log(max(one, _SMALLEST) / max(1 - one, _SMALLEST)) for one in shares]
+        odds = [math.log(max(share, _SMALLEST) / max(1 - share, _SMALLEST)) for share in shares]
         return (odds[1] - odds[0]) / (2 * _STEP)
 
 
@@ -291,13 +295,13 @@ def _limits(queue: Queue, window: Window, allowed: float, centre: float) -> list
         window,
     )
     shares = np.maximum.accumulate(shares, axis=1)
-    found = []
+    curves = []
     for averages in _averages():
         used = np.array([_crossed(averages @ row, allowed) for row in shares])
         services = used + np.log(alone_s[:, 0])
         order = np.argsort(services)
-        found.append(_Curve(services[order], rates[order]))
-    return found
+        curves.append(_Curve(services[order], rates[order]))
+    return curves
 
 
 def _crossed(shares: Floats, allowed: float) -> float:

@@ -231,7 +231,7 @@ class _Counted:
     def spans(self, queues: Iterable[Queue]) -> dict[Queue, Span]:
         """What the trial tells of such queues. Each search begins with the services of the queue
         before it whose requests differ as much, which has the same draws."""
-        found = {}
+        spans = {}
         near_s = {
             variation: np.full(len(sizes), self._between_s)
             for variation, sizes in self._sizes.items()
@@ -241,8 +241,8 @@ class _Counted:
             logs, services_s = self._found(queue, near_s[queue.variation] * queue.threads)
             near_s[queue.variation] = services_s / queue.threads
             least, most = np.exp(logs.mean(axis=0)).tolist()
-            found[queue] = Span(least, most, _luck(logs))
-        return found
+            spans[queue] = Span(least, most, _luck(logs))
+        return spans
 
     def _found(self, queue: Queue, services_s: Floats) -> tuple[Floats, Floats]:
         """Both ends of the span, as logarithms: a row for each draw, or one of equal services; and

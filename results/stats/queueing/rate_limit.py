@@ -196,14 +196,14 @@ class Crossing:
 def most_stolen(trials: Iterable[Trial]) -> float:
     """The share of a trial for which the hypervisor may have had the server's CPUs: STOLEN_LIMIT,
     or what it had in half of the trials, where that is more."""
-    known = [one.stolen for one in trials if one.stolen is not None]
+    known = [trial.stolen for trial in trials if trial.stolen is not None]
     return max(STOLEN_LIMIT, statistics.median_high(known)) if known else STOLEN_LIMIT
 
 
 def undisturbed(trials: Sequence[Trial]) -> list[Trial]:
     """Those in which it had no more. At least half of them, whatever came of them."""
     most = most_stolen(trials)
-    return [one for one in trials if one.stolen is None or one.stolen <= most]
+    return [trial for trial in trials if trial.stolen is None or trial.stolen <= most]
 
 
 def ratio(one: Crossing, other: Crossing) -> tuple[float, Interval | None]:
@@ -228,15 +228,17 @@ def crossing(trials: Sequence[Trial], share: float) -> Crossing | None:
     usable = [trial for trial in trials if trial.offered]
     if len(usable) < 3 or not bracketed(usable, share):
         return None
-    found = _fit(usable, share)
-    if found.reading is not None and _misfit(found.reading):
-        leap = _leap(usable, share, LEAPS_WITHIN * math.log(LEAP) / found.slope)
+    estimate = _fit(usable, share)
+    if estimate.reading is not None and _misfit(estimate.reading):
+        leap = _leap(usable, share, LEAPS_WITHIN * math.log(LEAP) / estimate.slope)
         if leap is not None:
             return leap
-    near = [trial for trial in usable if abs(math.log(trial.rate_rps / found.rate_rps)) <= WINDOW]
+    near = [
+        trial for trial in usable if abs(math.log(trial.rate_rps / estimate.rate_rps)) <= WINDOW
+    ]
     if 3 <= len(near) < len(usable) and bracketed(near, share):
         return _fit(near, share)
-    return found
+    return estimate
 
 
 def _misfit(reading: Reading) -> bool:
@@ -249,15 +251,17 @@ def _leap(trials: Sequence[Trial], share: float, within: float) -> Crossing | No
     share and more: no queue does. It is between two trials, whose rates' logarithms differ by less
     than `within`; as a standard error counts half of that. None where the trials do not look like
     that, or are few on a side."""
-    held = [one for one in trials if one.slow <= share * one.offered]
-    missed = [one for one in trials if one.slow > share * one.offered]
-    last = max(held, key=lambda one: one.rate_rps)
-    first = min(missed, key=lambda one: one.rate_rps)
-    leaps = all(one.slow >= LEAP * share * one.offered for one in missed)
+    held = [trial for trial in trials if trial.slow <= share * trial.offered]
+    missed = [trial for trial in trials if trial.slow > share * trial.offered]
+    last = max(held, key=lambda trial: trial.rate_rps)
+    first = min(missed, key=lambda trial: trial.rate_rps)
+    leaps = all(trial.slow >= LEAP * share * trial.offered for trial in missed)
     distance = math.log(first.rate_rps / last.rate_rps)
     if not 0 < distance < within or not leaps or min(len(held), len(missed)) < FEWEST_LEAPS:
         return None
-    odds = [math.log((one.slow + 0.5) / (one.offered - one.slow + 0.5)) for one in (last, first)]
+    odds = [
+        math.log((trial.slow + 0.5) / (trial.offered - trial.slow + 0.5)) for trial in (last, first)
+    ]
     return Crossing(
         math.sqrt(last.rate_rps * first.rate_rps),
         distance / 2,
@@ -269,21 +273,21 @@ def _leap(trials: Sequence[Trial], share: float, within: float) -> Crossing | No
 
 def _fit(trials: Sequence[Trial], allowed: float) -> Crossing:
     """By the queues that the server may be."""
-    found = fit(trials, allowed)
-    errors = abs(found.drift) / found.drift_error
-    moved = found.drift * (found.log_rate - found.drift_from) if errors > DRIFT_ERRORS else 0.0
-    error = min(_MOST_ERROR, math.hypot(WIDENED * found.error, MODEL_ERROR, moved))
+    fitted = fit(trials, allowed)
+    errors = abs(fitted.drift) / fitted.drift_error
+    moved = fitted.drift * (fitted.log_rate - fitted.drift_from) if errors > DRIFT_ERRORS else 0.0
+    error = min(_MOST_ERROR, math.hypot(WIDENED * fitted.error, MODEL_ERROR, moved))
     return Crossing(
-        math.exp(found.log_rate),
+        math.exp(fitted.log_rate),
         error,
-        found.slope,
+        fitted.slope,
         len(trials),
         Reading(
-            found.queue,
-            found.service_s,
-            found.queue.wait * trials[0].window.limit_s,
-            found.deviation,
-            found.likelihood,
+            fitted.queue,
+            fitted.service_s,
+            fitted.queue.wait * trials[0].window.limit_s,
+            fitted.deviation,
+            fitted.likelihood,
             errors > SURE_DRIFT_ERRORS,
         ),
     )

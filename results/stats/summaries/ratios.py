@@ -52,7 +52,7 @@ def ratios(
     Runs."""
     wanted = frozenset(metrics)
     sliced = sliced_ratios(folder, to, wanted)
-    whole = {key: one for key, one in taken.items() if key[1] in wanted and key not in sliced}
+    whole = {key: sample for key, sample in taken.items() if key[1] in wanted and key not in sliced}
     return whole_ratios(whole, to) | sliced
 
 
@@ -85,13 +85,14 @@ def whole_ratios(
         reference = taken.get(((to, *cell[1:]), metric))
         if cell[0] == to or reference is None:
             continue
-        found = _logarithm(sample, reference)
-        if found is not None:
-            located[cell, metric] = found
-    spreads = {key: moderation.spread_over_rounds(one) for key, one in located.items()}
+        log_ratio = _logarithm(sample, reference)
+        if log_ratio is not None:
+            located[cell, metric] = log_ratio
+    spreads = {key: moderation.spread_over_rounds(location) for key, location in located.items()}
     priors = _priors(spreads, most=moderation.WHOLE_FREEDOM)
     return {
-        key: _raised(to, moderation.moderated(one, priors[key[1]])) for key, one in located.items()
+        key: _raised(to, moderation.moderated(location, priors[key[1]]))
+        for key, location in located.items()
     }
 
 
@@ -119,11 +120,11 @@ def sliced_ratios(
                 estimates[cell, metric].append(estimate)
     priors = _priors({key: blocks.spread_of(every) for key, every in estimates.items()})
     sequential = folder.plan.sequential
-    found = {
+    sliced = {
         key: blocks.over_blocks(every, prior=priors[key[1]], sequential=sequential)
         for key, every in estimates.items()
     }
-    return {key: Ratio(to, one.n, one.centre, one.interval) for key, one in found.items()}
+    return {key: Ratio(to, ratio.n, ratio.centre, ratio.interval) for key, ratio in sliced.items()}
 
 
 def _priors(
@@ -132,6 +133,6 @@ def _priors(
     """By metric: what its ratios have in common of how much their Rounds differ."""
     by_metric = grouped((metric, spread) for (_, metric), spread in spreads.items())
     return {
-        metric: moderation.learn([spread for spread in found if spread is not None], most)
-        for metric, found in by_metric.items()
+        metric: moderation.learn([spread for spread in of_metric if spread is not None], most)
+        for metric, of_metric in by_metric.items()
     }

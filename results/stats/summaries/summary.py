@@ -82,19 +82,19 @@ class Summaries:
         """One Cell over another within a Round; `overloaded` where one did not hold the rate. Under
         one load it is the ratio that the other's stack as the reference would show; between loads
         it is that of whole Runs. None where there is none."""
-        one, base = self.get(cell, metric), self.get(other, metric)
-        if one is None or base is None:
+        compared, base = self.get(cell, metric), self.get(other, metric)
+        if compared is None or base is None:
             return None
         if cell[1:] == other[1:]:
-            found = self.over(other[0], metric).get((cell, metric))
+            ratio = self.over(other[0], metric).get((cell, metric))
         else:
-            found = paired_ratio(one.sample, base.sample)
-        if found is None:
+            ratio = paired_ratio(compared.sample, base.sample)
+        if ratio is None:
             return None
         missed = dict.fromkeys(
-            summary.sample.stack for summary in (one, base) if _overloaded(summary.warnings)
+            summary.sample.stack for summary in (compared, base) if _overloaded(summary.warnings)
         )
-        return replace(found, overloaded=tuple(missed))
+        return replace(ratio, overloaded=tuple(missed))
 
     def name(self, cell: Cell) -> str:
         """Stack and scenario of a Cell; the load too where the scenario alone does not tell."""
@@ -129,15 +129,17 @@ def summarise(folder: Folder, reference: str | None = None) -> Summaries:
         ratio = over.get((cell, metric))
         if ratio is not None and wording(Code.RATE_MISSED).concerns(metric):
             pair = (cell, (ratio.to, *cell[1:]))
-            missed = tuple(one[0] for one in pair if _overloaded(noted[one]))
+            missed = tuple(
+                compared_cell[0] for compared_cell in pair if _overloaded(noted[compared_cell])
+            )
             ratio = replace(ratio, overloaded=missed)
-        found = [warning for warning in noted[cell] if warning.wording.concerns(metric)]
-        found += [
+        warnings = [warning for warning in noted[cell] if warning.wording.concerns(metric)]
+        warnings += [
             warning
             for warning in _read_together(sample, folder.plan, cell in limited)
             if warning.wording.concerns(metric)
         ]
-        by[cell, metric] = _summary(sample, ratio, tuple(found))
+        by[cell, metric] = _summary(sample, ratio, tuple(warnings))
     cells = {
         cell: _of_cell(cell, noted.get(cell, ()), by, folder.plan) for cell in _every_cell(folder)
     }
@@ -160,12 +162,12 @@ def summarise_part(whole: Folder, part: Folder, reference: str | None = None) ->
     """
     measured = sorted({run.stack for run in part.runs})
     to = choose_reference(measured, part.yardstick, reference)
-    found = summarise(whole, to)
+    summaries = summarise(whole, to)
     wheres = facts_by_load(part.runs)
-    by = {key: one for key, one in found.by.items() if key[0][1:] in wheres}
-    cells = {cell: noted for cell, noted in found.cells.items() if cell[1:] in wheres}
+    by = {key: summary for key, summary in summaries.by.items() if key[0][1:] in wheres}
+    cells = {cell: noted for cell, noted in summaries.cells.items() if cell[1:] in wheres}
     return replace(
-        found,
+        summaries,
         reference=to,
         by=MappingProxyType(by),
         cells=MappingProxyType(cells),
@@ -180,7 +182,7 @@ def _overloaded(noted: Iterable[Warning]) -> bool:
     return any(warning.code == Code.RATE_MISSED and warning.voids() for warning in noted)
 
 
-def _summary(sample: Sample, ratio: Ratio | None, found: tuple[Warning, ...]) -> Summary:
+def _summary(sample: Sample, ratio: Ratio | None, warnings: tuple[Warning, ...]) -> Summary:
     values = sample.values.values()
     located = locate(values)
     interval = located.interval
@@ -188,7 +190,7 @@ def _summary(sample: Sample, ratio: Ratio | None, found: tuple[Warning, ...]) ->
     if interval is not None and least is not None:
         interval = replace(interval, low=max(interval.low, min(least, interval.high)))
     return Summary(
-        sample, located.n, located.centre, interval, min(values), max(values), ratio, found
+        sample, located.n, located.centre, interval, min(values), max(values), ratio, warnings
     )
 
 
@@ -232,14 +234,14 @@ def _generator_limited(
 
 def _read_together(sample: Sample, plan: Plan, limited: bool) -> list[Warning]:
     n = len(sample.values)
-    found = []
+    warnings = []
     if n < MIN_ROUNDS:
-        found.append(Warning(ReadingCode.TOO_FEW_ROUNDS, n, n))
+        warnings.append(Warning(ReadingCode.TOO_FEW_ROUNDS, n, n))
     if plan.rounds is not None and n < plan.rounds:
-        found.append(Warning(ReadingCode.ROUNDS_MISSING, n, plan.rounds))
+        warnings.append(Warning(ReadingCode.ROUNDS_MISSING, n, plan.rounds))
     if limited:
-        found.append(Warning(ReadingCode.GENERATOR_LIMIT, n, n))
-    return found
+        warnings.append(Warning(ReadingCode.GENERATOR_LIMIT, n, n))
+    return warnings
 
 
 def _every_cell(folder: Folder) -> Iterator[Cell]:
@@ -255,13 +257,13 @@ def loads(folder: Folder) -> tuple[tuple[str, str], ...]:
     """Scenario and load of what was measured: in the order of the plan, else by name; of the
     loads of a scenario those that it asks about first."""
     places = {name: number for number, name in enumerate(folder.plan.scenarios)}
-    found = facts_by_load(folder.runs)
+    facts = facts_by_load(folder.runs)
 
     def place(key: tuple[str, str]) -> tuple[int, str, bool, str]:
         scenario, load = key
-        return places.get(scenario, len(places)), scenario, not found[key].measured, load
+        return places.get(scenario, len(places)), scenario, not facts[key].measured, load
 
-    return tuple(sorted(found, key=place))
+    return tuple(sorted(facts, key=place))
 
 
 def load_models(folder: Folder) -> dict[tuple[str, str], tuple[str, ...]]:

@@ -46,7 +46,9 @@ def call_graph(task: asyncio.Task[Any], alive: Iterable[asyncio.Task[Any]]) -> s
 def _innermost(task: asyncio.Task[Any], alive: Iterable[asyncio.Task[Any]]) -> asyncio.Task[Any]:
     """The end of the chain of tasks that wait for one another, from this one inwards."""
     waited_for = {
-        waiting.future: one for one in alive for waiting in _capture(one, limit=0).awaited_by
+        waiting.future: awaited
+        for awaited in alive
+        for waiting in _capture(awaited, limit=0).awaited_by
     }
     while task in waited_for:
         task = waited_for.pop(task)
@@ -59,20 +61,20 @@ def _chain(task: asyncio.Task[Any], frames: int) -> str:
         node = _capture(task, limit=None if frames else 0)
     except RecursionError:  # tasks that wait for each other
         return f"{task_name(task)} < (itself)"
-    told: list[str] = []
-    while node is not None and len(told) < MOST_TASKS:
-        told.append(_told(node, frames))
+    links: list[str] = []
+    while node is not None and len(links) < MOST_TASKS:
+        links.append(_described(node, frames))
         others = node.awaited_by
         node = others[0] if others else None
         if len(others) > 1:
-            told[-1] += f" (and {len(others) - 1} more wait)"
-    return " < ".join(told if node is None else [*told, "…"])
+            links[-1] += f" (and {len(others) - 1} more wait)"
+    return " < ".join(links if node is None else [*links, "…"])
 
 
-def _told(node: Any, frames: int) -> str:
+def _described(node: Any, frames: int) -> str:
     future = node.future
     name = task_name(future) if isinstance(future, asyncio.Task) else type(future).__name__
-    places = [str(_frame(one.frame)) for one in node.call_stack[:frames]]
+    places = [str(_frame(entry.frame)) for entry in node.call_stack[:frames]]
     return f"{name} at {', '.join(places)}" if places else name
 
 

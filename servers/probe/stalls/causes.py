@@ -100,7 +100,7 @@ class Evidence:
 
     def waits_in(self, call: str) -> bool:
         """Whether most samples saw the thread in a system call."""
-        return 2 * sum(one.position.call == call for one in self.samples) > len(self.samples)
+        return 2 * sum(sample.position.call == call for sample in self.samples) > len(self.samples)
 
 
 def _quota(e: Evidence) -> bool:
@@ -130,7 +130,7 @@ def _collector(e: Evidence) -> bool:
 
 def _computes(e: Evidence) -> bool:
     # What a thread that gives the lock up waits for is the lock.
-    waits = sum(one.position.call not in (RUNNING, FUTEX, *SELECTING) for one in e.samples)
+    waits = sum(sample.position.call not in (RUNNING, FUTEX, *SELECTING) for sample in e.samples)
     return e.mostly(e.cpu_ns) and 2 * waits <= len(e.samples)
 
 
@@ -148,11 +148,11 @@ def _blocking(e: Evidence) -> bool:
 
 
 def _many_callbacks(e: Evidence) -> bool:
-    seen = [one.stack.callback for one in e.looks if one.stack and one.stack.callback]
-    if not seen or not _computes(e):
+    callbacks = [look.stack.callback for look in e.looks if look.stack and look.stack.callback]
+    if not callbacks or not _computes(e):
         return False
-    steps = [after[0] - before[0] for before, after in pairwise(seen)]
-    return all(step >= MANY for step in (*steps, seen[0][0]))
+    steps = [after[0] - before[0] for before, after in pairwise(callbacks)]
+    return all(step >= MANY for step in (*steps, callbacks[0][0]))
 
 
 def _one_long_hold(e: Evidence) -> bool:
@@ -165,7 +165,7 @@ def _c_call(e: Evidence) -> bool:
         return False
     # Not all looks need to agree: the last may come when the call has just returned.
     free = Counter(
-        one.stack.position for one in e.looks if one.stack and one.held_ns < e.interval_ns / 2
+        look.stack.position for look in e.looks if look.stack and look.held_ns < e.interval_ns / 2
     )
     return _one_long_hold(e) or 2 * max(free.values(), default=0) > len(e.looks)
 
@@ -193,14 +193,14 @@ def _about_call(e: Evidence) -> str:
 def _about_waiting(e: Evidence) -> str:
     if not e.waiting:
         return "the thread waited without giving the interpreter's lock up"
-    looked_up = any(one.stack is not None and one.stack.look_up for one in e.samples)
+    looked_up = any(sample.stack is not None and sample.stack.look_up for sample in e.samples)
     what = "looking a name up, " if looked_up else ""
     return f"waited: {what}in {e.waiting.most_common(1)[0][0]}"
 
 
 def _about_callbacks(e: Evidence) -> str:
     number, of = next(
-        one.stack.callback for one in reversed(e.looks) if one.stack and one.stack.callback
+        look.stack.callback for look in reversed(e.looks) if look.stack and look.stack.callback
     )
     return f"at callback {number} of {of} of one turn when last looked at; {_computed(e)}"
 
@@ -279,10 +279,10 @@ def decisive(evidence: Evidence, cause: Cause) -> Sample | None:
     if not looks:
         return None
     if cause is Cause.C_CALL and _one_long_hold(evidence):
-        return max(looks, key=lambda one: one.held_ns)
-    lines: Counter[Frame | None] = Counter(_line(one) for one in looks)
+        return max(looks, key=lambda look: look.held_ns)
+    lines: Counter[Frame | None] = Counter(_line(look) for look in looks)
     most = lines.most_common(1)[0][0]
-    return next(one for one in looks if _line(one) == most)
+    return next(look for look in looks if _line(look) == most)
 
 
 def _line(sample: Sample) -> Frame | None:

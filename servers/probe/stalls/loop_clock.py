@@ -102,11 +102,11 @@ def libuv_clock(loop: asyncio.AbstractEventLoop) -> LibuvClock | None:
     address = libuv_address(loop)
     if address is None:
         return None
-    found = [set(_places(address, loop))]
+    scans = [set(_places(address, loop))]
     for _ in range(2):
         time.sleep(0.002)  # so that the clock shows another time
-        found.append(set(_places(address, loop)))
-    places = set.intersection(*found)
+        scans.append(set(_places(address, loop)))
+    places = set.intersection(*scans)
     if len(places) != 1:
         return None
     return LibuvClock(ctypes.c_uint64.from_address(address + places.pop()))

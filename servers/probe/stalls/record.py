@@ -198,11 +198,11 @@ class Record:
             # The youngest first: it is near the end. What is added meanwhile moves the others on,
             # so that one is seen twice and none is missed.
             for place in range(-1, -len(readings) - 1, -1):
-                one = readings[place]
-                if _instant(one) < instant_ns:
-                    before.append(one)
+                reading = readings[place]
+                if _instant(reading) < instant_ns:
+                    before.append(reading)
                     break
-                first = one
+                first = reading
             if first is not None:
                 after.append(first)
         return max(before, key=_instant, default=None), min(after, key=_instant, default=None)
@@ -226,9 +226,9 @@ class Record:
             cpu_ns=cpu_ns,
             queued_ns=queued_ns,
             others_ns=others_ns,
-            lock_ns=min(wall, sum(one.lock_ns for one in delays)),
-            held_cpu_ns=min(cpu_ns, max((one.held_cpu_ns for one in delays), default=0)),
-            stopped_ns=min(wall, sum(one.stopped_ns for one in delays)),
+            lock_ns=min(wall, sum(delay.lock_ns for delay in delays)),
+            held_cpu_ns=min(cpu_ns, max((delay.held_cpu_ns for delay in delays), default=0)),
+            stopped_ns=min(wall, sum(delay.stopped_ns for delay in delays)),
             stolen_ns=0 if now_ns is None or past_ns is None else now_ns - past_ns,
             throttled=self._throttled,
             collector_ns=pause[0],
@@ -256,7 +256,7 @@ class Record:
             for pause in list(self._pauses)
             if pause.began_ns < ended and began < pause.ended_ns
         ]
-        return max(pauses, default=(0, None), key=lambda one: one[0])
+        return max(pauses, default=(0, None), key=lambda overlap: overlap[0])
 
     def _holder(self, loop_ident: int) -> str | None:
         """The other thread that has computed most since the system was last read, with its
@@ -269,7 +269,7 @@ class Record:
         }
         if not used:
             return None
-        thread = max(used, key=lambda one: used[one])
+        thread = max(used, key=lambda candidate: used[candidate])
         frame = sys._current_frames().get(thread.ident or 0)
         stack = None if frame is None else read_stack(frame)
         where = None if stack is None else stack.inner or stack.frames[0]

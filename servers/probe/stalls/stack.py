@@ -62,11 +62,11 @@ def read_stack(innermost: FrameType) -> Stack | None:
             position = (id(code), frame.f_lasti)
         standard = _of_standard_library(code.co_filename)
         if len(frames) < MOST_FRAMES or (inner is None and not standard):
-            seen = Frame(short_file(code.co_filename), frame.f_lineno or 0, code.co_qualname)
+            summary = Frame(short_file(code.co_filename), frame.f_lineno or 0, code.co_qualname)
             if len(frames) < MOST_FRAMES:
-                frames.append(seen)
+                frames.append(summary)
             if inner is None and not standard:
-                inner = seen
+                inner = summary
         if standard:
             look_up = look_up or (code.co_name in LOOK_UPS and "socket.py" in code.co_filename)
             callback = callback or _callback(frame)
@@ -99,8 +99,8 @@ def short_file(file: str) -> str:
     """A file by its place under the packages, the standard library or the working folder: rows
     are read elsewhere, and are to tell nothing of this machine's folders."""
     for part in _INSTALLED:
-        _, found, rest = file.rpartition(f"/{part}/")
-        if found:
+        _, separator, rest = file.rpartition(f"/{part}/")
+        if separator:
             return rest
     for folder in (*_STANDARD, os.getcwd()):
         if file.startswith(folder + os.sep):

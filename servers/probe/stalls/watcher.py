@@ -150,15 +150,15 @@ class StallWatcher:
                 self.unwatched = f"the system shows no thread of its own accord: {error}"
                 yield
                 return
-            found = clock or libuv_clock(loop)
-            if found is None:
+            loop_clock = clock or libuv_clock(loop)
+            if loop_clock is None:
                 self.unwatched = f"nothing tells when a loop of {type(loop).__module__} waits"
                 yield
                 return
-            self._clock_of_loop = found
+            self._clock_of_loop = loop_clock
             self._loop, self._ident = loop, threading.get_ident()
             self._ending = False
-            if not found.exact:
+            if not loop_clock.exact:
                 loop.call_soon(self._note_driver)
             watcher = threading.Thread(target=self._run, name="probe-stalls", daemon=True)
             self._record.marks.append(Mark.read(self._thread.times()))
@@ -223,7 +223,7 @@ class StallWatcher:
             lasting.extend(self._lasting())
         return StallsReading(
             unwatched=self.unwatched,
-            stalls=tuple(stall_row(one, self._reset_at) for one in (*self._stalls, *lasting)),
+            stalls=tuple(stall_row(stall, self._reset_at) for stall in (*self._stalls, *lasting)),
             beyond=self._beyond,
         )
 

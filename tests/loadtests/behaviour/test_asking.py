@@ -79,7 +79,7 @@ def test_claims_and_advice_are_about_somebody() -> None:
             assert {stack for stack, _ in met} == set(claim.of), name
             assert {setting for _, setting in met} >= set(chain(*claim.of.values())), name
         for stack, setting in asked:
-            about = [claim.said for claim in question.claims if claim.is_about(stack, setting)]
+            about = [claim.statement for claim in question.claims if claim.is_about(stack, setting)]
             assert len(about) <= 1, (name, stack, setting)
 
 

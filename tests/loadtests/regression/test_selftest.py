@@ -144,7 +144,7 @@ def test_a_trial_that_cannot_be_measured_costs_its_own_line(
     monkeypatch.setattr(selftest, "trials", lambda *_: iter(both))
     outcomes = list(selftest.run(wish, tmp_path / "kept", lambda line: None))
     assert [(one.change, one.met) for one in outcomes] == [("x", Met.UNDONE), ("y", Met.UNDONE)]
-    assert all("valgrind" in one.said for one in outcomes)
+    assert all("valgrind" in one.reported for one in outcomes)
 
 
 @pytest.mark.parametrize(

@@ -218,7 +218,7 @@ def test_the_probe_is_compared_with_none(monkeypatch: pytest.MonkeyPatch) -> Non
         *observer.READ_AT
     ]
     for verdict in verdicts:
-        assert verdict.seen.endswith("too few Blocks for an interval")
+        assert verdict.outcome.endswith("too few Blocks for an interval")
         assert not verdict.met
 
 

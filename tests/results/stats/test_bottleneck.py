@@ -15,11 +15,11 @@ from loopbench.results.report.data import gather
 from loopbench.results.report.sections import bottleneck as section
 from loopbench.results.schema import Row, TableWriter
 from loopbench.results.stats import bottleneck
-from loopbench.results.stats.bottleneck import Seen, Verdict, Word, verdict
+from loopbench.results.stats.bottleneck import Readings, Verdict, Word, verdict
 from loopbench.results.stats.summaries.summary import summarise
 from loopbench.results.terminal import table
 
-IDLE = Seen(
+IDLE = Readings(
     response_ms=10.0,
     loop=0.5,
     server_cpu=0.5,
@@ -76,7 +76,7 @@ FULL_LOOP = replace(IDLE, loop=0.9, server_cpu=0.9)
         (replace(IDLE, response_ms=None), Word.CANNOT_TELL),
     ],
 )
-def test_the_rule(seen: Seen, word: Word) -> None:
+def test_the_rule(seen: Readings, word: Word) -> None:
     """What is full comes first, what is queued for second; what is unknown is said to be."""
     found = verdict(seen)
     assert found.word is word, found.why
@@ -157,7 +157,7 @@ def test_a_folder(folder: Path) -> None:
     loaded = folders.load(folder)
     found = bottleneck.limits(loaded, summarise(loaded))
     assert [(one.cell[1], one.cell[0], one.verdict.word) for one in found] == EXPECTED
-    assert {one.seen.embedded for one in found} == {False}
+    assert {one.readings.embedded for one in found} == {False}
 
 
 def test_the_table_of_the_terminal_says_it(folder: Path) -> None:

@@ -46,11 +46,11 @@ class Publisher:
         one that it does not know yet would miss what is published, and rightly so."""
         others, standing_since = self._model.population - 1, 0.0
         while self._counts.ask() is None or self._counts.total("receivers") != others:
-            sockets = [one for one in self._run.connections if isinstance(one, WebSocket)]
-            if len(sockets) == others and not any(one.busy for one in sockets):
+            sockets = [socket for socket in self._run.connections if isinstance(socket, WebSocket)]
+            if len(sockets) == others and not any(socket.busy for socket in sockets):
                 standing_since = standing_since or time.monotonic()
                 late = time.monotonic() > standing_since + _EVERYONE_S
-                if late or not all(one.connected for one in sockets):
+                if late or not all(socket.connected for socket in sockets):
                     return
             if self._session.aborted or self._session.started.is_set():
                 return
@@ -105,7 +105,10 @@ class Publisher:
         publications = self._published.publications
         deadline = time.monotonic() + _SETTLE_S
         while time.monotonic() < deadline and not self._session.aborted:
-            if all(one.failed or one.deliveries >= receivers for one in publications):
+            if all(
+                publication.failed or publication.deliveries >= receivers
+                for publication in publications
+            ):
                 break
             gevent.sleep(_POLL_S)
         while run.running:  # what nobody published may still come

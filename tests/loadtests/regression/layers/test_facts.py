@@ -12,7 +12,7 @@ from loopbench.loadtests.observe.patience import Patience
 from loopbench.loadtests.regression import mutants
 from loopbench.loadtests.regression.check import AGAIN
 from loopbench.loadtests.regression.layers import blocking, facts
-from loopbench.loadtests.regression.layers.blocking import Seen, SeenLoop
+from loopbench.loadtests.regression.layers.blocking import LoopObservation, SeenLoop
 from loopbench.loadtests.regression.mutants import Edit
 from loopbench.loadtests.regression.sides.sides import Role, Side, look
 from loopbench.results.schema import Dispatch, Row
@@ -189,7 +189,8 @@ def test_one_reading_proves_that_a_route_need_not_block_and_none_that_it_does(
 ) -> None:
     """Something else may have kept the loop once, so that three have to say so."""
     seen = [
-        blocking.Watched(Seen(SeenLoop(int(away * 1e6)), {}), waited) for away, waited in readings
+        blocking.Watched(LoopObservation(SeenLoop(int(away * 1e6)), {}), waited)
+        for away, waited in readings
     ]
     assert blocking.blocked(seen, blocking.BLOCKED[False]) == said
     assert blocking.enough(seen, blocking.BLOCKED[False]) is enough
@@ -199,7 +200,7 @@ def test_one_reading_proves_that_a_route_need_not_block_and_none_that_it_does(
 def test_a_loop_that_computed_all_the_while_was_held(computed: float, said: list[bool]) -> None:
     """However long the threads waited for a CPU besides; a route without a duration is held by its
     own milliseconds only."""
-    seen = [blocking.Watched(Seen(SeenLoop(1_200_000_000), {}), 1_500.0, computed)]
+    seen = [blocking.Watched(LoopObservation(SeenLoop(1_200_000_000), {}), 1_500.0, computed)]
     assert blocking.decided(seen, blocking.BLOCKED[True]) == said
     assert blocking.decided(seen, blocking.BLOCKED[False]) == []
 

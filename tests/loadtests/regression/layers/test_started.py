@@ -166,7 +166,7 @@ def test_an_answer_in_pieces_without_nodelay_waits_for_the_acknowledgement(
 def test_one_delayed_answer_decides_nothing(decided: list[bool], enough: bool, value: str) -> None:
     """It is asked again, and the majority of five decides."""
     assert started._enough(decided) is enough
-    assert started._said(decided) == value
+    assert started._majority(decided) == value
 
 
 @pytest.mark.parametrize(

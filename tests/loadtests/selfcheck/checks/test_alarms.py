@@ -90,7 +90,7 @@ def test_real_stalls_are_confirmed_by_strace() -> None:
     machine there are others, which are not what is asked here."""
     with traced("aiohttp") as on:
         found = window(on, HOLDING, 1.5)
-    held = [stall for stall in found.told if stall.duration_ms >= 20 and found.seen(stall)]
+    held = [stall for stall in found.stalls if stall.duration_ms >= 20 and found.witnessed(stall)]
     assert len(held) >= 3
     assert not set(held) & set(found.unseen())
     wait = max(
@@ -98,4 +98,4 @@ def test_real_stalls_are_confirmed_by_strace() -> None:
     )
     middle_ns = (wait.began_ns + wait.ended_ns) // 2
     moved = replace(held[0], started_s=(middle_ns - found.origin_ns) / 1e9, duration_ms=6.0)
-    assert replace(found, told=(moved,), kept_ns=0).unseen() == (moved,)
+    assert replace(found, stalls=(moved,), kept_ns=0).unseen() == (moved,)

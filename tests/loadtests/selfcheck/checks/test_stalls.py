@@ -54,10 +54,10 @@ def mostly_told(server: ServerProcess, name: str, busy_ms: float = BUSY_MS) -> N
         waited.append(queued_ms(server) - before)
         if answer.cause and answer.line is not False:
             right += 1
-        elif answer.told is not None and NOT_LOOKED_AT in answer.told.detail:
+        elif answer.reported is not None and NOT_LOOKED_AT in answer.reported.detail:
             time.sleep(REST_S)
         elif waited[-1] < busy_ms:
-            wrong.append(answer.told)
+            wrong.append(answer.reported)
         assert len(wrong) < 3, wrong
 
 

@@ -90,7 +90,7 @@ def test_a_verdict_needs_a_truth_that_is_near(
     for so long that it cannot tell."""
     one = verdict("aiohttp, half", Window(told, truth, stopped, "selector", 100.0))
     assert one.met is met
-    assert f"{told:.1%} by selector, {truth:.1%} by strace" in one.seen
+    assert f"{told:.1%} by selector, {truth:.1%} by strace" in one.outcome
 
 
 def test_without_strace_it_says_what_to_install(

@@ -19,7 +19,7 @@ def test_no_other_service_is_more_likely(queue: Queue) -> None:
     rates = np.log([one.rate_rps for one in trials])
     drawn = np.array([draws(one.rate_rps * one.window.length_s) for one in trials])
     spans = [[one.spans[kind] for one in trials] for kind in kinds]
-    told = queue_fit._Told.of(spans, rates, drawn)
+    told = queue_fit._LogSpans.of(spans, rates, drawn)
     best = told.best()
     logs = {step: told.likelihood(best + step)[2].sum(axis=-1) for step in (-1e-3, 0.0, 1e-3)}
     assert np.isfinite(logs[0.0]).all()
