@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Self
 
 from loopbench.loadtests.bench import preflight
 from loopbench.loadtests.bench.checks import verify
-from loopbench.loadtests.bench.checks.failing import told, worst
+from loopbench.loadtests.bench.checks.failing import in_words, worst
 from loopbench.loadtests.bench.loads.block import BlockPlan, Contender, measure_in_slices
 from loopbench.loadtests.bench.loads.run import measure
 from loopbench.loadtests.bench.plan import (
@@ -328,12 +328,12 @@ class Bencher:
         Where none succeeded in the window, those before it may say why: a server hangs since then.
         """
         most = worst(outcome.measured.failures)
-        text = ", ".join(map(told, most)) or _NONE_ENDED
+        text = ", ".join(map(in_words, most)) or _NONE_ENDED
         reasons = {failure.reason for failure in most}
         others = [failure for failure in outcome.warmup.failures if failure.reason not in reasons]
         if others and not outcome.completed:
             most += worst(others)
-            text += f"; before the window {', '.join(map(told, worst(others)))}"
+            text += f"; before the window {', '.join(map(in_words, worst(others)))}"
         raised = last_traceback(self._log)
         if raised is not None:
             text += f"; it raised {raised}"

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from loopbench.loadtests.bench import environment
 from loopbench.loadtests.bench.checks import verify
-from loopbench.loadtests.bench.checks.failing import told, worst
+from loopbench.loadtests.bench.checks.failing import in_words, worst
 from loopbench.loadtests.bench.starters import CHILDREN, WAYS
 from loopbench.loadtests.capacity.objective import Objective
 from loopbench.loadtests.capacity.search import Search
@@ -132,7 +132,7 @@ def _ready(
     if wrong:
         raise _Unfit(wrong[0])
     closed = closed_rate(server, plan.case, generator, plan.seed)
-    failed = ", ".join(map(told, worst(closed.failures)))
+    failed = ", ".join(map(in_words, worst(closed.failures)))
     if not server.alive:
         raise _Unfit(f"it died in a closed loop of {PROBE_USERS} users{_words(server, failed)}")
     if not closed.rate_rps:

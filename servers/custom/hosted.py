@@ -11,7 +11,7 @@ from typing import Any
 from loopbench.servers.adapters import asgi
 from loopbench.servers.adapters.protocol import InForce
 from loopbench.servers.custom import application
-from loopbench.servers.custom.own_output import last_line, said
+from loopbench.servers.custom.own_output import last_line, last_line_before
 from loopbench.servers.custom.traceback_text import named, place
 from loopbench.servers.errors import StartupFailed
 from loopbench.servers.parts import ASGI, OwnApp
@@ -63,7 +63,7 @@ class Hosted:
         except SystemExit as error:  # out of a task it would end the loop
             if last_type:
                 raise
-            text = f"{named(error)}{place(error, os.getcwd())}{said(error)}"
+            text = f"{named(error)}{place(error, os.getcwd())}{last_line_before(error)}"
             await note({"type": "lifespan.startup.failed", "message": text})
         except Exception as error:
             if last_type:

@@ -37,7 +37,7 @@ def last_line() -> str:
     return f"; its last line: {words[-_MOST_CHARACTERS:]}" if words else ""
 
 
-def said(error: BaseException) -> str:
+def last_line_before(error: BaseException) -> str:
     """That line before an exit, where it may be all that says why. Empty of any other error, and of
     an exit with a text of its own."""
     if not isinstance(error, SystemExit) or isinstance(error.code, str):

@@ -50,20 +50,20 @@ def written(path: str, kept: str = "") -> str:
 
 def routes(app: object) -> list[str]:
     """The paths without a parameter that it answers to a GET."""
-    return _paths(route.path for route in _found(app) if route.is_page)
+    return _paths(route.path for route in _routes(app) if route.is_page)
 
 
 def sockets(app: object) -> list[str]:
     """The paths without a parameter of its WebSockets, where its router tells them from other
     routes; aiohttp's does not."""
-    routes = _found(app)
+    routes = _routes(app)
     return _paths(route.path for route in routes if route.is_socket and not route.has_parameter)
 
 
 def others(app: object) -> list[str]:
     """Its other routes, as `POST /items` and `GET /items/{id}`: to ask for one takes a value, or a
     body, that nobody else knows."""
-    return _paths(name for route in _found(app) for name in _names(route))
+    return _paths(name for route in _routes(app) for name in _names(route))
 
 
 def _names(route: Route) -> Iterator[str]:
@@ -78,7 +78,7 @@ def _paths(paths: Iterable[str]) -> list[str]:
     return list(dict.fromkeys(paths))
 
 
-def _found(app: object, within: frozenset[int] = frozenset()) -> Iterator[Route]:
+def _routes(app: object, within: frozenset[int] = frozenset()) -> Iterator[Route]:
     """within: the identities of what it is mounted in, which may be itself."""
     for layer in layers(app):
         if id(layer) in within:
@@ -87,7 +87,7 @@ def _found(app: object, within: frozenset[int] = frozenset()) -> Iterator[Route]
         yield from _of_werkzeug(layer)
         yield from _of_starlette(layer)
         for route, mounted in _mounts(layer):
-            for inner in _found(mounted, within | {id(layer)}):
+            for inner in _routes(mounted, within | {id(layer)}):
                 has_parameter = route.has_parameter or inner.has_parameter
                 yield replace(inner, path=route.path + inner.path, has_parameter=has_parameter)
 

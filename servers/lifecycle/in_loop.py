@@ -177,9 +177,9 @@ def _failure(stack: Stack, error: BaseException) -> StartupFailed:
 
 def _printed(error: BaseException) -> str:
     # It came with a person's own application, before their code, and with nothing else.
-    from loopbench.servers.custom.own_output import said
+    from loopbench.servers.custom.own_output import last_line_before
 
-    return said(error)
+    return last_line_before(error)
 
 
 async def _first_answer(server: Server) -> None:

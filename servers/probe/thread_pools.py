@@ -73,13 +73,13 @@ class ThreadPoolsWatch:
 
     def reset(self) -> None:
         """Begin counting anew."""
-        self._seen: dict[str, deque[PoolLook]] = {}
+        self._looks: dict[str, deque[PoolLook]] = {}
 
     def look(self) -> None:
         """Note every pool as it is now. In the loop's thread anyio's queue can be read, too."""
         try:
             for pool in pools():
-                self._seen.setdefault(pool.name, deque(maxlen=_MOST_LOOKS)).append(pool)
+                self._looks.setdefault(pool.name, deque(maxlen=_MOST_LOOKS)).append(pool)
         except Exception as error:  # the server goes on; the Run gets its Warning
             self.failure = self.failure or f"{type(error).__name__}: {error}"
 
@@ -94,7 +94,7 @@ class ThreadPoolsWatch:
         counted: the calls of the loop's own executor meanwhile.
         """
         # The loop goes on looking meanwhile.
-        looks_by_name = {name: list(looks) for name, looks in self._seen.copy().items()}
+        looks_by_name = {name: list(looks) for name, looks in self._looks.copy().items()}
         unseen = self._unseen(looks_by_name)
         looks_by_name |= unseen
         readings = [

@@ -14,7 +14,8 @@ def worst(failures: Iterable[Failure]) -> list[Failure]:
     return sorted(failures, key=lambda failure: -failure.count)[:_MOST_REASONS]
 
 
-def told(failure: Failure) -> str:
+def in_words(failure: Failure) -> str:
     """How often, and why."""
     example = "" if failure.example in failure.reason else f" ({failure.example})"
-    return f"{failure.count:,} times {failure.reason}{example}"
+    often = "once" if failure.count == 1 else f"{failure.count:,} times"
+    return f"{often} {failure.reason}{example}"

@@ -200,6 +200,7 @@ def test_an_application_that_fails_has_the_reason(tmp_path: Path, path: str, say
     """Before any trial: its limit would be none, or a low one, and nobody would know why."""
     done = _own(tmp_path, "--get", path)
     assert re.search(says, done.stderr), done.stderr
+    assert done.stderr.count("error: ") == (1 if "left out" in says else 0)
 
 
 def test_a_limit_is_that_of_one_request(tmp_path: Path) -> None:
