@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import tomllib
 from collections.abc import Callable, Container, Iterable, Mapping
@@ -41,6 +42,7 @@ CHECKS = {"bytes": UNKNOWN, "status": STATUS_ALONE}
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,59}")
 _METHOD = re.compile(r"[A-Z]{1,20}")
 _TARGET = re.compile(r"/[!-~]*")
+_VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 _FRAMING = {"content-length", "transfer-encoding", "connection"}
 
 
@@ -103,12 +105,13 @@ def _scenario(file: str, under: str, name: str, table: Any) -> Scenario:
     headers = table.get("headers", {})
     if not (isinstance(headers, dict) and all(isinstance(v, str) for v in headers.values())):
         raise HarnessError(f'{where}: headers must be a table of texts, as {{ Accept = "a/b" }}')
+    filled = tuple((header, _filled(where, value)) for header, value in headers.items())
     model = kind.model(where, table)
     taken: set[str] = set()
     loads = tuple(
         Load(
             "main" if len(paths) == 1 else _slug(path, taken),
-            kind.case(where, table, path, tuple(headers.items())),
+            kind.case(where, table, path, filled),
             model,
             own=True,
         )
@@ -116,6 +119,18 @@ def _scenario(file: str, under: str, name: str, table: Any) -> Scenario:
     )
     asks = f"what {loads[0].case.request.method} {', '.join(paths)} of the own application does, "
     return Scenario(name, asks + model.describe(), loads, yardstick=False)
+
+
+def _filled(where: str, value: str) -> str:
+    """A header's value with variables of the environment in place of `${NAME}`, so that a file
+    which is shared need not hold a token. Raises HarnessError for one that is not set."""
+
+    def variable(match: re.Match[str]) -> str:
+        if (text := os.environ.get(match[1])) is None:
+            raise HarnessError(f"{where}: headers name the variable {match[1]}, which is not set")
+        return text
+
+    return _VARIABLE.sub(variable, value)
 
 
 def _kind(where: str, table: Mapping[str, Any]) -> _Kind:

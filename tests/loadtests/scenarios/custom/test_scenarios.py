@@ -473,6 +473,10 @@ def toml(folder: Path, text: str) -> Path:
             "the header Connection is the suite's",
         ),
         ('[a]\npath = "/"\nusers = 1\nheaders = {A = "x\\r\\nB: y"}', "is no header"),
+        (
+            '[a]\npath = "/"\nusers = 1\nheaders = {A = "b ${NO_SUCH_VARIABLE}"}',
+            "headers name the variable NO_SUCH_VARIABLE, which is not set",
+        ),
     ],
 )
 def test_a_file_with_nonsense_is_refused(tmp_path: Path, text: str, says: str) -> None:
@@ -495,6 +499,15 @@ def test_a_file_says_what_is_sent(tmp_path: Path) -> None:
     assert load.model == Closed(3)
     assert [load.name for load in several.loads] == ["x-1", "x-1-2"]
     assert several.loads[0].model == Open(5.0, 128)
+
+
+def test_a_header_may_name_a_variable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that a file which is shared holds no token; a `$` that is none stays."""
+    monkeypatch.setenv("SHOP_TOKEN", "abc")
+    text = '[a]\npath = "/"\nusers = 1\nheaders = { Authorization = "Bearer ${SHOP_TOKEN} $5 ${" }'
+    (scenario,) = of_file(toml(tmp_path, text))
+    (load,) = scenario.loads
+    assert load.case.request.headers == (("Authorization", "Bearer abc $5 ${"),)
 
 
 def test_paths_have_names_of_their_own() -> None:
