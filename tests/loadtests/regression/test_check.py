@@ -17,9 +17,10 @@ import pytest
 
 from loopbench.loadtests.errors import HarnessError
 from loopbench.loadtests.observe.callgrind import missing
-from loopbench.loadtests.regression.check import measure, not_compared
+from loopbench.loadtests.regression.check import measure
 from loopbench.loadtests.regression.folder import Folder
 from loopbench.loadtests.regression.layers import facts, instructions
+from loopbench.loadtests.regression.measuring import not_compared
 from loopbench.loadtests.regression.sides.sides import Role, Side, look
 from loopbench.loadtests.regression.wish import Wish, cells_of
 from loopbench.results.schema import FACTS, INSTRUCTIONS, SCHEMA_VERSION, read_table
@@ -244,13 +245,13 @@ def test_a_layer_that_ended_beside_an_interrupted_one_is_whole(
 _ROUNDS = """
 import sys
 from pathlib import Path
-from loopbench.loadtests.regression import check, command
+from loopbench.loadtests.regression import check, command, measuring
 from loopbench.loadtests.regression.folder import Folder, Layer
 from loopbench.loadtests.regression.sides.sides import Role, look
 from loopbench.loadtests.regression.wish import Wish
 from loopbench.results.schema import ROOT
 
-check.MIN_ROUNDS = 1
+measuring.MIN_ROUNDS = 1
 sides = [look(role, "x", ROOT, Path(sys.executable), {stacks}) for role in Role]
 folder = Folder(Path({path!r}), (), sides)
 wish = Wish((Layer.TIME,), {stacks}, (({stacks}[0], "async"),), 1, rounds=20, yardstick=())

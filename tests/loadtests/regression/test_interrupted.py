@@ -26,7 +26,7 @@ from functools import partial
 from pathlib import Path
 from loopbench.loadtests.regression import check, command, parts
 from loopbench.loadtests.regression.folder import Folder, Layer
-from loopbench.loadtests.regression.layers import limits, memory, started
+from loopbench.loadtests.regression.layers import limits, memory, started, tails
 from loopbench.loadtests.regression.sides.sides import Role, look
 from loopbench.loadtests.regression.wish import Wish
 from loopbench.results.schema import ROOT
@@ -137,7 +137,7 @@ def test_memory_of_subjects_that_were_whole_is_judged(tmp_path: Path) -> None:
 def test_tails_of_cells_that_were_whole_are_judged(tmp_path: Path) -> None:
     """A cell is whole with the last of its batches."""
     more = (
-        "check.tails.Plan = partial(check.tails.Plan, batches=2, requests=5)\n"
+        "tails.Plan = partial(tails.Plan, batches=2, requests=5)\n"
         "kept = Folder.kept\n"
         "def then(self, layer, bound):\n"
         "    kept(self, layer, bound)\n"

@@ -10,9 +10,9 @@ import pytest
 
 from loopbench.loadtests.observe.patience import Patience
 from loopbench.loadtests.regression import mutants
-from loopbench.loadtests.regression.check import AGAIN
 from loopbench.loadtests.regression.layers import blocking, facts
 from loopbench.loadtests.regression.layers.blocking import LoopObservation, SeenLoop
+from loopbench.loadtests.regression.measuring import AGAIN
 from loopbench.loadtests.regression.mutants import Edit
 from loopbench.loadtests.regression.sides.sides import Role, Side, look
 from loopbench.results.schema import Dispatch, Row
