@@ -19,7 +19,11 @@ T = TypeVar("T")
 MOST_NAMES = 30
 """So many can still be read in a message."""
 
-_NEAREST = 5
+_SOME = 5
+"""So many of a longer one show what its names are like."""
+
+_SURE = 0.8
+"""A name so near is the one that was meant (`difflib.SequenceMatcher.ratio`)."""
 
 
 def suggestion(kind: str, name: str, known: Iterable[str]) -> str:
@@ -27,11 +31,13 @@ def suggestion(kind: str, name: str, known: Iterable[str]) -> str:
     table, and of a long one the first."""
     names = list(known)
     long = len(names) > MOST_NAMES
-    near = difflib.get_close_matches(name, names, n=_NEAREST if long else 1, cutoff=0.5)
+    near = difflib.get_close_matches(name, names, cutoff=_SURE, n=1)
+    if not near:
+        near = difflib.get_close_matches(name, names, cutoff=0.5, n=3 if long else 1)
     if near:
         hint = f"did you mean {' or '.join(near)}?"
     elif long:
-        hint = f"{len(names)} are known, such as {', '.join(names[:_NEAREST])}"
+        hint = f"{len(names)} are known, such as {', '.join(names[:_SOME])}"
     else:
         hint = f"known are {', '.join(names)}"
     return f"unknown {kind} {name!r}; {hint}"

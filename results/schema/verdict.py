@@ -38,6 +38,8 @@ def judging(*expected: type[Exception]) -> type[click.Command]:
                 return super().invoke(ctx)
             except expected as error:
                 _end(str(error))
+            except click.UsageError as error:  # of options that only make sense together
+                _end(error.format_message())
             except (KeyboardInterrupt, click.Abort):
                 click.echo("interrupted", err=True)
                 sys.exit(INTERRUPTED)

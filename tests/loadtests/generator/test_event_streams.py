@@ -204,7 +204,7 @@ def test_a_stream_without_events_is_refused(
     measured: Ended, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """At the bound of every answer that is learned, with what an event is."""
-    monkeypatch.setattr(learning, "_BOUND_S", 0.5)
+    monkeypatch.setattr(learning, "BOUND_S", 0.5)
     loads = measured.bench.folder.parent / "silent.toml"
     loads.write_text(f'[one]\nkind = "stream"\npath = "{LINES_PATH}"\nusers = 1\n')
     with pytest.raises(HarnessError, match=r"within 0.5 s .* no event was seen in it"):

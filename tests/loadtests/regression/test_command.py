@@ -84,7 +84,9 @@ def test_a_question_that_there_is_not_is_refused_at_once() -> None:
     arguments = ["--base", "HEAD", "--question", "dispatch.sync-rout"]
     done = CliRunner().invoke(command.regression, arguments)
     assert done.exit_code == BROKEN
-    assert "unknown question 'dispatch.sync-rout'; did you mean dispatch.sync-route?" in done.output
+    assert done.output == (
+        "error: unknown question 'dispatch.sync-rout'; did you mean dispatch.sync-route?\n"
+    )
 
 
 def test_a_folder_that_holds_a_check_is_refused_at_once(

@@ -20,8 +20,8 @@ ASKED = ("dispatch.sync-route", "parsing.list-of-routes")
 
 BREAKING = Edit(
     "loadtests/behaviour/framework/scheduler.py",
-    "                yield one, answered\n",
-    "                yield one, answered\n                raise RuntimeError('out of order')\n",
+    "                yield entry, answered\n",
+    "                yield entry, answered\n                raise RuntimeError('out of order')\n",
 )
 """A harness that meets an error of its own after its first answer."""
 
