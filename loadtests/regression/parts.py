@@ -45,27 +45,27 @@ class Parts:
 
     sides: Sequence[Side]
     planned: Sequence[Name]
-    _found: dict[Role, dict[Name, list[Row]]] = field(
+    _measured: dict[Role, dict[Name, list[Row]]] = field(
         default_factory=lambda: {role: defaultdict(list) for role in Role}
     )
 
     def add(self, side: Side, part: Part) -> None:
         """A part of this side is there."""
-        self._found[side.role][part.name].extend(part.rows)
+        self._measured[side.role][part.name].extend(part.rows)
 
     def names(self, side: Side) -> list[Name]:
         """What there is of this side."""
-        return list(self._found[side.role])
+        return list(self._measured[side.role])
 
     def rows(self) -> list[list[Row]]:
         """All of each side, in their order."""
-        return [_joined(self._found[side.role]) for side in self.sides]
+        return [_joined(self._measured[side.role]) for side in self.sides]
 
     def whole(self) -> list[list[Row]]:
         """Of each side what all of them have."""
         known = self._known()
         return [
-            _joined({name: rows for name, rows in self._found[side.role].items() if name in known})
+            _joined({name: rows for name, rows in self._measured[side.role].items() if name in known})
             for side in self.sides
         ]
 
@@ -75,7 +75,7 @@ class Parts:
         return [name for name in self.planned if name not in known]
 
     def _known(self) -> Collection[Name]:
-        return set.intersection(*(set(self._found[side.role]) for side in self.sides))
+        return set.intersection(*(set(self._measured[side.role]) for side in self.sides))
 
 
 def _joined(rows_by_name: dict[Name, list[Row]]) -> list[Row]:
