@@ -73,8 +73,8 @@ def _head(questions: Sequence[Question]) -> Iterator[str]:
         f"{len(questions)} questions about how aiohttp and Quart behave, asked by experiment: a "
         "small application on its framework's own server, with the framework's own defaults "
         f"unless a setting is named, and a client on a real socket. {count} answers, seen on "
-        f"Python {pythons} with {escaped(versions)}. Where Pythons differ, the answer says so. "
-        "Settings with the same answer stand together, with the evidence of the first of them, "
+        f"Python {pythons} with {escaped(versions)}. Where Pythons differ, answer and verdict say "
+        "so. Settings with the same answer stand together, with the evidence of the first of them, "
         "seen on the newest Python."
     )
     yield ""
