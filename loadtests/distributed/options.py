@@ -219,8 +219,8 @@ def worker(master: str, cpus: str | None, patience: float, key_file: Path | None
 def check_hosts_command(**elsewhere: Any) -> None:
     """Look at the hosts of a bench before it: versions, CPUs, round trips, files, ports.
 
-    Takes the options of `bench`, starts server and workers as that does, and tries a load of a
-    second. Exit status 1 where something must be mended first.
+    Takes those options of `bench` that name hosts and workers, starts server and workers as that
+    does, and tries a load of a second. Exit status 1 where something must be mended first.
     """
     fleet, place = elsewhere_of(**elsewhere)
     try:

@@ -38,9 +38,15 @@ class Asked:
     versions: str
 
     @property
-    def agrees(self) -> str:
-        """Whether the claim is so on the newest Python."""
-        return list(self.verdicts.values())[-1]
+    def judged(self) -> tuple[tuple[str, str], ...]:
+        """Each verdict on the claim, and on which Pythons, in brackets, where others have another;
+        nothing where no answer tells."""
+        by = grouped((agrees, python) for python, agrees in self.verdicts.items())
+        return tuple(
+            (agrees, "" if len(by) == 1 else f" (Python {', '.join(mine)})")
+            for agrees, mine in by.items()
+            if agrees
+        )
 
     @property
     def answer(self) -> str:

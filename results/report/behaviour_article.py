@@ -73,8 +73,8 @@ def _head(questions: Sequence[Question]) -> Iterator[str]:
         f"{len(questions)} questions about how aiohttp and Quart behave, asked by experiment: a "
         "small application on its framework's own server, with the framework's own defaults "
         f"unless a setting is named, and a client on a real socket. {count} answers, seen on "
-        f"Python {pythons} with {escaped(versions)}. Where Pythons differ, the answer says so. "
-        "Settings with the same answer stand together, with the evidence of the first of them, "
+        f"Python {pythons} with {escaped(versions)}. Where Pythons differ, answer and verdict say "
+        "so. Settings with the same answer stand together, with the evidence of the first of them, "
         "seen on the newest Python."
     )
     yield ""
@@ -200,9 +200,9 @@ def _question(question: Question) -> Iterator[str]:
 def _stack(stack: str, asked: Sequence[Asked]) -> Iterator[str]:
     claims = dict.fromkeys(outcome.claim for outcome in asked if outcome.claim)
     for claim in claims:
-        mine = [outcome for outcome in asked if outcome.claim == claim and outcome.agrees]
-        verdicts = dict.fromkeys(outcome.agrees for outcome in mine)
-        verdict = _VERDICTS[next(iter(verdicts))] if len(verdicts) == 1 else _mixed(mine)
+        mine = [outcome for outcome in asked if outcome.claim == claim]
+        verdicts = {agrees for outcome in mine for agrees, _ in outcome.judged}
+        verdict = _VERDICTS[verdicts.pop()] if len(verdicts) == 1 else _mixed(mine)
         yield f"> Commonly said of {escaped(stack)}: {prose(claim)} {verdict}".rstrip()
         yield ""
     for group in _alike(asked):
@@ -214,14 +214,19 @@ def _stack(stack: str, asked: Sequence[Asked]) -> Iterator[str]:
 
 
 def _mixed(asked: Sequence[Asked]) -> str:
+    """Under which settings a claim is so, and on which Python where they differ."""
     by = {"yes": "so with", "partly": "partly so with", "no": "not so with"}
-    settings = grouped((outcome.agrees, code(outcome.setting)) for outcome in asked)
+    settings = grouped(
+        (agrees, code(outcome.setting) + where)
+        for outcome in asked
+        for agrees, where in outcome.judged
+    )
     clauses = [
         f"{words} {formatting.listed(settings[verdict])}"
         for verdict, words in by.items()
         if verdict in settings
     ]
-    return f"It is {', '.join(clauses)}."
+    return f"It is {', '.join(clauses)}." if clauses else ""
 
 
 def _sentence(text: str) -> str:

@@ -347,6 +347,7 @@ def memory_of_the_baseline() -> Iterator[str]:
     repeats = {row["repeat"] for row in kept}
     (asked,) = {row["requests"] for row in kept if not row["subject"].startswith("connections")}
     yield f"committed baseline, {WORDS[len(repeats)]} repeats of {asked} requests"
+    yield f"is asked {asked} times, what the process holds is read, it is asked {asked} times more"
 
     def blocks(stack: str, *, connections: bool) -> Mapping[str, list[float]]:
         by_subject: defaultdict[str, list[float]] = defaultdict(list)

@@ -1,4 +1,4 @@
-"""The commands of README, CONTRIBUTING and docs/ are those that there are."""
+"""The commands of README, CONTRIBUTING, results/README and docs/ are those that there are."""
 
 from __future__ import annotations
 
@@ -33,13 +33,16 @@ REFERENCE = ROOT / "results" / "reference"
 PUBLISHED = REFERENCE / "bench"
 """A run of the scenarios that `make bench` measures, with more time for narrower intervals."""
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+DOCUMENTS = [
+    *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "results/README.md")),
+    *sorted((ROOT / "docs").glob("*.md")),
+]
 COMMANDS = sorted(
     {
         line.partition("#")[0].strip()
         for document in DOCUMENTS
         for block in re.findall(r"```sh\n(.*?)```", document.read_text(encoding="utf-8"), re.S)
-        for line in block.splitlines()
+        for line in re.sub(r" *\\\n *", " ", block).splitlines()
     }
 )
 RUN_WHOLE = {("servers", "list"), ("loadtests", "list")}
@@ -74,7 +77,9 @@ def programs() -> Iterator[dict[str, Program]]:
 def _module(command: str) -> tuple[str, list[str]]:
     """The module that a command runs, and the words after it."""
     words = shlex.split(command)
-    return (words[0], words[1:]) if words[0] == "loopbench" else (words[2], words[3:])
+    if words[0] == "loopbench":
+        return words[0], words[1:]
+    return words[2].removeprefix("loopbench."), words[3:]
 
 
 @pytest.mark.parametrize("command", PYTHON_COMMANDS)

@@ -27,27 +27,36 @@ PYTHON = platform.python_version()
 
 def row_of(asked: Asked, outcome: Outcome) -> Row:
     """One row. An Experiment without an answer has one all the same, which says so."""
-    question, experiment, answer = asked.question, asked.experiment, outcome.answer
-    claim = question.claim_about(experiment.stack, experiment.setting)
-    answer_text = answer.answer if answer else NOT_ANSWERED
-    conclusive = answer is not None and not answer_text.startswith(CANNOT_TELL)
-    verdict = claim.verdict(answer_text) if claim and conclusive else None
-    packages = PACKAGES[experiment.stack]
+    answer = outcome.answer
     return {
         "question": asked.name,
-        "topic": TOPICS[asked.topic],
-        "asks": question.asks,
-        "stack": experiment.stack,
-        "setting": experiment.setting,
-        "answer": answer_text,
+        "stack": asked.experiment.stack,
+        "setting": asked.experiment.setting,
+        "answer": answer.answer if answer else NOT_ANSWERED,
         "evidence": answer.evidence if answer else outcome.problem,
-        "commonly_said": claim.statement if claim else None,
-        "agrees": verdict.value if verdict else None,
-        "follows": question.advice(answer_text) if conclusive else None,
+        **texts(asked, answer.answer if answer else None),
         "varies": answer.varies if answer else False,
         "took_s": outcome.took_s,
-        "versions": ", ".join(f"{name} {metadata.version(name)}" for name in packages),
+        "versions": ", ".join(
+            f"{name} {metadata.version(name)}" for name in PACKAGES[asked.experiment.stack]
+        ),
         "python": PYTHON,
+    }
+
+
+def texts(asked: Asked, answer: str | None) -> Row:
+    """What the question has to say to an answer: topic, what is asked and commonly said, whether it
+    is so, and what follows. Neither of the last two where it cannot be told. None: no answer."""
+    question, experiment = asked.question, asked.experiment
+    claim = question.claim_about(experiment.stack, experiment.setting)
+    told = None if answer is None or answer.startswith(CANNOT_TELL) else answer
+    verdict = claim.verdict(told) if claim and told is not None else None
+    return {
+        "topic": TOPICS[asked.topic],
+        "asks": question.asks,
+        "commonly_said": claim.statement if claim else None,
+        "agrees": verdict.value if verdict else None,
+        "follows": None if told is None else question.advice(told),
     }
 
 

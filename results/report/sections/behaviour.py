@@ -19,7 +19,7 @@ from loopbench.results.report.blocks import (
 )
 from loopbench.results.report.data import Material
 
-_HOLDS = {"yes": "so", "no": "not so", "partly": "partly so", "": ""}
+_HOLDS = {"yes": "so", "no": "not so", "partly": "partly so"}
 
 
 def parts(material: Material) -> Iterator[Part]:
@@ -50,7 +50,7 @@ def parts(material: Material) -> Iterator[Part]:
                     outcome.stack,
                     outcome.setting,
                     outcome.answer,
-                    _HOLDS.get(outcome.agrees, ""),
+                    "; ".join(f"{_HOLDS[agrees]}{where}" for agrees, where in outcome.judged),
                 )
                 for question in mine
                 for outcome in question.asked

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
+import inspect
 import re
-from contextlib import nullcontext
+from contextlib import closing, nullcontext
 from dataclasses import replace
 from functools import partial
 from itertools import chain
 from pathlib import Path
 
 import pytest
+from aiohttp import web
+from aiohttp.base_protocol import BaseProtocol
+from aiohttp.http_exceptions import BadHttpMethod
+from aiohttp.http_parser import HttpRequestParserC, HttpRequestParserPy
+from aiohttp.web_protocol import RequestHandler
 from click.testing import CliRunner
+from hypercorn import Config
 
 from loopbench.loadtests.behaviour.framework import scheduler
 from loopbench.loadtests.behaviour.framework.catalogue import TOPICS, Asked, experiments
@@ -81,6 +89,32 @@ def test_claims_and_advice_are_about_somebody() -> None:
         for stack, setting in asked:
             about = [claim.statement for claim in question.claims if claim.is_about(stack, setting)]
             assert len(about) <= 1, (name, stack, setting)
+
+
+def test_advice_names_defaults_that_the_frameworks_have() -> None:
+    """Those that are too long to be waited for, beside the one of `web.run_app`."""
+    runner, run_app = (
+        inspect.signature(takes).parameters["keepalive_timeout"].default
+        for takes in (RequestHandler, web.run_app)
+    )
+    open_still = QUESTIONS["parsing.half-sent-head"].advice("open after 30 s")
+    assert f"`AppRunner` has {runner:,} s by default, `web.run_app` {run_app:g} s" in open_still
+    finished = QUESTIONS["background.blocking-cleanup"].advice("finished, the stop is clean")
+    assert f"(`shutdown_timeout`, {Config().shutdown_timeout:g} s by default)" in finished
+
+
+def test_aiohttps_parser_in_python_takes_a_method_that_the_one_in_c_refuses() -> None:
+    """As the advice about unknown methods says."""
+    head = b"FOO / HTTP/1.1\r\nHost: a\r\n\r\n"
+    with closing(asyncio.new_event_loop()) as loop:
+        in_python, in_c = (
+            parser(BaseProtocol(loop), loop, 2**16)
+            for parser in (HttpRequestParserPy, HttpRequestParserC)
+        )
+        ((message, _),), _, _ = in_python.feed_data(head)
+        assert message.method == "FOO"
+        with pytest.raises(BadHttpMethod):
+            in_c.feed_data(head)
 
 
 def test_the_same_setting_is_asked_once() -> None:

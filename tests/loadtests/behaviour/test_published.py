@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from loopbench.loadtests.behaviour.framework.catalogue import TOPICS, Asked, experiments
 from loopbench.loadtests.behaviour.framework.process import Nursery
 from loopbench.loadtests.behaviour.framework.question import NONE
+from loopbench.loadtests.behaviour.framework.rows import NOT_ANSWERED, texts
 from loopbench.loadtests.behaviour.framework.scheduler import ask_all
-from loopbench.results.schema import BEHAVIOUR, read_table
+from loopbench.results.schema import BEHAVIOUR, TableWriter, read_table
 from tests.conftest import ROOT
 
 Key = tuple[str, str, str]
+
+REFERENCE = ROOT / "results" / "reference"
 
 MINOR = "3.11" if sys.version_info < (3, 12) else "3.13"
 """The published Python that stops and cancels as this one does: both changed with 3.12."""
@@ -23,7 +28,7 @@ LONGEST_S = 60.0
 
 
 def _published() -> dict[Key, str]:
-    rows = read_table(ROOT / "results" / "reference", BEHAVIOUR)
+    rows = read_table(REFERENCE, BEHAVIOUR)
     return {
         (str(row["question"]), str(row["stack"]), str(row["setting"])): str(row["answer"])
         for row in rows
@@ -76,13 +81,32 @@ def test_answers_that_compare_times_are_those_that_are_published(topic: str) -> 
 
 def test_every_experiment_is_published() -> None:
     """And nothing is published that is no more asked; a row that varies has no fixed answer."""
-    rows = read_table(ROOT / "results" / "reference", BEHAVIOUR)
+    rows = read_table(REFERENCE, BEHAVIOUR)
     published = {
         (str(row["question"]), str(row["stack"]), str(row["setting"]))
         for row in rows
         if str(row["python"]).startswith(MINOR)
     }
     assert published == set(experiments())
+
+
+@pytest.mark.generated
+def test_published_rows_have_the_texts_of_their_questions(
+    generated: Callable[[Path, str], None], tmp_path: Path
+) -> None:
+    """What is asked, said and follows is worded anew without asking anew."""
+    asked = experiments()
+    worded = [
+        {**row, **texts(asked[key], None if row["answer"] == NOT_ANSWERED else str(row["answer"]))}
+        for row in read_table(REFERENCE, BEHAVIOUR)
+        for key in [(str(row["question"]), str(row["stack"]), str(row["setting"]))]
+    ]
+    with TableWriter(tmp_path, BEHAVIOUR) as writer:
+        writer.append(worded)
+    generated(
+        REFERENCE / BEHAVIOUR.filename,
+        (tmp_path / BEHAVIOUR.filename).read_text(encoding="utf-8"),
+    )
 
 
 TURNED = (

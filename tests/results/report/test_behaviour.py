@@ -100,12 +100,12 @@ def test_the_article_says_claim_answer_and_what_follows(folder: Path) -> None:
 def test_a_claim_that_is_wrong_on_one_python_has_the_answer_of_that_python(tmp_path: Path) -> None:
     """Whichever it is, the newest or an older one; article and report alike."""
     claims = {"eager": ("", "no"), "late": ("no", "yes"), "never": ("no", "no")}
-    for setting, verdicts in claims.items():
+    for setting, by_python in claims.items():
         rows = (
             _row(
                 "aiohttp", setting, f"seen on {python}", python, commonly_said="So.", agrees=agrees
             )
-            for python, agrees in zip(("3.11.7", "3.13.0"), verdicts, strict=True)
+            for python, agrees in zip(("3.11.7", "3.13.0"), by_python, strict=True)
         )
         put(report_folder.write(tmp_path / setting), BEHAVIOUR, rows)
     told = {
@@ -113,9 +113,15 @@ def test_a_claim_that_is_wrong_on_one_python_has_the_answer_of_that_python(tmp_p
         "late": "seen on 3.11.7 (Python 3.11.7)",
         "never": "seen on 3.11.7 (Python 3.11.7); seen on 3.13.0 (Python 3.13.0)",
     }
+    verdicts = {
+        "eager": "That is not so here.",
+        "late": "It is so with `late` (Python 3.13.0), not so with `late` (Python 3.11.7).",
+        "never": "That is not so here.",
+    }
     for setting, answer in told.items():
         text = article(behaviour_answers.read(tmp_path / setting)[0])
         assert f"- “So.” **Not so:** aiohttp (`{setting}`): {answer}. [" in text
+        assert f"> Commonly said of aiohttp: So. {verdicts[setting]}\n" in text
         (section,) = (one for one in made(tmp_path / setting).sections if one.anchor == "behaviour")
         (bullets,) = (part for part in section.parts if isinstance(part, Bullets))
         assert bullets.items == ((f"“So.” not so: aiohttp ({setting}): {answer}.",),)

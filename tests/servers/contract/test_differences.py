@@ -48,6 +48,12 @@ def test_odd_request(seen: Seen, document: str, odd: OddRequest) -> None:
     assert (len({cells[name] for name in CORE}) == 1) == (odd.group == ALIKE)
 
 
+def test_only_a_server_that_speaks_http2_is_said_to_speak_it(seen: Seen) -> None:
+    """An answer without a length ends with its connection, and its body begins no protocol."""
+    speakers = {name for row in seen[0].values() for name, cell in row.items() if "HTTP/2" in cell}
+    assert speakers == {"quart-hypercorn"}
+
+
 @pytest.mark.parametrize("habit", HABITS, ids=lambda habit: habit.name)
 def test_habit(seen: Seen, document: str, habit: Habit) -> None:
     """The document says how each stack writes an ordinary answer, and they differ in it."""

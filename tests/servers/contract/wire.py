@@ -119,10 +119,18 @@ async def get(server: Server, target: str) -> Reply:
 
 
 async def body_of(reply: Reply, reader: asyncio.StreamReader) -> bytes:
-    """The body after a head: of the length that it gives, in chunks, or none."""
-    if reply.header("transfer-encoding") != "chunked":
-        return await reader.readexactly(int(reply.header("content-length") or 0))
+    """The body after a head: of the length that it gives, in chunks, to the end of the connection
+    where it gives neither (RFC 9112, section 6.3), or none."""
+    if reply.status < 200 or reply.status in (204, 304):
+        return b""
     body = b""
+    if reply.header("transfer-encoding") != "chunked":
+        if (length := reply.header("content-length")) is not None:
+            return await reader.readexactly(int(length))
+        with suppress(ConnectionError):
+            while piece := await reader.read(65536):
+                body += piece
+        return body
     while size := int(await reader.readuntil(b"\r\n"), 16):
         body += await reader.readexactly(size)
         await reader.readexactly(2)
