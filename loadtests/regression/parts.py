@@ -65,7 +65,9 @@ class Parts:
         """Of each side what all of them have."""
         known = self._known()
         return [
-            _joined({name: rows for name, rows in self._measured[side.role].items() if name in known})
+            _joined(
+                {name: rows for name, rows in self._measured[side.role].items() if name in known}
+            )
             for side in self.sides
         ]
 
