@@ -8,6 +8,7 @@ from typing import Protocol
 from gevent.event import Event
 
 from loopbench.loadtests.generator.backlog import Backlog
+from loopbench.loadtests.generator.clients.http1 import Connection
 from loopbench.loadtests.generator.recorder import Series
 from loopbench.loadtests.generator.session import LoadRun
 from loopbench.loadtests.generator.timer import Timer
@@ -71,6 +72,14 @@ class Lane:
         self.parked_cpu_s = self.parked_s = 0.0
 
     # Called by the users.
+
+    def connect(self, connection: Connection) -> None:
+        """Connect; a failure shows at the first request, as one."""
+        connection.connect()
+
+    def part_with(self, connection: Connection) -> None:
+        """Close it: with the Block its servers end, too."""
+        connection.close()
 
     def arrive(self) -> None:
         """A user has connected, or has tried to."""

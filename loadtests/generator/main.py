@@ -21,6 +21,7 @@ import gevent
 from locust.env import Environment
 
 from loopbench.loadtests.generator.block import Block
+from loopbench.loadtests.generator.clients.kept import KeptConnections
 from loopbench.loadtests.generator.commands import (
     Handlers,
     failures_sent,
@@ -46,6 +47,7 @@ class Generator:
         self._session: Session | None = None
         self._block: Block | None = None
         self._runner: Any = None
+        self._kept = KeptConnections()
         self.handlers: Handlers = {
             messages.Pin: partial(pin, station),
             messages.OfferLoad: self._load,
@@ -69,7 +71,7 @@ class Generator:
             self._send_event(messages.Failed("a load is under way already"))
             return
         with failures_sent(self._send_event, "what was asked for"):
-            self._session = Session(command.spec, self._send_event)
+            self._session = Session(command.spec, self._send_event, kept=self._kept)
             gevent.spawn(self._run, self._session)
 
     def _open_block(self, command: messages.OpenBlock) -> None:

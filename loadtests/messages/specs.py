@@ -29,6 +29,7 @@ class SessionSpec:
     part, phase, whole: of a load that several workers share: names this share, so that its
     arrivals are its own; how far within a user's step of the ramp it begins; and whether
     the timeline keeps its buckets, which can be merged where percentiles cannot.
+    keeps_connections: whether its connections stay open for the next session with this server.
     """
 
     host: str
@@ -43,6 +44,7 @@ class SessionSpec:
     part: str = ""
     phase: float = 0.0
     whole: bool = False
+    keeps_connections: bool = False
 
     @property
     def open_ns(self) -> int:

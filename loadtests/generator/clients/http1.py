@@ -232,6 +232,14 @@ class Connection:
         self._readable = self._hub.loop.io(connection.fileno(), 1)
         return None
 
+    def hand_over(self, successor: Connection) -> None:
+        """Let another connection to the same address, not connected yet, go on with this one's
+        socket, unless the server has closed it or has sent what nobody asked for."""
+        if self._socket is not None and _is_silent(self._socket):
+            successor._socket, successor._readable = self._socket, self._readable
+            self._socket = self._readable = None
+        self.close()
+
     def _wait_connected(self, connection: socket.socket) -> None:
         """Wait for the kernel's handshake, which a server with a full backlog leaves open."""
         self._connecting, self.busy = connection, True
@@ -389,6 +397,17 @@ class Connection:
             self._readable = None
             self._socket.close()
             self._socket = None
+
+
+def _is_silent(connection: socket.socket) -> bool:
+    """Whether there is nothing to read on an open one: no byte, no end, no error."""
+    try:
+        connection.recv(1, socket.MSG_PEEK)
+    except BlockingIOError:
+        return True
+    except OSError:
+        pass
+    return False
 
 
 def reason(error: OSError) -> str:

@@ -14,6 +14,8 @@ from functools import partial
 import gevent
 from gevent.event import Event
 
+from loopbench.loadtests.generator.clients.http1 import Connection
+from loopbench.loadtests.generator.clients.kept import KeptConnections
 from loopbench.loadtests.generator.session.countdown import Countdown
 from loopbench.loadtests.generator.session.lag import LagMeter, spin
 from loopbench.loadtests.generator.session.load_run import LoadRun
@@ -58,6 +60,7 @@ def _collector_paused() -> Iterator[None]:
 class Session:
     """Runs the phases, and sends the harness an event as the measured window opens and closes.
 
+    kept: where its connections come from and go to, if the spec says that they are kept.
     begin: called once every user has connected; the instant
     on CLOCK_MONOTONIC, in ns, at which the lead-in begins. Without one that is then.
     started, released: set as the lead-in begins, and when connections may be closed.
@@ -69,8 +72,10 @@ class Session:
         spec: SessionSpec,
         send_event: Callable[[GeneratorEvent], None],
         begin: Callable[[], int] = time.monotonic_ns,
+        kept: KeptConnections | None = None,
     ) -> None:
         self.spec = spec
+        self._kept = kept if spec.keeps_connections else None
         self.runs = tuple(LoadRun(load, spec) for load in spec.loads)
         self.started = Event()
         self.released = Event()
@@ -87,6 +92,19 @@ class Session:
         self._defect: Exception | None = None
 
     # Called by the users.
+
+    def connect(self, connection: Connection) -> None:
+        """Connect; a failure shows at the first request, as one."""
+        if self._kept is not None:
+            self._kept.lend(connection)
+        connection.connect()
+
+    def part_with(self, connection: Connection) -> None:
+        """Close it, or keep it for the next session."""
+        if self._kept is not None:
+            self._kept.keep(connection)
+        else:
+            connection.close()
 
     def arrive(self) -> None:
         """A user has connected, or has tried to."""

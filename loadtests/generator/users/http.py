@@ -51,7 +51,7 @@ class HarnessUser(User):
         run.connections.append(connection)
         try:
             try:
-                connection.connect()  # a failure shows at the first request, as one
+                session.connect(connection)
                 self.prepare(session, run, index)
                 session.arrive()
                 session.started.wait()
@@ -62,7 +62,7 @@ class HarnessUser(User):
                 session.finish()
             session.released.wait()
         finally:
-            connection.close()
+            session.part_with(connection)
         raise StopUser
 
     def connection(self, session: Session, run: LoadRun, index: int) -> Connection:

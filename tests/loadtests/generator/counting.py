@@ -41,6 +41,7 @@ class Counting:
         self._lock = threading.Lock()
         self._listener = listener
         self._gone = threading.Event()
+        self._sockets: list[socket.socket] = []
 
     @property
     def open(self) -> int:
@@ -60,8 +61,15 @@ class Counting:
             except OSError:
                 return
             self.connections += 1
+            self._sockets.append(connection)
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
+
+    def hang_up(self) -> None:
+        """Close all connections, as a server does with those that are idle for too long."""
+        for connection in self._sockets:
+            with suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
 
     def leave(self) -> None:
         """Let go of the requests that are never answered."""
