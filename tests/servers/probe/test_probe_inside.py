@@ -391,7 +391,7 @@ def break_pauses(live: Probe, patch: pytest.MonkeyPatch) -> None:
 
 
 def break_pools(live: Probe, patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(live._thread_pools, "_seen", Broken())
+    patch.setattr(live._thread_pools, "_looks", Broken())
 
 
 @pytest.mark.parametrize("name", stacks(name for name in KINDS if name in ON_A_LOOP))
