@@ -104,7 +104,7 @@ class Search:
 
     @property
     def usable(self) -> list[Trial]:
-        """The trials that the hypervisor left alone, in their order."""
+        """The trials that hypervisor and other programs left alone, in their order."""
         return undisturbed(self.trials)
 
     def limit(self) -> Crossing | None:

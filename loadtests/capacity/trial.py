@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
@@ -11,14 +10,15 @@ from typing import Protocol
 import numpy as np
 
 from loopbench.loadtests.capacity.objective import Objective
+from loopbench.loadtests.capacity.taken import Instant
 from loopbench.loadtests.distributed.generator_process import Generator
 from loopbench.loadtests.messages.reports import Failure, LoadReport, Report
 from loopbench.loadtests.messages.specs import SessionSpec
-from loopbench.loadtests.observe import machine_cpu
 from loopbench.loadtests.rows.histogram import from_pairs
 from loopbench.loadtests.scenarios.arrivals import Arrivals
 from loopbench.loadtests.scenarios.models import Closed, Load, Open
 from loopbench.results.schema import Row
+from loopbench.results.schema.tables.capacity import Taker
 from loopbench.results.schema.warnings import GENERATOR_CPU_LIMIT, GENERATOR_LAG_LIMIT_MS
 from loopbench.results.stats.queueing.queues import (
     ONE_THREAD,
@@ -61,6 +61,10 @@ class Target(Protocol):
     @property
     def port(self) -> int:
         """Its port."""
+
+    @property
+    def pids(self) -> tuple[int, ...]:
+        """Its processes."""
 
     @property
     def alive(self) -> bool:
@@ -122,13 +126,13 @@ def offer(
     least_s = max(WINDOW_S, LIMITS * objective.limit_ms / 1e3, LEAST_ARRIVALS / rate_rps)
     window_s = min(least_s, LONGEST_WINDOW_S)
     load = Load(_NAME, case, Open(rate_rps, CONNECTIONS))
-    began_s, before_s = time.monotonic(), machine_cpu.stolen_s(cpus)
+    before = Instant.read(server.pids, cpus)
     report = _loaded(server, load, generator, lead_in_s, window_s, seed)
-    after_s, took_s = machine_cpu.stolen_s(cpus), time.monotonic() - began_s
-    stolen = None if before_s is None or after_s is None else (after_s - before_s) / took_s
+    taken = Instant.read(server.pids, cpus).taken_since(before)
     tried = _tried(report, rate_rps, lead_in_s, window_s, objective, seed)
-    trial = replace(tried.trial, stolen=stolen)
-    return replace(tried, trial=trial, cells={**tried.cells, "stolen_share": stolen})
+    shares = {taker.value: taken.get(taker) for taker in Taker}
+    trial = replace(tried.trial, taken=taken)
+    return replace(tried, trial=trial, cells={**tried.cells, **shares})
 
 
 def _loaded(

@@ -18,7 +18,8 @@ _STAT = Path("/proc/stat")
 
 @dataclass(frozen=True, slots=True)
 class MachineReading:
-    """Seconds since boot, summed over all CPUs. steal_s: taken by the hypervisor."""
+    """Seconds since boot, summed over all CPUs or the mean over some. steal_s: taken by the
+    hypervisor."""
 
     busy_s: float
     steal_s: float
@@ -27,20 +28,35 @@ class MachineReading:
 def read_machine(stat: Path = _STAT) -> MachineReading | None:
     """A reading of the machine, in steps of 10 ms; None where there is no /proc/stat."""
     times = _times_s(("cpu",), stat)
-    if times is None:
-        return None
-    user, nice, system, _idle, _iowait, irq, softirq, steal = times[0]
+    return None if times is None else _reading(times[0])
+
+
+def _reading(times: Sequence[float]) -> MachineReading:
+    user, nice, system, _idle, _iowait, irq, softirq, steal = times
     return MachineReading(user + nice + system + irq + softirq, steal)
 
 
-def stolen_s(cpus: Sequence[int], stat: Path = _STAT) -> float | None:
-    """Seconds since boot for which the hypervisor ran others while these CPUs had work, the mean
-    over them, in steps of 10 ms; None where no CPU is named, or there is no /proc/stat.
+def read_cpus(cpus: Sequence[int], stat: Path = _STAT) -> MachineReading | None:
+    """A reading of these CPUs, the mean over them, in steps of 10 ms; None where no CPU is named,
+    or there is no /proc/stat.
 
-    It is what the hypervisor tells: 0 where there is none, and on those that do not tell.
+    steal_s: for which the hypervisor ran others while these CPUs had work, as it tells: 0 where
+    there is none, and on those that do not tell.
     """
     times = _times_s([f"cpu{cpu}" for cpu in cpus], stat) if cpus else None
-    return None if times is None else statistics.fmean(steal for *_, steal in times)
+    if times is None:
+        return None
+    readings = [_reading(of) for of in times]
+    return MachineReading(
+        statistics.fmean(reading.busy_s for reading in readings),
+        statistics.fmean(reading.steal_s for reading in readings),
+    )
+
+
+def stolen_s(cpus: Sequence[int], stat: Path = _STAT) -> float | None:
+    """What the hypervisor took, as `read_cpus` tells it."""
+    reading = read_cpus(cpus, stat)
+    return None if reading is None else reading.steal_s
 
 
 def _times_s(names: Sequence[str], stat: Path) -> list[tuple[float, ...]] | None:

@@ -172,6 +172,8 @@ LIMITS = form(
             "queue_fits",
             "false: no kind of queue fits the trials, and the interval is wider for it",
         ),
+        number("stolen_share", "1", "for which the hypervisor had its CPUs, in the middle trial"),
+        number("others_share", "1", "for which other programs had, while it was ready to run"),
         text("reason", "why there is no limit"),
     ),
 )

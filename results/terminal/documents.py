@@ -7,6 +7,7 @@ from dataclasses import asdict
 
 from loopbench.results.folder.folder import Folder
 from loopbench.results.schema import WARNING_SEPARATOR, Row, json_forms
+from loopbench.results.schema.tables.capacity import Taker
 from loopbench.results.stats.capacity import Capacity
 from loopbench.results.stats.comparisons.compare import Comparison, Difference
 from loopbench.results.stats.intervals.location import Interval
@@ -115,6 +116,7 @@ def limits(limits: Limits, wanted_rps: float | None) -> Document:
                 "trials": limit.trials,
                 "processes": None if wanted_rps is None else limit.processes(wanted_rps),
                 **_queue(limit),
+                **{taker.value: limit.taken.get(taker) for taker in Taker},
                 "reason": limit.reason or None,
             }
             for limit in limits.stacks

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from loopbench.results.stats import formatting
-from loopbench.results.stats.queueing.limits import GENERATOR, Limit, Limits
+from loopbench.results.stats.queueing.limits import GENERATOR, TAKERS, Limit, Limits
 from loopbench.results.stats.queueing.rate_limit import Reading
 
 _CHANCE = ": so near to the limit, trials differ by chance"
@@ -13,6 +13,9 @@ _CHANCE = ": so near to the limit, trials differ by chance"
 
 UNSTEADY = 0.05
 """Services that differ by less from trial to trial leave an interval of some per cent."""
+
+SHARED = 0.05
+"""From which on a limit is not that of the whole CPUs."""
 
 LIKELY = 0.5
 """A kind of queue of less of the likelihood is one of several that fit."""
@@ -101,6 +104,12 @@ def _more(limit: Limit, wanted_rps: float | None) -> Iterator[str]:
         lowest, highest = (formatting.digits(of[end]) for end in (0, -1))
         rates = f"{lowest}/s" if lowest == highest else f"{lowest} to {highest}/s"
         yield f"{formatting.counted(len(of), 'trial')} left out: {why.format(rates=rates)}"
+    for taker, share in limit.taken.items():
+        if share >= SHARED:
+            yield (
+                f"{TAKERS[taker]} had {share:.0%} of the time of the server's CPUs in the middle "
+                "one of these trials: it is the limit of what was left"
+            )
     if wanted_rps is not None and (count := limit.processes(wanted_rps)) is not None:
         plural = "" if count == 1 else "es"
         yield (

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from loopbench.loadtests.observe import raw_request
 from loopbench.loadtests.observe.patience import Patience
+from loopbench.loadtests.observe.waiting import Waits
 from loopbench.loadtests.regression.layers import blocking, limits
 from loopbench.loadtests.regression.layers.blocking import (
     WORK_MS,
@@ -21,7 +22,6 @@ from loopbench.loadtests.regression.layers.blocking import (
     SeenTally,
     Watched,
 )
-from loopbench.loadtests.regression.layers.waiting import Waits
 from loopbench.loadtests.regression.parts import Name, Part
 from loopbench.loadtests.regression.sides.sides import Side
 from loopbench.results.schema import Row

@@ -21,10 +21,10 @@ from pathlib import Path
 
 from loopbench.loadtests.observe import raw_request
 from loopbench.loadtests.observe.patience import Patience
+from loopbench.loadtests.observe.waiting import Waits
 from loopbench.loadtests.regression import small_apps
 from loopbench.loadtests.regression.layers import limits, listening
 from loopbench.loadtests.regression.layers.facts import part
-from loopbench.loadtests.regression.layers.waiting import Waits
 from loopbench.loadtests.regression.parts import Name, Part
 from loopbench.loadtests.regression.sides.processes import background, ended, succeed
 from loopbench.loadtests.regression.sides.sides import Side

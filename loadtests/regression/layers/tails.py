@@ -18,7 +18,7 @@ from pathlib import Path
 from socket import socket
 
 from loopbench.loadtests.observe import raw_request
-from loopbench.loadtests.regression.layers.waiting import Waits
+from loopbench.loadtests.observe.waiting import Waits
 from loopbench.loadtests.regression.sides.sides import Side
 from loopbench.results.schema import Row
 from loopbench.servers.contract.http import Case

@@ -153,6 +153,11 @@ class ExactServer:
     child: subprocess.Popen[bytes]
 
     @property
+    def pids(self) -> tuple[int, ...]:
+        """Its only process."""
+        return (self.child.pid,)
+
+    @property
     def alive(self) -> bool:
         """Whether it still runs."""
         return self.child.poll() is None

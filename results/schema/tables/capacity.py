@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
+import enum
+
 from loopbench.results.schema.columns import count, flag, key, number, ordinal, table, text
+
+
+class Taker(enum.StrEnum):
+    """Who had the time of the server's CPUs in its place, by the column of trials.csv that tells
+    for which share of a trial."""
+
+    HYPERVISOR = "stolen_share"
+    PROGRAMS = "others_share"
+
 
 TRIALS = table(
     "trials",
@@ -48,10 +59,17 @@ TRIALS = table(
     number("generator_cpu_utilisation", "1", "CPU time of the generator over wall time"),
     number("generator_lag_p99_ms", "ms", "lateness of a timer in the generator"),
     number(
-        "stolen_share",
+        Taker.HYPERVISOR.value,
         "1",
         "share of the trial for which the hypervisor ran others in place of the server's CPUs, as "
         "it tells, in steps of 10 ms; blank where the server has no CPUs of its own",
+        later=True,
+    ),
+    number(
+        Taker.PROGRAMS.value,
+        "1",
+        "share of the trial for which other programs had the server's CPUs while the server was "
+        "ready to run; blank where it has no CPUs of its own, or the kernel does not tell",
         later=True,
     ),
     flag(

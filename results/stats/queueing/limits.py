@@ -5,31 +5,38 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 
 from loopbench.results.errors import ResultsError
 from loopbench.results.folder.tables import Problem, optional_rows, rows
 from loopbench.results.grouping import grouped
 from loopbench.results.schema import TRIAL_SERVICES, TRIALS, Row
+from loopbench.results.schema.tables.capacity import Taker
 from loopbench.results.schema.warnings import GENERATOR_CPU_LIMIT
 from loopbench.results.stats.intervals.location import Interval
 from loopbench.results.stats.queueing.queues import ONE_THREAD, Queue, Span, Window
 from loopbench.results.stats.queueing.rate_limit import (
     CLIFF_SLOPE,
     Crossing,
+    Disturbance,
     Trial,
     crossing,
-    most_stolen,
+    disturbances,
     ratio,
     undisturbed,
+    usually_taken,
 )
 
 BESIDE = 3
 """So many trials on either side of the limit tell what the response times are there."""
 
 FULL = "the load generator could not offer {rates} as it should"
-STOLEN = "the hypervisor took more than {stolen:.0%} of the time of the server's CPUs meanwhile"
+TAKERS: Mapping[Taker, str] = MappingProxyType(
+    {Taker.HYPERVISOR: "the hypervisor", Taker.PROGRAMS: "other programs"}
+)
+TAKEN = "{taker} took more than {most:.0%} of the time of the server's CPUs meanwhile"
 HELD_UP = "the load generator was held up meanwhile, as other work on the machine does"
 
 GENERATOR = "the load generator could not offer a higher rate"
@@ -51,7 +58,8 @@ class Limit:
 
     held_rps, not_held_rps: the highest rate of a trial that held, the lowest of one that did not.
     below, above: the trials beside the limit. left_out: the rates of trials that count for
-    nothing, by why.
+    nothing, by why. taken: of the trials that count, the share for which others had the server's
+    CPUs in the middle one, by whom.
     """
 
     stack: str
@@ -63,6 +71,7 @@ class Limit:
     above: Side | None
     left_out: Mapping[str, tuple[float, ...]]
     reason: str
+    taken: Mapping[Taker, float] = field(default_factory=dict)
 
     @property
     def cliff(self) -> bool:
@@ -154,7 +163,7 @@ def _trial(row: Row, spans: Spans) -> Trial:
         slow,
         spans[key] if key in spans else {ONE_THREAD: Span(*_services(row))},
         Window(_number(row, "limit_ms") / 1e3, _number(row, "lead_in_s"), _number(row, "seconds")),
-        None if row["stolen_share"] is None else _number(row, "stolen_share"),
+        {taker: _number(row, taker) for taker in Taker if row[taker] is not None},
     )
 
 
@@ -162,11 +171,10 @@ def _limit(stack: str, every: Sequence[Row], share: float, spans: Spans) -> Limi
     out = grouped((why, row) for row in every if (why := _why_left_out(row)))
     offered = [row for row in every if not _why_left_out(row)]
     offered_trials = [_trial(row, spans) for row in offered]
-    trials, most = undisturbed(offered_trials), most_stolen(offered_trials)
-    kept = [trial.stolen is None or trial.stolen <= most for trial in offered_trials]
-    usable = [row for row, keep in zip(offered, kept, strict=True) if keep]
-    if stolen := [row for row, keep in zip(offered, kept, strict=True) if not keep]:
-        out[STOLEN.format(stolen=most)] = stolen
+    trials = undisturbed(offered_trials)
+    by = grouped(zip(disturbances(offered_trials), offered, strict=True))
+    usable = by.pop(None, [])
+    out |= {_text(disturbed): of for disturbed, of in by.items() if disturbed is not None}
     held = [trial.rate_rps for trial in trials if trial.slow <= share * trial.offered]
     not_held = [trial.rate_rps for trial in trials if trial.slow > share * trial.offered]
     estimate = crossing(trials, share)
@@ -183,7 +191,12 @@ def _limit(stack: str, every: Sequence[Row], share: float, spans: Spans) -> Limi
         None if estimate is None else _side(usable, estimate.rate_rps, below=False),
         {why: _rates(of) for why, of in out.items()},
         reason,
+        usually_taken(trials),
     )
+
+
+def _text(disturbed: Disturbance) -> str:
+    return TAKEN.format(taker=TAKERS[disturbed.taker], most=disturbed.most)
 
 
 def _rates(trials: Sequence[Row]) -> tuple[float, ...]:

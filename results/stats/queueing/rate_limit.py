@@ -16,8 +16,9 @@ queue, averaged over that normal distribution, is the allowed one. The kinds are
 likelihood of the trials (queue_fit.py). Trials where the server is full tell its service, those
 around the limit how it gets there: both together tell one kind from another.
 
-Trials. Left out are those in which the hypervisor took more than most_stolen() from the server's
-CPUs, at whatever rate, and whatever came of them: that is no state of the server. On an Intel Xeon
+Trials. Left out are those in which the hypervisor, or other programs, took more of the server's
+CPUs than in the others (`disturbances`), at whatever rate, and whatever came of them: that is no
+state of the server. On an Intel Xeon
 whose hypervisor took a tenth of its CPUs, 14 of the 16 trials of Quart on Hypercorn in which it
 took 10 % or more missed an objective of 20 ms for p99, from 358 requests a second on, and 6 of the
 31 others, which went up to 789. The limit was read as 380 a second, between 53 and 2,740. Without
@@ -83,14 +84,20 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from types import MappingProxyType
 
+from loopbench.results.grouping import grouped
+from loopbench.results.schema.tables.capacity import Taker
 from loopbench.results.stats.intervals.location import Interval, quantile
 from loopbench.results.stats.queueing.queue_fit import fit
 from loopbench.results.stats.queueing.queues import Queue, Span, Window
 
-STOLEN_LIMIT = 0.02
-"""Two or three of the ticks in which it is told."""
+TAKEN_LIMITS: Mapping[Taker, float] = MappingProxyType(
+    {Taker.HYPERVISOR: 0.02, Taker.PROGRAMS: 0.05}
+)
+"""What each may take of a trial. Of the hypervisor two or three of the ticks in which it is told;
+of other programs what a quiet system's own work is below."""
 
 WINDOW = 0.9
 """Trials further from the limit, in the rate's logarithm, take no part."""
@@ -127,9 +134,9 @@ _MOST_ERROR = 3.0
 class Trial:
     """One rate that was offered. slow: of the requests offered.
 
-    spans: of each kind of queue, the services with which it would have had as many slow. stolen:
-    share of the trial for which the hypervisor ran others in place of the server's CPUs; None:
-    not known.
+    spans: of each kind of queue, the services with which it would have had as many slow. taken:
+    share of the trial for which others had the server's CPUs, by whom; nothing of whom it is not
+    known.
     """
 
     rate_rps: float
@@ -137,7 +144,7 @@ class Trial:
     slow: int
     spans: Mapping[Queue, Span]
     window: Window
-    stolen: float | None = None
+    taken: Mapping[Taker, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,17 +200,41 @@ class Crossing:
         return None if interval is None else math.log(interval.high / interval.low) / 2
 
 
-def most_stolen(trials: Iterable[Trial]) -> float:
-    """The share of a trial for which the hypervisor may have had the server's CPUs: STOLEN_LIMIT,
-    or what it had in half of the trials, where that is more."""
-    known = [trial.stolen for trial in trials if trial.stolen is not None]
-    return max(STOLEN_LIMIT, statistics.median_high(known)) if known else STOLEN_LIMIT
+@dataclass(frozen=True, slots=True)
+class Disturbance:
+    """Why a trial counts for nothing: `taker` took more than the share `most` of it."""
+
+    taker: Taker
+    most: float
+
+
+def disturbances(trials: Sequence[Trial]) -> list[Disturbance | None]:
+    """Of each trial; None: it counts, whatever came of it.
+
+    Each may have taken what TAKEN_LIMITS allows, or what it took in half of the trials, where that
+    is more: at least a quarter of the trials are left.
+    """
+    disturbed: list[Disturbance | None] = [None] * len(trials)
+    for taker, limit in TAKEN_LIMITS.items():
+        left = [place for place, by in enumerate(disturbed) if by is None]
+        usual = usually_taken(trials[place] for place in left)
+        most = max(limit, usual.get(taker, 0.0))
+        for place in left:
+            if trials[place].taken.get(taker, 0.0) > most:
+                disturbed[place] = Disturbance(taker, most)
+    return disturbed
 
 
 def undisturbed(trials: Sequence[Trial]) -> list[Trial]:
-    """Those in which it had no more. At least half of them, whatever came of them."""
-    most = most_stolen(trials)
-    return [trial for trial in trials if trial.stolen is None or trial.stolen <= most]
+    """Those that count."""
+    pairs = zip(trials, disturbances(trials), strict=True)
+    return [trial for trial, disturbed in pairs if disturbed is None]
+
+
+def usually_taken(trials: Iterable[Trial]) -> Mapping[Taker, float]:
+    """The share that each took in the middle one of the trials that tell it."""
+    by = grouped(taken for trial in trials for taken in trial.taken.items())
+    return {taker: statistics.median_high(shares) for taker, shares in by.items()}
 
 
 def ratio(one: Crossing, other: Crossing) -> tuple[float, Interval | None]:

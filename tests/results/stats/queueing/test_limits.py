@@ -133,23 +133,50 @@ def test_trials_that_were_left_out_are_counted(
     assert limit.crossing.trials <= len(whole) - len(used)
 
 
-def test_trials_that_the_hypervisor_had_are_left_out(folder: Path) -> None:
+@pytest.mark.parametrize(
+    ("column", "said"),
+    [
+        ("stolen_share", "the hypervisor took more than 2%"),
+        ("others_share", "other programs took more than 5%"),
+    ],
+)
+def test_trials_in_which_others_had_the_cpus_are_left_out(
+    folder: Path, column: str, said: str
+) -> None:
     """Whatever came of them: the limit is what the others alone would tell."""
     whole = list(rows(folder, TRIALS, []))
     stolen = [0.3 if number % 3 == 0 else 0.01 for number in range(len(whole))]
     for row, share in zip(whole, stolen, strict=True):
-        row["stolen_share"] = share
+        row[column] = share
         if share > 0.1:
             row["slow"] = row["offered"]
     _write(folder, whole)
     (found,) = of_folder(folder, []).stacks
     (why,) = found.left_out
-    assert why == "the hypervisor took more than 2% of the time of the server's CPUs meanwhile"
+    assert why == f"{said} of the time of the server's CPUs meanwhile"
     assert len(found.left_out[why]) == stolen.count(0.3)
     _write(folder, [row for row, share in zip(whole, stolen, strict=True) if share < 0.1])
     (alone,) = of_folder(folder, []).stacks
     assert found.crossing == alone.crossing
     assert found.crossing is not None
+
+
+@pytest.mark.parametrize(
+    ("column", "who"), [("stolen_share", "the hypervisor"), ("others_share", "other programs")]
+)
+@pytest.mark.parametrize(("share", "said"), [(0.3, True), (0.049, False)])
+def test_who_shared_the_cpus_all_the_time_is_named(
+    folder: Path, column: str, who: str, share: float, said: bool
+) -> None:
+    """Nothing is left out for it: there would be nothing left."""
+    whole = list(rows(folder, TRIALS, []))
+    for row in whole:
+        row[column] = share
+    _write(folder, whole)
+    text = "\n".join(limits_text.lines(of_folder(folder, []), None))
+    assert (f"{who} had 30% of the time of the server's CPUs in the middle one" in text) == said
+    assert ("had" in text) == said
+    assert "left out" not in text
 
 
 def _write(folder: Path, trials: Sequence[Row]) -> None:

@@ -18,13 +18,17 @@ from loopbench.loadtests.selfcheck.simulated import (
     late_shares,
     true_limit,
 )
+from loopbench.results.schema.tables.capacity import Taker
 from loopbench.results.stats.queueing.queues import ONE_THREAD, Queue, Span, service_spans
 from loopbench.results.stats.queueing.rate_limit import (
     Crossing,
+    Disturbance,
     Trial,
     crossing,
+    disturbances,
     ratio,
     undisturbed,
+    usually_taken,
 )
 
 NONE_SLOW = Span(0.0, 1e-3)
@@ -188,23 +192,39 @@ def test_a_generator_that_is_held_up_does_not_end_the_search() -> None:
 
 def test_trials_are_used_that_the_hypervisor_left_alone() -> None:
     """Up to a limit, whatever came of them; at least half, where it left none alone."""
-    shares = (None, 0.0, 0.02, 0.021, 0.4)
-    every = [replace(trial(1000.0, slow=1000), stolen=share) for share in shares]
-    assert [one.stolen for one in undisturbed(every)] == [None, 0.0, 0.02, 0.021]
-    assert [one.stolen for one in undisturbed(every[:3])] == [None, 0.0, 0.02]
-    assert [one.stolen for one in undisturbed(every[3:])] == [0.021, 0.4]
+    unknown = trial(1000.0, slow=1000)
+    none, some, more, most = (
+        replace(unknown, taken={Taker.HYPERVISOR: share}) for share in (0.0, 0.02, 0.021, 0.4)
+    )
+    assert undisturbed([unknown, none, some, more, most]) == [unknown, none, some, more]
+    assert undisturbed([unknown, none, some, more, more]) == [unknown, none, some, more, more]
+    assert undisturbed([more, most]) == [more, most]
+    assert undisturbed([more, more, most]) == [more, more]
     assert undisturbed([]) == []
+
+
+def test_trials_are_used_that_other_programs_left_alone() -> None:
+    """By a limit of their own, among those that the hypervisor left alone."""
+    took = ((0.3, 0.3), (0.3, 0.0), (0.0, 0.0), (0.0, 0.05), (0.0, 0.06), (0.0, 0.0))
+    every = [
+        replace(trial(1000.0), taken={Taker.HYPERVISOR: stolen, Taker.PROGRAMS: others})
+        for stolen, others in took
+    ]
+    stolen, others = Disturbance(Taker.HYPERVISOR, 0.02), Disturbance(Taker.PROGRAMS, 0.05)
+    assert disturbances(every) == [stolen, stolen, None, None, others, None]
+    assert usually_taken(every) == {Taker.HYPERVISOR: 0.0, Taker.PROGRAMS: 0.05}
+    assert usually_taken([trial(1000.0)]) == {}
 
 
 def test_a_search_goes_on_from_where_nobody_disturbed_it() -> None:
     """A trial that missed while the hypervisor had the CPU sends it nowhere."""
     search = Search(SHARE, 1000.0, "stolen")
-    search.add(replace(trial(1000.0), stolen=0.0))
+    search.add(replace(trial(1000.0), taken={Taker.HYPERVISOR: 0.0}))
     onward = search.next_rps()
     assert onward is not None and onward > 1000.0
-    search.add(replace(trial(onward, slow=1000), stolen=0.3))
-    search.add(replace(trial(1000.0), stolen=0.0))
-    assert [one.stolen for one in search.usable] == [0.0, 0.0]
+    search.add(replace(trial(onward, slow=1000), taken={Taker.HYPERVISOR: 0.3}))
+    search.add(replace(trial(1000.0), taken={Taker.HYPERVISOR: 0.0}))
+    assert [one.rate_rps for one in search.usable] == [1000.0, 1000.0]
     again = search.next_rps()
     assert again is not None and again > 1000.0
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
-from loopbench.loadtests.regression.layers.waiting import Waits
+from loopbench.loadtests.observe.waiting import Waits
 
 COMPUTED_S = 0.3
 PROGRAM = f"""\
