@@ -8,7 +8,7 @@ from pathlib import Path
 
 from loopbench.results.report.blocks import Table, Words, words
 from loopbench.results.report.data import Material
-from loopbench.results.report.questions import measured, peers, versions
+from loopbench.results.report.questions import memory, neighbours, peers, rates, threads, versions
 from loopbench.results.report.questions.behaviour import (
     Asks,
     cancelled,
@@ -109,37 +109,37 @@ def _measured_by(*, stacks: str = "", scenarios: str) -> str:
 QUESTIONS: tuple[Question, ...] = (
     Question(
         "How much faster is one than the other, and at what?",
-        measured.faster,
+        rates.faster,
         "answer",
         f"{how_to_bench()} measures two stacks side by side.",
     ),
     Question(
         "Does that hold when the handler waits for something?",
-        measured.waiting,
+        rates.waiting,
         "speed",
         _measured_by(scenarios="waiting-1000"),
     ),
     Question(
         "Why is a sync route slower when it does nothing?",
-        measured.sync,
+        threads.sync,
         "inside",
         _measured_by(scenarios="async-32 sync-32"),
     ),
     Question(
         "What is the default thread-pool size, and what happens past it?",
-        measured.pool,
+        threads.pool,
         "pressure",
         _measured_by(scenarios="cliff-4 cliff-16"),
     ),
     Question(
         "Does one blocking call stall everyone, for how long?",
-        measured.stall,
+        neighbours.stall,
         "pressure",
         _measured_by(scenarios="neighbour-none neighbour-sleep-blocking"),
     ),
     Question(
         "Do health checks survive a busy handler?",
-        measured.health,
+        neighbours.health,
         "pressure",
         _measured_by(scenarios="neighbour-burn-async neighbour-burn-sync"),
     ),
@@ -194,7 +194,7 @@ QUESTIONS: tuple[Question, ...] = (
     ),
     Question(
         "How much memory a connection, and is it given back?",
-        measured.memory,
+        memory.memory,
         "pressure",
         _measured_by(scenarios="idle-1000"),
     ),
@@ -212,13 +212,13 @@ QUESTIONS: tuple[Question, ...] = (
     ),
     Question(
         "How many cores for N requests a second?",
-        measured.cores,
+        rates.cores,
         "speed",
         _measured_by(scenarios="async-32"),
     ),
     Question(
         "What does a version bump change?",
-        measured.never,
+        lambda _: None,  # no single run tells
         "",
         how_to(
             "make regression BASE=aiohttp==3.13.2 CANDIDATE=aiohttp==3.14.5",

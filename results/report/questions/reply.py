@@ -12,6 +12,7 @@ from loopbench.results.report.data import Material
 from loopbench.results.report.series.findings import listed
 from loopbench.results.stats import formatting
 from loopbench.results.stats.summaries.ratios import Ratio
+from loopbench.results.stats.summaries.summary import Summary
 
 MOST_NAMED = 3
 """A sentence gives the figures of so many stacks; of more, the least and the largest."""
@@ -104,3 +105,8 @@ def times(ratio: Ratio) -> str:
 def capital(text: str) -> str:
     """With a capital letter, as a sentence begins."""
     return text[:1].upper() + text[1:]
+
+
+def milliseconds(summary: Summary) -> str:
+    """A time in a sentence."""
+    return f"{formatting.figure(summary.sample.metric, summary.centre)} ms"
