@@ -28,7 +28,7 @@ from loopbench.loadtests.regression import kept_layers, selftest
 from loopbench.loadtests.regression.check import IN_TURN, measure
 from loopbench.loadtests.regression.folder import Folder, expect_new, new_folder
 from loopbench.loadtests.regression.layers import instructions
-from loopbench.loadtests.regression.named import expect_run
+from loopbench.loadtests.regression.named import expect_run, unrequired
 from loopbench.loadtests.regression.sides.base import BASELINE, choose, uncounted
 from loopbench.loadtests.regression.sides.needed import needed
 from loopbench.loadtests.regression.sides.sides import (
@@ -53,6 +53,10 @@ from loopbench.servers.supervision import own_modules
 
 BASELINE_FOLDER = REGRESSIONS_FOLDER.parent / BASELINE
 _SHOWN = 12
+_UNREQUIRED = (
+    "nothing that these stacks run requires it; the sides differ only where a server looks for it "
+    "by itself"
+)
 """Characters of a commit that a person is shown, and git finds it by."""
 
 Checked = judging(HarnessError)
@@ -155,6 +159,8 @@ def regression(
     for named in filter(None, (base, candidate)):
         if are_packages(named):
             expect_run(names_of(named), wish.stacks)
+            for name in unrequired(names_of(named), wish.stacks):
+                _say(f"{name}: {_UNREQUIRED}")
     if candidate is None:
         _expect_questions(questions)
     base = base or _chosen_base(candidate, wish)

@@ -72,11 +72,18 @@ def test_versions_that_none_of_the_stacks_runs_are_refused(
 
 
 def test_versions_that_a_stack_runs_are_looked_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Also beside others, those that start its server, and those of none of the suite's stacks."""
+    """Also beside others, those that start its server, and what these require. Of what nothing
+    requires, a line says that it may make no difference."""
     monkeypatch.setattr(command, "wanted", _wanted)
-    for named in ("aiohttp==1 quart==9", "gunicorn==9", "brotli==9", "aiohttp[speedups]==9"):
+    for named in ("aiohttp==1 quart==9", "gunicorn==9", "yarl==9", "aiohttp[speedups]==9"):
         done = CliRunner().invoke(command.regression, ["--stack", "aiohttp", "--base", named])
-        assert done.output == f"error: {named} is not to be had\n"
+        assert done.output.splitlines()[-1] == f"error: {named} is not to be had"
+        assert ("requires it" in done.output) == ("quart" in named)
+    done = CliRunner().invoke(command.regression, ["--stack", "aiohttp", "--base", "brotli==9"])
+    assert done.output == (
+        "brotli: nothing that these stacks run requires it; the sides differ only where a server "
+        "looks for it by itself\nerror: brotli==9 is not to be had\n"
+    )
 
 
 def test_a_question_that_there_is_not_is_refused_at_once() -> None:
