@@ -195,8 +195,12 @@ baseline: setup ## Write results/baseline anew, and show what changes
 	@$(BIN)/python -m loadtests baseline
 
 .PHONY: test
-test: lint ## Run every check and test (TESTS=… picks tests)
+test: lint ## Run the checks and tests, but for long ones (TESTS=… picks some, long ones too)
 	@sh .ci/test $(TESTS)
+
+.PHONY: test-long
+test-long: setup-dev ## Run the long tests alone, which CI runs after the others
+	@sh .ci/test --long
 
 .PHONY: test-quick
 test-quick: setup-dev ## Run the quick tests alone, in less than a minute, for while you work

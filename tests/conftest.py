@@ -12,6 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from tests.house.long import is_long
 from tests.house.order import longest_first
 from tests.house.quick import is_quick
 from tests.house.skips import (  # noqa: F401  (hooks)
@@ -64,6 +65,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             item.add_marker("generated")
         if is_quick(item.path, ROOT):
             item.add_marker("quick")
+        if is_long(item.path, ROOT):
+            item.add_marker("long")
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:

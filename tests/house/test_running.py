@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import ROOT
+from tests.house.long import LONG
 from tests.house.order import LONGEST, longest_first
 from tests.house.quick import QUICK
 from tests.house.skips import ALLOWED, forbidden
@@ -112,15 +113,19 @@ def test_an_interrupt_ends_both_runs(tmp_path: Path) -> None:
     assert (done, len(asked)) == (2, 1)
 
 
-def test_the_second_run_reads_only_the_files_that_have_something_for_it(tmp_path: Path) -> None:
-    """Where nobody chose any."""
+@pytest.mark.parametrize(("words", "kind"), [((), "not long"), (("--long",), "long")])
+def test_without_files_those_of_a_kind_are_run(
+    tmp_path: Path, words: tuple[str, ...], kind: str
+) -> None:
+    """The second run reads only the files that have something for it."""
     for name, text in (("one", "@pytest.mark.alone\n"), ("two", "# about nothing\n")):
         (tmp_path / "tests" / name).mkdir(parents=True)
         (tmp_path / "tests" / name / "test_it.py").write_text(text)
-    _, asked = run(tmp_path, 0, 0, words=())
+    _, asked = run(tmp_path, 0, 0, words)
+    beside = "-m pytest --numprocesses 4 --dist loadfile --no-loadscope-reorder -m not alone and"
     assert asked == [
-        "-m pytest --numprocesses 4 --dist loadfile --no-loadscope-reorder -m not alone",
-        "-m pytest -m alone tests/one/test_it.py",
+        f"{beside} {kind}",
+        f"-m pytest -m alone and {kind} tests/one/test_it.py",
     ]
 
 
@@ -145,6 +150,12 @@ def test_the_longest_files_come_first() -> None:
 def test_the_quick_files_are_there() -> None:
     """A file that was moved is not left out of `make test-quick` unseen."""
     assert {name for name in QUICK if not (ROOT / name).is_file()} == set()
+
+
+def test_the_long_files_are_there() -> None:
+    """A file that was moved is not in `make test` again unseen, and none is quick as well."""
+    assert {name for name in LONG if not (ROOT / name).is_file()} == set()
+    assert set() == LONG & QUICK
 
 
 def run(
