@@ -146,6 +146,7 @@ def _load(
     )
     cut_off = sum(quota.throttled() for quota in quotas) > throttled
     observer.end(report, scenario.loads)
+    observer.compare_windows(report.measured_s)
     expect_own_resources(report)
     accounted = None if saves is None else saves.close(report)
     if not server.one_clock or (report.fleet is not None and not report.fleet.one_clock):
