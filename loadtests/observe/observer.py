@@ -169,8 +169,10 @@ class Observer:
         return self._ask(question) if self._counting else None
 
     def _edge(self) -> Edge:
+        server, machine, own_s = self.read(), read_machine(), own_cpu_s()
+        # A store that stands still answers late, which is not to make the server's reading late.
         stores = None if self._stores is None else self._stores.read()
-        return Edge(self.read(), read_machine(), own_cpu_s(), self._read_upstream(), stores)
+        return Edge(server, machine, own_s, self._read_upstream(), stores)
 
     def _read_upstream(self) -> Reading | None:
         if self._upstream is None:

@@ -16,6 +16,7 @@ from loopbench.loadtests.distributed.generator_process import Generator
 from loopbench.loadtests.hosts.cpus import CpuPlan
 from loopbench.loadtests.observe import observer
 from loopbench.loadtests.observe.observer import Observer
+from loopbench.loadtests.observe.store_cpu import CpuReading, StoreCpu
 from loopbench.loadtests.rows.run_result import RunResult
 from loopbench.loadtests.rows.run_rows import rows_of
 from loopbench.loadtests.scenarios.table import Scenario
@@ -194,6 +195,28 @@ def test_what_is_read_long_after_the_window_is_no_figure_of_it(
     (moment,) = rows_of(result).timeline
     assert moment.get("server_cpu_utilisation") is None
     assert moment.get("loop_utilisation") is None
+
+
+class StandsStill(StoreCpu):
+    """A store that takes long to say what it has used by the end of the window."""
+
+    asked = 0
+
+    def read(self) -> CpuReading:
+        self.asked += 1
+        time.sleep(0.7 if self.asked == 2 else 0.0)
+        return super().read()
+
+
+@needs_proc
+def test_a_store_that_stands_still_takes_no_figure_of_the_server(
+    generator: Generator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At an edge it is asked behind the server."""
+    monkeypatch.setattr(measure, "StoreCpu", StandsStill)
+    result, row = run(generator, scenario(closed("async", 2)), probe=True)
+    assert Code.SERVER_NOT_READABLE not in result.codes
+    assert row["cpu_us_per_request"] is not None
 
 
 class HeldUpAtRest(Observer):
