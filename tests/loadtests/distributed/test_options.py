@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 from click.testing import CliRunner
@@ -13,12 +14,13 @@ from loopbench.loadtests.cli import cli
 from loopbench.loadtests.distributed import preflight
 from loopbench.loadtests.distributed.fleet import Fleet
 from loopbench.loadtests.distributed.master.peers import Clock, Peer
+from loopbench.loadtests.distributed.master.roster import Roster
 from loopbench.loadtests.distributed.options import fleet_of, place_of
 from loopbench.loadtests.hosts.address import is_loopback, parse_address
 from loopbench.loadtests.hosts.cpus import CpuPlan, share_cpus
 from loopbench.loadtests.hosts.host_info import host_info
 from loopbench.loadtests.hosts.server_location import HERE
-from loopbench.loadtests.messages.workers import Hello
+from loopbench.loadtests.messages.workers import LOST_AFTER_S, Hello
 from loopbench.results.schema import Code
 from loopbench.results.schema.warnings import WORKER_SILENT_AFTER_S
 
@@ -149,6 +151,24 @@ def test_a_gap_is_the_longest_silence_of_a_load() -> None:
     peer.note_message()
     assert WORKER_SILENT_AFTER_S <= peer.longest_gap_s < 100.0
     assert peer.name == "1 on h"
+
+
+def test_a_master_that_stood_still_does_not_call_that_its_workers_silence(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What they have sent meanwhile is still to be read. Silence to which it listened counts."""
+    now = 1000.0
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    roster = Roster(SimpleNamespace(clients={"x": None}), 1)
+    peer = roster.join("x", Hello(host_info(), 1))
+    now += 100.0
+    assert roster.living() == [peer]
+    for _ in range(int(LOST_AFTER_S)):
+        now += 1.0
+        assert roster.living() == [peer]
+    now += 1.0
+    assert roster.living() == []
+    assert roster.lost() == [f"worker {peer.name}: nothing was heard of it for 16 s"]
 
 
 def test_hosts_are_checked_before_a_run(monkeypatch: pytest.MonkeyPatch) -> None:
