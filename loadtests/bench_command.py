@@ -215,13 +215,14 @@ def bench(
 
 def _announced(plan: Bench) -> str:
     """How much is to be measured, and about how long it takes."""
-    runs = len(plan.cells()) * plan.rounds
+    count = len(plan.cells()) * plan.rounds
+    runs = "1 run" if count == 1 else f"{count} runs"
     if plan.budget_s is not None:
-        return f"{runs} runs, and more while there is time: {_span(plan.budget_s, 1)} in all"
+        return f"{runs}, and more while there is time: {_span(plan.budget_s, 1)} in all"
     time = f"about {_span(plan.expected_s())}"
     if plan.precision is not None:
-        return f"at least {runs} runs, {time} or longer, until ±{plan.precision:.1%}"
-    return f"{runs} runs, {time}"
+        return f"at least {runs}, {time} or longer, until ±{plan.precision:.1%}"
+    return f"{runs}, {time}"
 
 
 def _span(seconds: float, places: int = 0) -> str:
