@@ -199,6 +199,8 @@ def bench(
         raise click.UsageError("the users of a locustfile are offered by one generator: no workers")
     if plan.place != HERE and WAYS[manager].here_only:
         raise click.UsageError(f"--manager {manager} keeps servers on this machine only")
+    if not plan.cells():
+        raise click.UsageError(f"nothing of this can be measured: {_why_nothing(plan)}")
     click.echo(_announced(plan), err=True)
     try:
         outcome = run_bench(plan)
@@ -211,6 +213,15 @@ def bench(
     except KeyboardInterrupt:
         again = shlex.join(["python", "-m", *_SHOW, str(outcome.folder)])
         interrupted(f"interrupted; all rows are there; the report is made by: {again}")
+
+
+def _why_nothing(plan: Bench) -> str:
+    """Why a plan has no Run at all: the reasons, each once, with the first that it is about."""
+    reasons: dict[str, str] = {}
+    for stack, scenarios in plan.holes().items():
+        for scenario, why in scenarios.items():
+            reasons.setdefault(why, f"{stack} goes without {scenario}: {why}")
+    return "; ".join(reasons.values()) or "these scenarios say nothing of a yardstick"
 
 
 def _announced(plan: Bench) -> str:
