@@ -199,6 +199,8 @@ def bench(
         raise click.UsageError("the users of a locustfile are offered by one generator: no workers")
     if plan.place != HERE and WAYS[manager].here_only:
         raise click.UsageError(f"--manager {manager} keeps servers on this machine only")
+    if not plan.cells():
+        raise click.UsageError(f"nothing of this can be measured: {_why_nothing(plan)}")
     click.echo(_announced(plan), err=True)
     try:
         outcome = run_bench(plan)
@@ -213,15 +215,25 @@ def bench(
         interrupted(f"interrupted; all rows are there; the report is made by: {again}")
 
 
+def _why_nothing(plan: Bench) -> str:
+    """Why a plan has no Run at all: the reasons, each once, with the first that it is about."""
+    reasons: dict[str, str] = {}
+    for stack, scenarios in plan.holes().items():
+        for scenario, why in scenarios.items():
+            reasons.setdefault(why, f"{stack} goes without {scenario}: {why}")
+    return "; ".join(reasons.values()) or "these scenarios say nothing of a yardstick"
+
+
 def _announced(plan: Bench) -> str:
     """How much is to be measured, and about how long it takes."""
-    runs = len(plan.cells()) * plan.rounds
+    count = len(plan.cells()) * plan.rounds
+    runs = "1 run" if count == 1 else f"{count} runs"
     if plan.budget_s is not None:
-        return f"{runs} runs, and more while there is time: {_span(plan.budget_s, 1)} in all"
+        return f"{runs}, and more while there is time: {_span(plan.budget_s, 1)} in all"
     time = f"about {_span(plan.expected_s())}"
     if plan.precision is not None:
-        return f"at least {runs} runs, {time} or longer, until ±{plan.precision:.1%}"
-    return f"{runs} runs, {time}"
+        return f"at least {runs}, {time} or longer, until ±{plan.precision:.1%}"
+    return f"{runs}, {time}"
 
 
 def _span(seconds: float, places: int = 0) -> str:

@@ -116,7 +116,7 @@ class FleetGenerator:
             self._handle(event)
             for child in self._children.values():
                 if child.exited:
-                    raise HarnessError(f"a load worker did not come up: {child.last_words()}")
+                    raise HarnessError(f"a load worker did not come up: {_how_it_ended(child)}")
             if time.monotonic() > deadline:
                 raise GeneratorDied("the Locust master fell silent")
         if len(event.workers) < self._fleet.workers:
@@ -155,11 +155,7 @@ class FleetGenerator:
         for child in self._children.values():
             if child.exited and child.pid not in self._ends_sent:
                 self._ends_sent.add(child.pid)
-                ended = child.stop(_STOP_BOUND_S)
-                how = f"exit status {ended.exit_code}, {child.last_words() or 'no word'}"
-                if (ended.exit_code or 0) < 0:
-                    how = f"signal {-(ended.exit_code or 0)}"
-                self._master.send(messages.WorkerEnded(child.pid, how))
+                self._master.send(messages.WorkerEnded(child.pid, _how_it_ended(child)))
 
     def stop(self) -> None:
         """Stop the local workers; those elsewhere end when the master tells them."""
@@ -194,6 +190,14 @@ def fleet_process(
             say(_where_to_join(fleet, port, key_file))
         running.await_workers(REMOTE_BOUND_S if fleet.remote else JOIN_BOUND_S)
         yield running
+
+
+def _how_it_ended(child: Child) -> str:
+    """Of a process that has ended by itself: its exit status and last words, or the signal."""
+    code = child.stop(_STOP_BOUND_S).exit_code or 0
+    if code < 0:
+        return f"signal {-code}"
+    return f"exit status {code}, {child.last_words() or 'no word'}"
 
 
 def _module(name: str, *options: str) -> tuple[str, ...]:

@@ -225,8 +225,12 @@ def check_hosts_command(**elsewhere: Any) -> None:
     fleet, place = elsewhere_of(**elsewhere)
     try:
         wrong = check_hosts(fleet or Fleet(1), place, click.echo)
-    except (ServerError, ControlError) as error:
+    except ServerError as error:
         raise HarnessError(str(error)) from None
+    except ControlError as error:
+        raise HarnessError(
+            f"the server could not be read under the trial's load: {error}"
+        ) from None
     for line in wrong:
         click.echo(f"mend: {line}")
     if wrong:

@@ -54,7 +54,7 @@ def check_hosts(fleet: Fleet, place: Place, say: Say) -> list[str]:
     """
     at_server = place.facts() if place.via else host_info()
     plan = place.cpus_of(plan_cpus(bindable_cpus()))
-    cpus = [] if fleet.remote else share_cpus(plan, bindable_cpus(), fleet.workers)[0]
+    cpus, shared = share_cpus(plan, bindable_cpus(), 0 if fleet.remote else fleet.workers)
     say(f"server: {described(at_server)}")
     with fleet_process(fleet, cpus=cpus, log=None, say=say) as running:
         workers = running.await_workers(bound_s=10.0)
@@ -63,7 +63,7 @@ def check_hosts(fleet: Fleet, place: Place, say: Say) -> list[str]:
         with place.server(TRIAL_STACK, cpus=plan.server, log=None) as server:
             single = try_load(running, server, fleet.workers)
             many = try_load(running, server, TRIAL_USERS * fleet.workers)
-    for line in (*network(single), *ceiling(many)):
+    for line in (*network(single), *ceiling(many, shared=bool(shared))):
         say(line)
     wrong = list(problems(at_server, workers, single, many))
     for line in limits(at_server, workers):
@@ -139,8 +139,9 @@ def network(single: Trial) -> Iterator[str]:
         )
 
 
-def ceiling(many: Trial) -> Iterator[str]:
-    """What all can do together, and who has no CPU left."""
+def ceiling(many: Trial, *, shared: bool) -> Iterator[str]:
+    """What all can do together, and who has no CPU left. shared: whether workers share CPUs, so
+    that one may wait for another with most of a CPU unused by itself."""
     yield (
         f"{many.users} users against the trivial responder: {many.rate_rps:,.0f} requests/s; "
         f"busiest worker {many.busiest_cpu:.0%} of a CPU, server {many.server_cpu:.0%}"
@@ -149,6 +150,11 @@ def ceiling(many: Trial) -> Iterator[str]:
         yield "the workers limit: more of them, on CPUs of their own, would offer more"
     elif many.server_cpu >= GENERATOR_CPU_LIMIT:
         yield "the server's CPU limits: the workers have some left"
+    elif shared:
+        yield (
+            "there are more workers than CPUs for them: they wait for each other, and add no load "
+            "that one a CPU would not"
+        )
     else:
         yield "neither workers nor server ran out of CPU: the round trip limits, or the network"
 

@@ -66,7 +66,8 @@ class Worker:
         self._runner = runner
         self._patience_s = patience_s
         self._task: _Task | None = None
-        self._last_heartbeat = time.monotonic()
+        self._last_heartbeat = self._last_look = time.monotonic()
+        self._refused_since: float | None = None
         self.ended: AsyncResult[str | None] = AsyncResult()
         handlers: dict[type[object], Callable[[Any], None]] = {
             messages.Ping: self._ping,
@@ -86,10 +87,13 @@ class Worker:
 
     def run(self) -> str | None:
         """Take part until the master ends it. Returns why it must be called a failure, if so."""
-        self._send(messages.Hello(host_info(), os.getpid()))
+        self._introduce()
         gevent.spawn(self._watch)
         gevent.spawn(self._wait_for_quit)
         return self.ended.get()
+
+    def _introduce(self) -> None:
+        self._send(messages.Hello(host_info(), os.getpid()))
 
     def _send(self, message: object) -> None:
         self._runner.send_message(messages.message_type(type(message)), to_json(message))
@@ -114,7 +118,11 @@ class Worker:
     def _watch(self) -> None:
         while True:
             gevent.sleep(_LOOK_S)
-            silent_s = time.monotonic() - self._last_heartbeat
+            now = time.monotonic()
+            if now - self._last_look > messages.STOOD_STILL_S:
+                self._last_heartbeat += now - self._last_look
+            self._last_look = now
+            silent_s = now - self._last_heartbeat
             if silent_s > self._patience_s:
                 self._end(f"nothing was heard of the master for {silent_s:.0f} s")
 
@@ -124,7 +132,13 @@ class Worker:
         self._send(messages.Pong(ping.number, ping.sent_ns, time.time_ns()))
 
     def _refused(self, refused: messages.Refused) -> None:
-        self._end(f"the master refused this worker: {refused.why}")
+        """One that comes in the place of another may be there before that one is known as lost."""
+        now = time.monotonic()
+        self._refused_since = since = self._refused_since or now
+        if refused.for_now and now - since < self._patience_s:
+            gevent.spawn_later(_LOOK_S, self._introduce)
+        else:
+            self._end(f"the master refused this worker: {refused.why}")
 
     def _load(self, offer: messages.OfferShare) -> None:
         task = _Task(offer.number)
@@ -310,7 +324,10 @@ def main(arguments: list[str] | None = None) -> int:
     if stopping.is_set():
         worker.leave()
         return _leave("interrupted; the master was told")
-    return 0 if running.value is None else _leave(running.value)
+    if running.value is None:
+        return 0
+    worker.leave()  # a master that is there all the same is not to count on it
+    return _leave(running.value)
 
 
 def _named(error: BaseException | None) -> str:

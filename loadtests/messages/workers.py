@@ -18,6 +18,10 @@ ATTACHMENT = "loopbench"
 LOST_AFTER_S = 15.0
 """A worker of which no message came for so long is lost; Locust's workers report every second."""
 
+STOOD_STILL_S = 3.0
+"""Who looks after the other every second, and has not looked for so long, has stood still itself,
+as by SIGSTOP: that time is not the other's silence, whose messages are still to be read."""
+
 MASTER_LOST_AFTER_S = 20.0
 """A worker to which no message of its master came for so long ends; `--patience` changes that."""
 
@@ -32,9 +36,11 @@ class Hello:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """The master's answer to a worker that may not take part."""
+    """The master's answer to a worker that may not take part. for_now: whether it may once another
+    is lost, and is to ask again."""
 
     why: str
+    for_now: bool = False
 
 
 @dataclass(frozen=True, slots=True)

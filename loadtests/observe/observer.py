@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from loopbench.loadtests.messages.generator import At, SecondPassed, WindowClosed, WindowOpened
@@ -22,6 +22,17 @@ from loopbench.servers.supervision.os_stats import Reading
 A = TypeVar("A")
 READ_BOUND_S = 2.0
 """How long the harness waits for a reading from inside a busy server."""
+
+_LATE_SHARE, _LATE_S = 0.1, 0.2
+"""By so much of a window, and by so many seconds at least, two readings may be nearer to each other
+or further apart than its edges."""
+
+
+def are_of_a_window(opened: Reading, closed: Reading, window_s: float) -> bool:
+    """Whether two readings of a server are as far from each other as the edges of a window. Both
+    instants are of one clock, wherever that is."""
+    between_s = (closed.monotonic_ns - opened.monotonic_ns) / 1e9
+    return abs(between_s - window_s) <= max(_LATE_SHARE * window_s, _LATE_S)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +117,19 @@ class Observer:
             if answer is not None:
                 self.observed.instants[load.name] = answer
 
+    def compare_windows(self, measured_s: float) -> None:
+        """Take the edges' readings for missing where they are not of the measured window, as where
+        the harness itself was held up at one of its edges, by Ctrl-Z say: what was read then is
+        over a time in which there was no load."""
+        opened, closed = self.observed.opened, self.observed.closed
+        if opened is None or closed is None or opened.server is None or closed.server is None:
+            return
+        if not are_of_a_window(opened.server, closed.server, measured_s):
+            self.observed.opened = replace(opened, server=None)
+            self.observed.closed = replace(closed, server=None)
+            self.observed.glances = [None] * len(self.observed.glances)
+            self.observed.unreadable = True
+
     def rest(self) -> None:
         """Have the server's probe rest, but for what is done under `watching`."""
         self._watched = False
@@ -145,8 +169,10 @@ class Observer:
         return self._ask(question) if self._counting else None
 
     def _edge(self) -> Edge:
+        server, machine, own_s = self.read(), read_machine(), own_cpu_s()
+        # A store that stands still answers late, which is not to make the server's reading late.
         stores = None if self._stores is None else self._stores.read()
-        return Edge(self.read(), read_machine(), own_cpu_s(), self._read_upstream(), stores)
+        return Edge(server, machine, own_s, self._read_upstream(), stores)
 
     def _read_upstream(self) -> Reading | None:
         if self._upstream is None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 
 from loopbench.loadtests.messages.reports import Report
-from loopbench.loadtests.observe.observer import Observed
+from loopbench.loadtests.observe.observer import Observed, are_of_a_window
 from loopbench.loadtests.observe.store_cpu import used
 from loopbench.loadtests.rows.histogram import Histogram, from_pairs
 from loopbench.loadtests.scenarios.table import Load
@@ -233,9 +233,11 @@ def timeline_rows(run_id: str, observed: Observed, report: Report, load: Load) -
         row = TIMELINE.row_of(part, run_id=run_id, load=load.name, throughput_rps=rate)
         if glance is not None:
             row |= _held(glance)
-            if number == 0 or earlier is not None:  # else it is not known when the stretch began
+            begin = opened if earlier is None else earlier.process
+            # Two that are not a stretch apart were asked late, and say nothing of this one.
+            told = begin is None or are_of_a_window(begin, glance.process, part.to_s - part.from_s)
+            if told and (number == 0 or earlier is not None):  # else nobody knows when it began
                 row |= _since(glance, earlier)
-                begin = opened if earlier is None else earlier.process
                 if begin is not None:
                     row["server_cpu_utilisation"] = glance.process.utilisation_since(begin)
         earlier = glance

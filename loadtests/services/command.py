@@ -8,7 +8,8 @@ import time
 
 import click
 
-from loopbench.loadtests.services.services import postgres_server, redis_server
+from loopbench.loadtests.errors import HarnessError
+from loopbench.loadtests.services.services import Service, postgres_server, redis_server
 from loopbench.servers.store_urls import (
     DATABASE_SCHEMES,
     REDIS_SCHEMES,
@@ -19,7 +20,7 @@ from loopbench.servers.store_urls import (
 )
 from loopbench.servers.supervision import own_modules
 
-_POLL_S = 3600.0
+_POLL_S = 0.5
 _SCHEMES = {"--redis": REDIS_SCHEMES, "--database": DATABASE_SCHEMES}
 
 
@@ -60,5 +61,14 @@ def services() -> None:
             f"--database-url {postgres.url}\n"
             "Ctrl-C stops both and removes their data."
         )
-        while True:
-            time.sleep(_POLL_S)
+        _wait_for_the_last({"Redis": redis, "PostgreSQL": postgres})
+
+
+def _wait_for_the_last(running: dict[str, Service]) -> None:
+    """Until none runs any more, saying of each when it has ended. Raises HarnessError then."""
+    while running:
+        time.sleep(_POLL_S)
+        for name in [name for name, service in running.items() if not service.alive]:
+            del running[name]
+            click.echo(f"{name} has ended by itself; its data are gone", err=True)
+    raise HarnessError("neither store runs any more: start them anew")

@@ -97,6 +97,11 @@ class Service:
                 self.pid = self._ask(Start(tuple(self._kind.command))).pid
             time.sleep(_POLL_S)
 
+    @property
+    def alive(self) -> bool:
+        """Whether its process runs."""
+        return _alive(self.pid)
+
     def kill(self) -> None:
         """End it without a word to its clients; `start` brings it back."""
         self._ask(Kill())

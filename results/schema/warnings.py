@@ -256,9 +256,11 @@ _WORDS: dict[str, Wording] = {
         short="it used CPU while others were measured, and made them a little slower",
     ),
     Code.SERVER_NOT_READABLE: Wording(
-        "the server did not answer when it was asked for its CPU time and memory",
+        "the server did not answer when it was asked for its CPU time and memory, or the bench "
+        "asked it too late",
         "CPU, memory and what the probe saw are missing or cover another window",
-        "measure again; a server that holds the GIL for seconds cannot answer",
+        "measure again; a server that holds the GIL for seconds cannot answer, and a bench that is "
+        "stopped (Ctrl-Z) does not ask",
         ("cpu_us", "server_cpu", "rss", "loop_", "executor_", "gc_", "threads"),
     ),
     Code.PROBE_FAILED: Wording(

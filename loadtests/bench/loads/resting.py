@@ -12,7 +12,7 @@ from dataclasses import replace
 from loopbench.loadtests.distributed.generator_process import Loader
 from loopbench.loadtests.messages.generator import WindowClosed, WindowOpened
 from loopbench.loadtests.messages.specs import SessionSpec
-from loopbench.loadtests.observe.observer import Observer
+from loopbench.loadtests.observe.observer import Observer, are_of_a_window
 from loopbench.loadtests.rows.run_result import AtRest
 from loopbench.servers.managers.managed import Served
 from loopbench.servers.supervision.os_stats import Reading
@@ -52,6 +52,8 @@ def load_at_rest(
     )
     opened, closed = readings if len(readings) == 2 else (None, None)
     if opened is None or closed is None:
+        return None
+    if not are_of_a_window(opened, closed, report.measured_s):
         return None
     loads = report.loads.values()
     return AtRest(

@@ -93,7 +93,7 @@ def measure(
             ended = server.stop()
             killed = (Code.STOP_KILLED,) if ended.killed else ()
             if Code.SERVER_DIED in known.codes:
-                known = replace(known, cause=how_it_died(server, ended))
+                known = replace(known, cause=how_it_died(server, ended, place.via))
             return replace(known, ended=ended, codes=(*known.codes, *killed))
     except ServerError as error:
         return replace(known, codes=(*known.codes, Code.SERVER_NOT_READY), cause=str(error))
@@ -116,9 +116,11 @@ def _spec(
     )
 
 
-def how_it_died(server: Served, ended: Ended) -> str:
-    """In its own words where it had any; else by its exit status."""
-    return server.failure or f"exit status {ended.exit_code}"
+def how_it_died(server: Served, ended: Ended, via: tuple[str, ...] = ()) -> str:
+    """In its own words where it had any; else by its exit status, or that of the command in front
+    of it, which is all that can be seen of one elsewhere."""
+    of = f" of {via[0]}, the command in front of it" if via else ""
+    return server.failure or f"exit status {ended.exit_code}{of}"
 
 
 def _load(
@@ -146,6 +148,7 @@ def _load(
     )
     cut_off = sum(quota.throttled() for quota in quotas) > throttled
     observer.end(report, scenario.loads)
+    observer.compare_windows(report.measured_s)
     expect_own_resources(report)
     accounted = None if saves is None else saves.close(report)
     if not server.one_clock or (report.fleet is not None and not report.fleet.one_clock):

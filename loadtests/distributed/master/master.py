@@ -23,6 +23,7 @@ from loopbench.servers.supervision.messages import Json, MessageError, from_json
 
 _Envelope: Any = protocol.Message  # which has no types
 _POLL_S = 0.01
+_LOOK_S = 0.5
 
 L = TypeVar("L", bound=workers.AboutLoad)
 
@@ -56,6 +57,12 @@ class Master:
         events: Any = environment.events  # of Locust's, which have no types
         events.worker_report.add_listener(self._report)
         events.heartbeat_sent.add_listener(self._heartbeat)
+        gevent.spawn(self._keep_looking)
+
+    def _keep_looking(self) -> None:
+        while True:
+            self._roster.look()
+            gevent.sleep(_LOOK_S)
 
     # Commands of the harness.
 
@@ -118,7 +125,7 @@ class Master:
         try:
             peer = self._roster.join(msg.node_id, hello)
         except Refused as refused:
-            self._send(msg.node_id, workers.Refused(str(refused)))
+            self._send(msg.node_id, workers.Refused(str(refused), refused.for_now))
             self._refusals.add(f"a worker on {hello.host.host}", str(refused))
             return
         there, wanted = len(self._roster.living()), self._roster.wanted

@@ -54,6 +54,7 @@ class Peer:
     """One worker. number: from 1 on. client_id: Locust's name for its connection.
 
     hello: what it told of itself as it joined. last_message: when one came, CLOCK_MONOTONIC.
+    stood_still_s: for so long since then the master itself stood still.
     longest_gap_s: without a message, since `begin`. users: of the load under way.
     progress: its last message about that load, None before the first. gone: why it is lost.
     failed: the defect that it met.
@@ -64,6 +65,7 @@ class Peer:
     hello: Hello
     clock: Clock
     last_message: float = field(default_factory=time.monotonic)
+    stood_still_s: float = 0.0
     longest_gap_s: float = 0.0
     users: int = 0
     stage: Stage = Stage.CONNECTING
@@ -86,11 +88,11 @@ class Peer:
         """Note that a message of it has just come."""
         now = time.monotonic()
         self.longest_gap_s = max(self.longest_gap_s, now - self.last_message)
-        self.last_message = now
+        self.last_message, self.stood_still_s = now, 0.0
 
     def silent_s(self) -> float:
-        """How long no message of it has come."""
-        return time.monotonic() - self.last_message
+        """How long no message of it has come, though the master was there to take it."""
+        return time.monotonic() - self.last_message - self.stood_still_s
 
     def begin(self, users: int) -> None:
         """Forget the load before."""

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 from loopbench.loadtests.distributed.master.peers import Clock, Peer
 from loopbench.loadtests.hosts.host_info import suite_version
-from loopbench.loadtests.messages.workers import LOST_AFTER_S, Hello
+from loopbench.loadtests.messages.workers import LOST_AFTER_S, STOOD_STILL_S, Hello
 from loopbench.servers.supervision.os_stats import boot_id
 
 
 class Refused(Exception):
-    """A worker that may not take part; its text says why."""
+    """A worker that may not take part; its text says why. for_now: as `workers.Refused` has it."""
+
+    def __init__(self, why: str, for_now: bool = False) -> None:
+        super().__init__(why)
+        self.for_now = for_now
 
 
 class Roster:
@@ -24,6 +29,15 @@ class Roster:
         self.wanted = wanted
         self._runner = runner
         self._peers: dict[str, Peer] = {}
+        self._looked = time.monotonic()
+
+    def look(self) -> None:
+        """To be called every second at least: a time in which nobody did is nobody's silence."""
+        now = time.monotonic()
+        if now - self._looked > STOOD_STILL_S:
+            for peer in self._peers.values():
+                peer.stood_still_s += now - max(self._looked, peer.last_message)
+        self._looked = now
 
     def get(self, client_id: str) -> Peer | None:
         """The worker of a connection, where it has joined."""
@@ -31,6 +45,7 @@ class Roster:
 
     def living(self) -> list[Peer]:
         """The workers that can be counted on, by number. Notes which are lost."""
+        self.look()
         for peer in self._peers.values():
             if peer.gone is None and peer.client_id not in self._runner.clients:
                 peer.gone = "it has left"
@@ -49,7 +64,9 @@ class Roster:
         if hello.host.version != version:
             raise Refused(f"it runs {hello.host.version} of the suite, the master {version}")
         if len(living) >= self.wanted:
-            raise Refused(f"the {self.wanted} workers that were asked for are there already")
+            raise Refused(
+                f"the {self.wanted} workers that were asked for are there already", for_now=True
+            )
         number = min(set(range(1, self.wanted + 1)) - {peer.number for peer in living})
         there = hello.host.boot_id
         same_kernel = there is not None and there == boot_id()

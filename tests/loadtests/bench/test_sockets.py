@@ -11,9 +11,11 @@ from typing import Any
 
 import pytest
 import redis
+from click.testing import CliRunner
 
 from loopbench.loadtests.bench.specification import APART
 from loopbench.loadtests.bench.specification import Bench as Plan
+from loopbench.loadtests.cli import cli
 from loopbench.loadtests.distributed.generator_process import Generator
 from loopbench.loadtests.messages.generator import WindowOpened
 from loopbench.loadtests.messages.reports import Report
@@ -200,6 +202,25 @@ def test_several_processes(processes: int, stores: dict[str, str], tmp_path: Pat
     assert {(stack, feed) in plan.cells() for stack in FRAMEWORKS for feed in feeds} == {
         not without
     }
+
+
+@pytest.mark.parametrize(
+    ("words", "why"),
+    [
+        (("aiohttp", "feed-1", "--processes", "2"), f"aiohttp goes without feed-1: {APART}"),
+        (("asyncio", "db-save-32"), "asyncio goes without db-save-32: "),
+        (("asyncio", "middleware-0"), "these scenarios say nothing of a yardstick"),
+    ],
+)
+def test_a_plan_without_a_run_is_refused(words: tuple[str, ...], why: str, tmp_path: Path) -> None:
+    """Before anything is started or written, with what it is that cannot be measured."""
+    stack, scenario, *more = words
+    folder = tmp_path / "run"
+    named = ("--stack", stack, "--scenario", scenario, *more, "--out", str(folder))
+    done = CliRunner().invoke(cli, ["bench", *named])
+    assert done.exit_code == 2
+    assert f"nothing of this can be measured: {why}" in done.output
+    assert not folder.exists()
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ import psutil
 import pytest
 
 from loopbench.loadtests.distributed.fleet import Fleet, FleetGenerator, fleet_process
-from loopbench.loadtests.errors import GeneratorDied
+from loopbench.loadtests.errors import GeneratorDied, HarnessError
 from loopbench.loadtests.messages.generator import (
     At,
     GeneratorEvent,
@@ -199,3 +199,17 @@ def test_workers_and_then_the_master_are_killed(server: Counting) -> None:
             offer(made, server, closed("/now", 4), at={WindowOpened: master.kill})
         assert not made.alive
     assert eventually(lambda: not any(running(pid) for pid in pids))
+
+
+def test_a_worker_that_is_killed_before_it_has_joined(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It had no word; the line says what ended it."""
+    start = FleetGenerator._start_missing
+
+    def start_and_kill(made: FleetGenerator) -> None:
+        start(made)
+        for child in made._children.values():
+            os.kill(child.pid, signal.SIGKILL)
+
+    monkeypatch.setattr(FleetGenerator, "_start_missing", start_and_kill)
+    with pytest.raises(HarnessError, match=r"a load worker did not come up: signal 9$"), fleet(1):
+        pass

@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 import uuid
 from contextlib import ExitStack
 from pathlib import Path
@@ -15,12 +16,13 @@ from pathlib import Path
 import pytest
 
 from loopbench.loadtests.distributed.fleet import Fleet, FleetGenerator, fleet_process
-from loopbench.loadtests.errors import GeneratorDied
+from loopbench.loadtests.errors import GeneratorDied, HarnessError
 from loopbench.loadtests.messages.generator import WindowOpened
+from loopbench.loadtests.messages.workers import LOST_AFTER_S
 from loopbench.loadtests.services.free_port import free_port
 from tests.loadtests.generator.counting import Counting
 from tests.loadtests.generator.loads import begun, closed, spec
-from tests.servers.processes import BOUND_S, ROOT, eventually, needs_proc
+from tests.servers.processes import BOUND_S, ROOT, eventually, freeze, needs_proc, needs_waitid
 from tests.trees import copy_suite
 
 pytestmark = needs_proc
@@ -36,9 +38,10 @@ class Worker:
         port: int,
         root: Path = ROOT,
         key_file: Path | None = None,
+        patience_s: float = 2.0,
     ) -> None:
         self._errors = folder / f"{uuid.uuid4().hex}.err"
-        command = [sys.executable, "-m", "loadtests", "worker", "--patience", "2"]
+        command = [sys.executable, "-m", "loadtests", "worker", "--patience", str(patience_s)]
         command += [] if key_file is None else ["--key-file", str(key_file)]
         with self._errors.open("wb") as errors:
             self.process = subprocess.Popen(
@@ -60,6 +63,14 @@ class Worker:
 def joined(cleanup: ExitStack, port: int, workers: int, notes: list[str]) -> FleetGenerator:
     fleet = Fleet(workers, f"127.0.0.1:{port}", remote=True)
     return cleanup.enter_context(fleet_process(fleet, cpus=[], log=None, say=notes.append))
+
+
+def there(made: FleetGenerator) -> list[int]:
+    """The pids of its workers; none where not all are there."""
+    try:
+        return [worker.pid for worker in made.await_workers(0.1)]
+    except HarnessError:
+        return []
 
 
 @pytest.fixture
@@ -128,6 +139,46 @@ def test_a_worker_leaves_and_a_master_is_killed(tmp_path: Path, server: Counting
             made.load(asked, bound_s=30.0, at={}, give_up=lambda: False)
         assert first.process.wait(BOUND_S) == 1
         assert re.fullmatch(r"worker: nothing was heard of the master for \d+ s", first.last_line)
+
+
+def test_a_worker_comes_in_the_place_of_one_that_was_killed(
+    tmp_path: Path, server: Counting
+) -> None:
+    """Nobody has told the master of that one's end, so that it is known as lost only after a while:
+    meanwhile the new one asks again and again."""
+    notes: list[str] = []
+    port = free_port()
+    with ExitStack() as cleanup:
+        first = Worker(cleanup, tmp_path, port)
+        made = joined(cleanup, port, 1, notes)
+        first.process.kill()
+        second = Worker(cleanup, tmp_path, port, patience_s=3 * LOST_AFTER_S)
+        assert eventually(lambda: there(made) == [second.process.pid], bound_s=2 * LOST_AFTER_S)
+        report = made.load(
+            spec(server, closed("/now", 1)), bound_s=30.0, at={}, give_up=lambda: False
+        )
+        assert begun(report, "measured") > 0
+
+
+@needs_waitid
+def test_a_worker_that_stood_still_does_not_call_that_its_master_s_silence(
+    tmp_path: Path, server: Counting
+) -> None:
+    """The master's messages of that time wait for it: stopped for longer than its patience, it
+    takes part again."""
+    port = free_port()
+    with ExitStack() as cleanup:
+        only = Worker(cleanup, tmp_path, port)
+        made = joined(cleanup, port, 1, [])
+        freeze(only.process.pid)
+        time.sleep(5.0)
+        os.kill(only.process.pid, signal.SIGCONT)
+        time.sleep(2.0)  # it would have looked by now
+        report = made.load(
+            spec(server, closed("/now", 1)), bound_s=30.0, at={}, give_up=lambda: False
+        )
+        assert begun(report, "measured") > 0
+        assert only.process.poll() is None
 
 
 def test_a_master_whose_port_is_taken() -> None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
 import time
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 from click.testing import CliRunner
@@ -13,14 +16,19 @@ from loopbench.loadtests.cli import cli
 from loopbench.loadtests.distributed import preflight
 from loopbench.loadtests.distributed.fleet import Fleet
 from loopbench.loadtests.distributed.master.peers import Clock, Peer
+from loopbench.loadtests.distributed.master.roster import Roster
 from loopbench.loadtests.distributed.options import fleet_of, place_of
+from loopbench.loadtests.errors import HarnessError
 from loopbench.loadtests.hosts.address import is_loopback, parse_address
-from loopbench.loadtests.hosts.cpus import CpuPlan, share_cpus
+from loopbench.loadtests.hosts.cpus import CpuPlan, allowed_cpus, share_cpus
 from loopbench.loadtests.hosts.host_info import host_info
 from loopbench.loadtests.hosts.server_location import HERE
-from loopbench.loadtests.messages.workers import Hello
+from loopbench.loadtests.messages.workers import LOST_AFTER_S, Hello
 from loopbench.results.schema import Code
 from loopbench.results.schema.warnings import WORKER_SILENT_AFTER_S
+from loopbench.servers.lifecycle.process import ServerProcess
+from loopbench.servers.supervision.os_stats import Reading
+from tests.servers.processes import BOUND_S
 
 
 @pytest.mark.parametrize(
@@ -151,6 +159,24 @@ def test_a_gap_is_the_longest_silence_of_a_load() -> None:
     assert peer.name == "1 on h"
 
 
+def test_a_master_that_stood_still_does_not_call_that_its_workers_silence(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What they have sent meanwhile is still to be read. Silence to which it listened counts."""
+    now = 1000.0
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    roster = Roster(SimpleNamespace(clients={"x": None}), 1)
+    peer = roster.join("x", Hello(host_info(), 1))
+    now += 100.0
+    assert roster.living() == [peer]
+    for _ in range(int(LOST_AFTER_S)):
+        now += 1.0
+        assert roster.living() == [peer]
+    now += 1.0
+    assert roster.living() == []
+    assert roster.lost() == [f"worker {peer.name}: nothing was heard of it for 16 s"]
+
+
 def test_hosts_are_checked_before_a_run(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each host in a line, the round trip, what all can do together, and what will limit."""
     monkeypatch.setattr(preflight, "TRIAL_S", 0.2)
@@ -163,3 +189,28 @@ def test_hosts_are_checked_before_a_run(monkeypatch: pytest.MonkeyPatch) -> None
     assert f"Python {python}" in lines[0]
     assert sum("users against the trivial responder" in line for line in lines) == 1
     assert lines[-1] == "nothing stands against a run"
+
+
+def test_workers_that_share_a_cpu_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not the round trip, which would be looked for in vain."""
+    monkeypatch.setattr(preflight, "TRIAL_S", 0.2)
+    monkeypatch.setattr(preflight, "GENERATOR_CPU_LIMIT", 2.0)
+    workers = str(len(allowed_cpus() or [0]))  # the server has one of them
+    done = CliRunner(catch_exceptions=False).invoke(cli, ["check-hosts", "--workers", workers])
+    assert done.exit_code == 0, done.output
+    assert "there are more workers than CPUs for them: they wait for each other" in done.output
+    assert "the round trip limits" not in done.output
+
+
+def test_a_server_that_dies_before_the_trial_ends_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In one line, which says what was not there."""
+
+    def read(server: ServerProcess, bound_s: float = BOUND_S) -> Reading:
+        os.kill(server.pid, signal.SIGKILL)
+        return as_it_is(server, bound_s)
+
+    as_it_is = ServerProcess.read
+    monkeypatch.setattr(ServerProcess, "read", read)
+    done = CliRunner().invoke(cli, ["check-hosts", "--workers", "1"])
+    assert isinstance(done.exception, HarnessError)
+    assert str(done.exception).startswith("the server could not be read under the trial's load: ")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import uuid
@@ -11,16 +12,20 @@ from pathlib import Path
 
 import pytest
 
+from loopbench.loadtests.bench.loads import run
 from loopbench.loadtests.bench.loads.run import measure
 from loopbench.loadtests.distributed.generator_process import Generator
 from loopbench.loadtests.errors import HarnessError
 from loopbench.loadtests.hosts.cpus import allowed_cpus, plan_cpus
 from loopbench.loadtests.hosts.host_info import host_info, source_version
 from loopbench.loadtests.hosts.server_location import Place
+from loopbench.loadtests.observe.observer import Observer
 from loopbench.loadtests.rows.planned_run import PlannedRun
 from loopbench.loadtests.rows.run_rows import rows_of
 from loopbench.loadtests.scenarios.table import SCENARIOS
+from loopbench.results.schema import Code
 from loopbench.servers.errors import ServerError
+from loopbench.servers.lifecycle.process import ServerProcess
 from loopbench.servers.probe.readings import Observe
 from loopbench.servers.settings import Settings
 from loopbench.servers.stacks import STACKS
@@ -135,6 +140,37 @@ def test_figures_of_two_clocks_are_blank(tmp_path: Path, generator: Generator) -
     assert all(row[name] is not None for name in measured)
     assert row["requests"] and row["failures"] == 0
     assert "not-pinned" in str(row["warnings"])
+
+
+class Killing(Observer):
+    """Kills the server as the window opens."""
+
+    def opened(self) -> None:
+        assert isinstance(self._server, ServerProcess)
+        os.kill(self._server.pid, signal.SIGKILL)
+
+
+@needs_proc
+def test_a_server_elsewhere_that_dies_leaves_the_end_of_the_command_in_front(
+    generator: Generator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its own end nobody here has seen: ssh's status is not taken for it."""
+    monkeypatch.setattr(run, "Observer", Killing)
+    result = measure(
+        PlannedRun("01.x", 1, 1, "asyncio", "async-1"),
+        STACKS["asyncio"],
+        SCENARIOS["async-1"],
+        generator,
+        plan_cpus(allowed_cpus()),
+        warmup_s=0.1,
+        measured_s=0.3,
+        seed=1,
+        probe=False,
+        log=None,
+        place=Place(via=("sh", "-c", '"$@"; exit 255', "sh")),
+    )
+    assert Code.SERVER_DIED in result.codes
+    assert result.cause == "exit status 255 of sh, the command in front of it"
 
 
 def test_facts_say_what_a_host_has() -> None:

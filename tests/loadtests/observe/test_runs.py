@@ -16,12 +16,14 @@ from loopbench.loadtests.distributed.generator_process import Generator
 from loopbench.loadtests.hosts.cpus import CpuPlan
 from loopbench.loadtests.observe import observer
 from loopbench.loadtests.observe.observer import Observer
+from loopbench.loadtests.observe.store_cpu import CpuReading, StoreCpu
 from loopbench.loadtests.rows.run_result import RunResult
 from loopbench.loadtests.rows.run_rows import rows_of
 from loopbench.loadtests.scenarios.table import Scenario
 from loopbench.results.schema import Code
 from loopbench.servers.lifecycle.process import ServerProcess
 from loopbench.servers.stacks import STACKS
+from loopbench.servers.supervision.os_stats import Reading
 from tests.loadtests.observe.observed import MEASURED_S, PARTS, WARMUP_S, closed, planned, scenario
 from tests.servers.processes import freeze, needs_proc, needs_waitid
 
@@ -166,3 +168,78 @@ def test_a_server_that_cannot_be_read(
     assert row.get("server_cpu_utilisation") is None
     assert (result.ended is not None) and not result.ended.killed
     assert rows_of(result).observations == ()
+
+
+class HeldUp(Observer):
+    """Of a harness that stands still as the window closes, as after Ctrl-Z, and reads then."""
+
+    def closed(self) -> None:
+        time.sleep(0.7)
+        super().closed()
+
+
+@needs_proc
+def test_what_is_read_long_after_the_window_is_no_figure_of_it(
+    generator: Generator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """CPU time over a window and an idle time behind it would be a part of what a request costs.
+    The load's own figures stay."""
+    monkeypatch.setattr(measure, "Observer", HeldUp)
+    result, row = run(generator, scenario(closed("async", 2)), probe=True)
+    assert Code.SERVER_NOT_READABLE in result.codes
+    assert row["requests"] > 0
+    assert row["throughput_rps"] > 0
+    assert {"cpu_us_per_request", "server_cpu_utilisation"}.isdisjoint(
+        name for name, value in row.items() if value is not None
+    )
+    (moment,) = rows_of(result).timeline
+    assert moment.get("server_cpu_utilisation") is None
+    assert moment.get("loop_utilisation") is None
+
+
+class StandsStill(StoreCpu):
+    """A store that takes long to say what it has used by the end of the window."""
+
+    asked = 0
+
+    def read(self) -> CpuReading:
+        self.asked += 1
+        time.sleep(0.7 if self.asked == 2 else 0.0)
+        return super().read()
+
+
+@needs_proc
+def test_a_store_that_stands_still_takes_no_figure_of_the_server(
+    generator: Generator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At an edge it is asked behind the server."""
+    monkeypatch.setattr(measure, "StoreCpu", StandsStill)
+    result, row = run(generator, scenario(closed("async", 2)), probe=True)
+    assert Code.SERVER_NOT_READABLE not in result.codes
+    assert row["cpu_us_per_request"] is not None
+
+
+class HeldUpAtRest(Observer):
+    """The same as the window of the second load closes."""
+
+    def rest(self) -> None:
+        super().rest()
+        self.resting_reads = 0
+
+    def read(self) -> Reading | None:
+        if hasattr(self, "resting_reads"):
+            self.resting_reads += 1
+            time.sleep(0.7 if self.resting_reads == 2 else 0.0)
+        return super().read()
+
+
+@needs_proc
+def test_cpu_time_at_rest_that_is_read_late_is_none(
+    generator: Generator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """That of the Run's own window, with the probe's part, then stands in its place."""
+    monkeypatch.setattr(measure, "Observer", HeldUpAtRest)
+    result, row = run(generator, scenario(closed("async", 2)), probe=True, rests=True)
+    assert result.at_rest is None
+    assert row.get("rested_s") is None
+    assert row["cpu_us_per_request"] is not None

@@ -150,6 +150,22 @@ def test_nothing_is_left(number: signal.Signals) -> None:
     assert eventually(lambda: not any(Path(root).exists() for root in roots))
 
 
+def test_a_store_that_ends_is_named() -> None:
+    """As soon as it has ended, since a bench says only that it cannot reach it; the command goes on
+    with the other, and ends with the last of them."""
+    with command() as (process, _, below):
+        stores = {"redis-server": "Redis", "postgres": "PostgreSQL"}
+        assert process.stderr is not None
+        for program, name in stores.items():
+            first = next(one for one in below if _words(one)[:1] and program in _words(one)[0])
+            first.kill()
+            said = process.stderr.readline()
+            assert said == f"{name} has ended by itself; its data are gone\n"
+        assert process.stderr.readline().startswith("error: neither store runs any more")
+        assert process.wait(BOUND_S) == 1
+    assert eventually(lambda: not any(one.is_running() for one in below))
+
+
 def test_keeper_killed() -> None:
     """Should the keeper itself be killed, the kernel ends the service."""
     with redis_server() as service:
