@@ -53,7 +53,7 @@ class Probe:
     ) -> None:
         self.failure: str | None = None
         self.executor = ExecutorWatch()
-        self._thread_pools = ThreadPoolsWatch()
+        self._thread_pools = ThreadPoolsWatch(lambda: self.executor.executor)
         self.pool = PoolWatch()
         self._collector = CollectorWatch()
         self._routes: dict[str, RouteWatch] = {}
