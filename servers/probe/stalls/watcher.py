@@ -37,9 +37,9 @@ MOST_STALLS = 1_000
 """Kept since the reset; of those beyond only the number."""
 
 MOST_CPU = 0.005
-"""The share of a CPU that the watcher uses at most while it watches. A loop that serves many
-connections at its limit stays away for longer than a stall at every turn: it would be looked at
-all the time, by a thread that takes the time from it."""
+"""The share of a CPU that the watcher uses at most while it watches, where figures are taken. A
+loop that serves many connections at its limit stays away for longer than a stall at every turn: it
+would be looked at all the time, by a thread that takes the time from it."""
 
 _FREE_CPU_NS = 10_000_000
 _REST_S = 0.25
@@ -69,7 +69,7 @@ class StallWatcher:
 
     threshold_ns: a stretch that is longer is a stall. pauses: the collector's long ones.
     requests: how many requests of a route have ended. on_stall: is called with each stall, in the
-    watcher's thread.
+    watcher's thread. most_cpu: the share of a CPU from which on it rests.
 
     unwatched: why no loop is watched, in words; None while one is.
     """
@@ -80,6 +80,7 @@ class StallWatcher:
         pauses: Sequence[Pause],
         requests: Callable[[str], int],
         on_stall: Callable[[Stall], None] | None = None,
+        most_cpu: float = MOST_CPU,
     ) -> None:
         self.failure: str | None = None
         self.unwatched: str | None = "no loop is attached"
@@ -87,6 +88,7 @@ class StallWatcher:
         self._long_ns = LONG * threshold_ns
         self._requests = requests
         self._on_stall = on_stall
+        self._most_cpu = most_cpu
         self._record = Record(threshold_ns, pauses)
         self._stretches: deque[Span] = deque(maxlen=MOST_STALLS)
         self._beats: deque[Span] = deque(maxlen=MOST_STALLS)
@@ -319,7 +321,7 @@ class StallWatcher:
     def _affordable(self) -> bool:
         """Whether the watcher, whose thread this is, has used no more than its share of a CPU."""
         watched_ns = self._watched_ns + _clock() - self._watched_from
-        return time.thread_time_ns() <= _FREE_CPU_NS + MOST_CPU * watched_ns
+        return time.thread_time_ns() <= _FREE_CPU_NS + self._most_cpu * watched_ns
 
     def _look(self, since: int | None) -> Sample | None:
         """Read the frames of a loop that is away for too long, before anything gives the

@@ -175,8 +175,8 @@ def test_a_task_that_is_done_before_it_is_looked_at_has_its_name() -> None:
 
 
 def test_stalls_of_other_programs_are_counted_at_a_terminal() -> None:
-    """Those without a CPU in which no code was seen have one line before the next, and at the
-    end; of any other each has its own."""
+    """Those without a CPU in which no code was seen have one line a cause before the next, and at
+    the end; of any other each has its own."""
     frame = Frame("shop.py", 7, "sell")
     placeless = Stall(0, 12 * MS, Cause.NO_CPU, "ready", None, None, None, None, ())
     printed: list[str] = []
@@ -203,7 +203,6 @@ def test_a_loop_that_stalls_all_the_time_is_not_looked_at_all_the_time(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Once the watcher has used its share of a CPU, it rests. Stalls are told, and say so."""
-    monkeypatch.setattr(watcher, "MOST_CPU", 0.0)
     monkeypatch.setattr(watcher, "_FREE_CPU_NS", 0)
 
     told: list[StallRow] = []
@@ -229,7 +228,6 @@ def test_a_loop_that_stalls_all_the_time_is_not_looked_at_all_the_time(
 
 def test_a_watcher_that_rests_takes_no_stall_for_a_stop(monkeypatch: pytest.MonkeyPatch) -> None:
     """It does not look, since it rests; nothing has kept it from looking."""
-    monkeypatch.setattr(watcher, "MOST_CPU", 0.0)
     monkeypatch.setattr(watcher, "_FREE_CPU_NS", 0)
 
     async def stalling() -> None:
@@ -237,7 +235,7 @@ def test_a_watcher_that_rests_takes_no_stall_for_a_stop(monkeypatch: pytest.Monk
             await asyncio.sleep(0.05)
             time.sleep(0.25)  # as long as the rest after the one before
 
-    with watching() as live, watched_loop(live) as runner:
+    with watching(most_cpu=0.0) as live, watched_loop(live) as runner:
         runner.run(stalling())
         told = live.observe().stalls.stalls
     assert len(told) >= 4
@@ -265,7 +263,7 @@ def test_a_stall_that_outlasts_the_window_is_told_as_far_as_it_lies_in_it() -> N
         asking.join()
 
     lasted_ms: list[float] = []
-    with watching() as live, watched_loop(live) as runner:
+    with watching(most_cpu=0.0) as live, watched_loop(live) as runner:
         runner.run(held(live))
         told.append(live.observe().stalls.stalls)
     within, after = told
@@ -273,3 +271,5 @@ def test_a_stall_that_outlasts_the_window_is_told_as_far_as_it_lies_in_it() -> N
     assert 50 <= within[0].duration_ms <= lasted_ms[0]
     assert after[0].started_s == 0.0
     assert after[0].duration_ms >= within[0].duration_ms
+        replace(placeless, cause=Cause.STOLEN, duration_ns=9 * MS),
+        "1 stall of 9.0 ms in all, in which no code was seen: stolen, the hypervisor had the CPU",
