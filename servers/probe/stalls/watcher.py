@@ -248,6 +248,8 @@ class StallWatcher:
                 if self._rests_from is not None:
                     self._alarm.put_off(0)  # a beat may have come between the two steps of pause
                     continue
+                if not rang:  # what it did in this wait explains no later one
+                    self._first = Mark.read(self._thread.times(), own.times())
                 self._settle()
                 seek = _clock() - sought_at > seldom_s * 1e9
                 sought_at = _clock() if seek else sought_at
@@ -284,6 +286,8 @@ class StallWatcher:
         while not self._ending and self._rests_from is None:
             since = clock.away_since()
             sample = self._look(since)
+            if _clock() - planned > self.threshold_ns:
+                self._record.note_holder(self._ident)
             mark = Mark.read(self._thread.times(), own.times())
             delay = self._record.delayed(min(planned, mark.at_ns), past, mark, since)
             position = self._thread.position()

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import sys
 import threading
 import time
+from collections.abc import AsyncIterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
+from quart import Quart, Response
+from quart.asgi import ASGIHTTPConnection
 
 from loopbench.results.schema import CAUSE_WORDS, Cause
+from loopbench.servers.lifecycle import runner
+from loopbench.servers.probe.garbage_collector import CollectorWatch
 from loopbench.servers.probe.probe import Probe, watching
 from loopbench.servers.probe.stalls import watcher
 from loopbench.servers.probe.stalls.call_graph import task_name
@@ -27,11 +34,16 @@ MS = 1_000_000
 
 
 def look(
-    held_ms: int = 0, call: str = RUNNING, line: int = 7, callback: tuple[int, int] | None = None
+    held_ms: int = 0,
+    call: str = RUNNING,
+    line: int = 7,
+    callback: tuple[int, int] | None = None,
+    *,
+    collecting: bool = False,
 ) -> Sample:
     """One look at a thread in `shop.py`."""
     frame = Frame("shop.py", line, "sell")
-    stack = Stack((frame,), frame, (1, line), "/sell", False, callback, False)
+    stack = Stack((frame,), frame, (1, line), "/sell", False, callback, False, collecting)
     return Sample(0, held_ms * MS, Position(call), call, stack, "Task-1", None)
 
 
@@ -62,7 +74,24 @@ TOLD = {
         replace(BUSY, samples=(look(), look(), look(1), look(line=8))),
         Cause.C_CALL,
     ),
+    "makes objects": (
+        replace(BUSY, samples=(look(6, collecting=True), look(5, collecting=True), look(5))),
+        Cause.C_CALL,
+    ),
+    "free, but looked at once": (replace(BUSY, samples=(look(),)), Cause.UNKNOWN),
+    "free, and brief": (
+        replace(IDLE, wall_ns=12 * MS, cpu_ns=11 * MS, samples=(look(),)),
+        Cause.C_CALL,
+    ),
     "moves": (replace(BUSY, samples=(look(), look(line=8))), Cause.PYTHON),
+    "waited, and was back when its call was read": (
+        replace(IDLE, cpu_ns=1 * MS, samples=(look(),)),
+        Cause.BLOCKING_CALL,
+    ),
+    "waited, or was not let go on": (
+        replace(IDLE, others_ns=60 * MS, samples=(look(),)),
+        Cause.UNKNOWN,
+    ),
     "waits": (replace(IDLE, samples=(look(call="recvfrom"),)), Cause.BLOCKING_CALL),
     "lock": (replace(IDLE, others_ns=95 * MS, lock_ns=90 * MS), Cause.INTERPRETER_LOCK),
     "collects": (replace(BUSY, collector_ns=90 * MS, generation=2), Cause.COLLECTOR),
@@ -96,6 +125,7 @@ TOLD = {
     "quota": (replace(BUSY, cpu_ns=20 * MS, queued_ns=80 * MS, throttled=True), Cause.QUOTA),
     "stopped": (replace(IDLE, stopped_ns=95 * MS), Cause.STOPPED),
     "stolen": (replace(IDLE, stolen_ns=90 * MS), Cause.STOLEN),
+    "stolen, and nobody looked": (replace(IDLE, stolen_ns=90 * MS, skipped=True), Cause.UNKNOWN),
     "stolen while it ran": (
         replace(IDLE, stolen_ns=90 * MS, samples=(look(), look(), look(call="recvfrom"))),
         Cause.STOLEN,
@@ -149,6 +179,76 @@ def test_reading_frames_runs_nobody_s_code() -> None:
     assert request is scope
 
 
+def seen_from(scope: object) -> Stack | None:
+    """What is read where a frame has this scope."""
+    assert scope
+    return read_stack(sys._getframe())
+
+
+def test_a_websocket_has_its_path_as_a_request_has() -> None:
+    """By the scope of its connection."""
+    for kind in ("http", "websocket"):
+        seen = seen_from({"type": kind, "path": "/talk"})
+        assert seen is not None
+        assert seen.route == "/talk"
+
+
+def test_what_quart_streams_has_the_path_of_its_request() -> None:
+    """It runs in a task of its own, whose frames hold the connection and no request."""
+    seen: list[Stack | None] = []
+
+    async def streamed() -> AsyncIterator[bytes]:
+        seen.append(read_stack(sys._getframe()))
+        yield b"tea"
+
+    async def answer() -> None:
+        scope: Any = {"type": "http", "path": "/events", "headers": []}
+        connection = ASGIHTTPConnection(Quart("shop"), scope)
+        await connection._send_response(send, Response(streamed()))
+
+    async def send(message: object) -> None:
+        assert message
+
+    asyncio.run(answer())
+    (stack,) = seen
+    assert stack is not None
+    assert stack.route == "/events"
+
+
+def test_what_runs_the_server_is_no_line_of_the_application_s() -> None:
+    """Its frames are around every callback, and would be named where none of them has any."""
+    path = Path(runner.__file__)
+    told = {"read": lambda: read_stack(sys._getframe(1))}
+    exec(compile("seen = read()", str(path), "exec"), told)
+    seen: Any = told["seen"]
+    assert seen.frames[0].file.endswith("lifecycle/runner.py")
+    assert "lifecycle" not in seen.inner.file
+
+
+def test_a_call_that_makes_objects_is_seen_within_the_collector_s_callback() -> None:
+    """Where it loses the lock; its place is that of the call."""
+    many = json.dumps([{"a": number} for number in range(50_000)])
+    loading, found = threading.get_ident(), list[Stack]()
+    enough = threading.Event()
+
+    def looking() -> None:
+        while not enough.is_set():
+            stack = read_stack(sys._current_frames()[loading])
+            if stack is not None and stack.collecting:
+                found.append(stack)
+                enough.set()
+
+    thread = threading.Thread(target=looking)
+    with CollectorWatch().attached():
+        thread.start()
+        deadline = time.monotonic() + 60
+        while not enough.is_set() and time.monotonic() < deadline:
+            json.loads(many)
+        enough.set()
+        thread.join()
+    assert [stack.frames[0].function for stack in found] == ["JSONDecoder.raw_decode"]
+
+
 def test_a_plain_handler_on_the_loop_has_the_name_of_its_route() -> None:
     """As the handlers of an application without coroutines have it."""
     with watching() as probe:
@@ -187,6 +287,7 @@ def test_stalls_of_other_programs_are_counted_at_a_terminal() -> None:
         replace(placeless, frame=frame, route="/sell"),
         replace(placeless, cause=Cause.UNKNOWN, detail="seen late"),
         placeless,
+        replace(placeless, cause=Cause.STOLEN, duration_ns=9 * MS),
     ):
         printer(stall)
     printer.flush()
@@ -196,6 +297,7 @@ def test_stalls_of_other_programs_are_counted_at_a_terminal() -> None:
         "12.0 ms at shop.py:7 sell in /sell: no-cpu, ready",
         "12.0 ms: unknown, seen late",
         "1 stall of 12.0 ms in all, in which no code was seen: no-cpu, other programs run",
+        "1 stall of 9.0 ms in all, in which no code was seen: stolen, the hypervisor had the CPU",
     ]
 
 
@@ -216,7 +318,7 @@ def test_a_loop_that_stalls_all_the_time_is_not_looked_at_all_the_time(
             if any("used its share of the CPU" in one.detail for one in told):
                 return
 
-    with watching() as live, watched_loop(live) as runner:
+    with watching(most_cpu=0.0) as live, watched_loop(live) as runner:
         runner.run(stalling())
     assert any("used its share of the CPU" in one.detail for one in told), told
     # A stall that lasts for long is looked at all the same, and on a busy machine one may.
@@ -263,7 +365,7 @@ def test_a_stall_that_outlasts_the_window_is_told_as_far_as_it_lies_in_it() -> N
         asking.join()
 
     lasted_ms: list[float] = []
-    with watching(most_cpu=0.0) as live, watched_loop(live) as runner:
+    with watching() as live, watched_loop(live) as runner:
         runner.run(held(live))
         told.append(live.observe().stalls.stalls)
     within, after = told
@@ -271,5 +373,3 @@ def test_a_stall_that_outlasts_the_window_is_told_as_far_as_it_lies_in_it() -> N
     assert 50 <= within[0].duration_ms <= lasted_ms[0]
     assert after[0].started_s == 0.0
     assert after[0].duration_ms >= within[0].duration_ms
-        replace(placeless, cause=Cause.STOLEN, duration_ns=9 * MS),
-        "1 stall of 9.0 ms in all, in which no code was seen: stolen, the hypervisor had the CPU",
