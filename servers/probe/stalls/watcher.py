@@ -236,20 +236,26 @@ class StallWatcher:
         try:
             self._first = Mark.read(self._thread.times(), own.times())
             seldom_s = max(_SELDOM_S, self.threshold_ns / 1e9)
-            sought_at = self._first.at_ns
+            sought_at, settle_at = self._first.at_ns, None
             while not self._ending:
-                rang = self._alarm.wait(None if self._rests_from else seldom_s)
+                soon_s = seldom_s if settle_at is None else max(0, settle_at - _clock()) / 1e9
+                rang = self._alarm.wait(None if self._rests_from else min(seldom_s, soon_s))
                 if self._ending:
                     return
                 if rang and self._rests_from is None:
                     self._follow(own, self._alarm.rings_ns)
                     self._rest(own)
                     self._alarm.put_off(max(_clock(), self._next_ns) + self.threshold_ns)
+                    # Another one may begin before what has just ended can be told.
+                    settle_at = settle_at or _clock() + _LATE_AFTER_NS
                 if self._rests_from is not None:
                     self._alarm.put_off(0)  # a beat may have come between the two steps of pause
                     continue
                 if not rang:  # what it did in this wait explains no later one
                     self._first = Mark.read(self._thread.times(), own.times())
+                if settle_at is not None and _clock() < settle_at:
+                    continue
+                settle_at = None
                 self._settle()
                 seek = _clock() - sought_at > seldom_s * 1e9
                 sought_at = _clock() if seek else sought_at
@@ -261,9 +267,8 @@ class StallWatcher:
             own.close()
 
     def _rest(self, own: WatchedThread) -> None:
-        """Until what has just ended can be told; for longer where too much CPU time was used."""
+        """For a while, where too much CPU time was used."""
         if self._affordable():
-            time.sleep(_LATE_AFTER_NS / 1e9)
             return
         now_ns, step_ns = _clock(), self._long_ns // 2
         until_ns = now_ns + int(_REST_S * 1e9)

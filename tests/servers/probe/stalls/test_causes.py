@@ -328,6 +328,23 @@ def test_a_loop_that_stalls_all_the_time_is_not_looked_at_all_the_time(
     assert not any(one.frames for one in short)
 
 
+@pytest.mark.alone
+def test_a_stall_right_behind_another_is_looked_at_too() -> None:
+    """Before the first one can be told, for which its late timer is waited for."""
+
+    async def stalling() -> None:
+        for _ in range(20):
+            time.sleep(0.02)
+            await asyncio.sleep(0.001)
+
+    with watching(most_cpu=1.0) as live, watched_loop(live) as runner:
+        runner.run(stalling())
+        told = live.observe().stalls.stalls
+    unseen = [one for one in told if one.duration_ms >= 20 and one.frames is None]
+    assert len(told) >= 20
+    assert len(unseen) < 5, told
+
+
 def test_a_watcher_that_rests_takes_no_stall_for_a_stop(monkeypatch: pytest.MonkeyPatch) -> None:
     """It does not look, since it rests; nothing has kept it from looking."""
     monkeypatch.setattr(watcher, "_FREE_CPU_NS", 0)

@@ -101,9 +101,9 @@ def test_who_held_the_lock_is_one_that_has_computed(ended: bool, noted: bool) ->
     for thread in (idle, busy):
         thread.join()
     own.close()
-    assert (evidence.holder or "nobody").split(" at ")[0] == (
-        "thread busy" if noted or not ended else "nobody"
-    )
+    who = (evidence.holder or "nobody").split(" at ")[0]
+    assert who != "thread idle"
+    assert (who == "thread busy") is (noted or not ended)
 
 
 def test_what_the_loop_waited_for_a_cpu_long_ago_explains_no_wait_for_the_lock() -> None:
