@@ -164,6 +164,8 @@ def _many_callbacks(e: Evidence) -> bool:
     callbacks = [look.stack.callback for look in e.looks if look.stack and look.stack.callback]
     if not callbacks or not _computes(e):
         return False
+    if callbacks[-1][0] * e.threshold_ns < e.wall_ns - e.queued_ns:
+        return False  # so few that one of them is long
     steps = [after[0] - before[0] for before, after in pairwise(callbacks)]
     return all(step >= MANY for step in (*steps, callbacks[0][0]))
 

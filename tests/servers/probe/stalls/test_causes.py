@@ -106,6 +106,10 @@ TOLD = {
     "queued": (replace(IDLE, queued_ns=96 * MS), Cause.NO_CPU),
     "busy machine": (
         replace(IDLE, cpu_ns=28 * MS, queued_ns=70 * MS, samples=(look(5), look(6, line=8))),
+    "few, so that one is long": (
+        replace(BUSY, samples=(look(5, callback=(4, 4)),)),
+        Cause.PYTHON,
+    ),
         Cause.PYTHON,
     ),
     "without a CPU while it had the lock": (
