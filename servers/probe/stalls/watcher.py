@@ -42,6 +42,10 @@ loop that serves many connections at its limit stays away for longer than a stal
 would be looked at all the time, by a thread that takes the time from it."""
 
 _FREE_CPU_NS = 10_000_000
+_WINDOW_CPU_NS = 3_000_000
+"""What it may use of each window, whatever it has used before: some five looks, lest nothing be
+told of a loop that was held all through the lead-in."""
+
 _REST_S = 0.25
 """How long it looks at none but long stalls where it has used more."""
 
@@ -109,6 +113,7 @@ class StallWatcher:
         self._stalls: list[Stall] = []
         self._beyond = 0
         self._blocked_ns = 0
+        self._window_cpu_ns: int | None = None
         if self.unwatched is None:
             self._used_before_ns = self._used_at_rest_ns = self._thread.times().used_ns
 
@@ -274,6 +279,8 @@ class StallWatcher:
         until_ns = now_ns + int(_REST_S * 1e9)
         self._record.unseen.append((now_ns, until_ns))
         while _clock() < until_ns and not self._ending and self._rests_from is None:
+            if self._window_cpu_ns is None:
+                break
             planned = _clock() + step_ns
             time.sleep(step_ns / 1e9)
             since = self._clock_of_loop.away_since()
@@ -330,7 +337,12 @@ class StallWatcher:
     def _affordable(self) -> bool:
         """Whether the watcher, whose thread this is, has used no more than its share of a CPU."""
         watched_ns = self._watched_ns + _clock() - self._watched_from
-        return time.thread_time_ns() <= _FREE_CPU_NS + self._most_cpu * watched_ns
+        used_ns, window_ns = time.thread_time_ns(), self._window_cpu_ns
+        if window_ns is None:  # it was reset
+            self._window_cpu_ns = window_ns = used_ns
+        if used_ns - window_ns < _WINDOW_CPU_NS:
+            return True
+        return used_ns <= _FREE_CPU_NS + self._most_cpu * watched_ns
 
     def _look(self, since: int | None) -> Sample | None:
         """Read the frames of a loop that is away for too long, before anything gives the

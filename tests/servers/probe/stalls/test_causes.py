@@ -327,6 +327,7 @@ def test_a_loop_that_stalls_all_the_time_is_not_looked_at_all_the_time(
     assert any("used its share of the CPU" in one.detail for one in told), told
     # A stall that lasts for long is looked at all the same, and on a busy machine one may.
     short = [
+    monkeypatch.setattr(watcher, "_WINDOW_CPU_NS", 0)
         one for one in told if one.duration_ms < watcher.LONG * live._stalls.threshold_ns / 1e6
     ]
     assert not any(one.frames for one in short)
@@ -349,6 +350,24 @@ def test_a_stall_right_behind_another_is_looked_at_too() -> None:
     assert len(unseen) < 5, told
 
 
+def test_some_stalls_of_each_window_are_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where the lead-in had so many that the watcher has used its share of the CPU."""
+    monkeypatch.setattr(watcher, "_FREE_CPU_NS", 0)
+
+    async def stalling() -> tuple[StallRow, ...]:
+        for _ in range(20):
+            time.sleep(0.03)
+            await asyncio.sleep(0.001)
+        return live.observe().stalls.stalls
+
+    with watching(most_cpu=0.0) as live, watched_loop(live) as runner:
+        deadline = time.monotonic() + 30
+        while not any("used its share of the CPU" in one.detail for one in runner.run(stalling())):
+            assert time.monotonic() < deadline
+        live.reset(instants=True)
+        assert any(one.frames for one in runner.run(stalling()))
+
+
 def test_a_watcher_that_rests_takes_no_stall_for_a_stop(monkeypatch: pytest.MonkeyPatch) -> None:
     """It does not look, since it rests; nothing has kept it from looking."""
     monkeypatch.setattr(watcher, "_FREE_CPU_NS", 0)
@@ -369,6 +388,7 @@ def test_a_stall_that_outlasts_the_window_is_told_as_far_as_it_lies_in_it() -> N
     """One that has begun before the reset, and has not ended when it is asked for."""
     told: list[tuple[StallRow, ...]] = []
 
+    monkeypatch.setattr(watcher, "_WINDOW_CPU_NS", 0)
     async def held(live: Probe) -> None:
         def ask() -> None:
             time.sleep(0.05)
