@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
 
-from loopbench.results.schema import Cause
+from loopbench.results.schema import CAUSES_OF_A_LINE, Cause
 from loopbench.servers.probe.stalls.stack import Stack
 from loopbench.servers.probe.stalls.stall import Frame
 from loopbench.servers.probe.stalls.thread_times import FUTEX, RUNNING, SELECTING, Position
@@ -320,6 +320,17 @@ def decisive(evidence: Evidence, cause: Cause) -> Sample | None:
     lines: Counter[Frame | None] = Counter(_line(look) for look in looks)
     most = lines.most_common(1)[0][0]
     return next(look for look in looks if _line(look) == most)
+
+
+def among_tasks(evidence: Evidence, cause: Cause) -> str:
+    """Behind the detail: in how many tasks the line was seen, where it is not one alone. A loop
+    that serves them one after another in one turn has one stall, as long as all of them."""
+    shown = decisive(evidence, cause)
+    if shown is None or cause not in CAUSES_OF_A_LINE:
+        return ""
+    here = (look for look in evidence.looks if _line(look) == _line(shown))
+    tasks = {look.task for look in here if look.task is not None}
+    return f"; in {len(tasks)} tasks or more, one after another" if len(tasks) > 1 else ""
 
 
 def _line(sample: Sample) -> Frame | None:

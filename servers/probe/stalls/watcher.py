@@ -20,7 +20,7 @@ from dataclasses import replace
 from loopbench.servers.probe.garbage_collector import Pause
 from loopbench.servers.probe.stalls.alarm import Alarm
 from loopbench.servers.probe.stalls.call_graph import task_with_waiters
-from loopbench.servers.probe.stalls.causes import Evidence, Sample, cause_of, decisive
+from loopbench.servers.probe.stalls.causes import Evidence, Sample, among_tasks, cause_of, decisive
 from loopbench.servers.probe.stalls.loop_clock import LoopClock, libuv_clock
 from loopbench.servers.probe.stalls.readings import StallsReading, stall_row
 from loopbench.servers.probe.stalls.record import Delay, Mark, Record, System
@@ -431,7 +431,7 @@ class StallWatcher:
             started_ns=from_ns,
             duration_ns=ended - from_ns,
             cause=cause,
-            detail=detail,
+            detail=detail + among_tasks(evidence, cause),
             route=None if stack is None else stack.route,
             request=None if shown is None else shown.request,
             task=None if shown is None else shown.task,

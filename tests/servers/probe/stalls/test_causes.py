@@ -22,7 +22,14 @@ from loopbench.servers.probe.garbage_collector import CollectorWatch
 from loopbench.servers.probe.probe import Probe, watching
 from loopbench.servers.probe.stalls import watcher
 from loopbench.servers.probe.stalls.call_graph import task_name
-from loopbench.servers.probe.stalls.causes import CAUSES, Evidence, Sample, cause_of, decisive
+from loopbench.servers.probe.stalls.causes import (
+    CAUSES,
+    Evidence,
+    Sample,
+    among_tasks,
+    cause_of,
+    decisive,
+)
 from loopbench.servers.probe.stalls.printing import StallPrinter
 from loopbench.servers.probe.stalls.readings import StallRow
 from loopbench.servers.probe.stalls.stack import Stack, read_stack
@@ -99,6 +106,10 @@ TOLD = {
         replace(BUSY, samples=(look(5, callback=(9, 64)), look(5, callback=(30, 64)))),
         Cause.MANY_CALLBACKS,
     ),
+    "few, so that one is long": (
+        replace(BUSY, samples=(look(5, callback=(4, 4)),)),
+        Cause.PYTHON,
+    ),
     "one of many": (
         replace(BUSY, samples=(look(5, callback=(9, 64)), look(5, callback=(9, 64)))),
         Cause.PYTHON,
@@ -106,10 +117,6 @@ TOLD = {
     "queued": (replace(IDLE, queued_ns=96 * MS), Cause.NO_CPU),
     "busy machine": (
         replace(IDLE, cpu_ns=28 * MS, queued_ns=70 * MS, samples=(look(5), look(6, line=8))),
-    "few, so that one is long": (
-        replace(BUSY, samples=(look(5, callback=(4, 4)),)),
-        Cause.PYTHON,
-    ),
         Cause.PYTHON,
     ),
     "without a CPU while it had the lock": (
@@ -164,6 +171,16 @@ def test_the_line_is_where_the_lock_was_given_up_or_where_most_looks_saw_it() ->
     spread = replace(BUSY, samples=(look(5, line=3), look(6, line=8), look(5, line=8)))
     assert decisive(spread, Cause.PYTHON) == look(6, line=8)
     assert decisive(IDLE, Cause.UNKNOWN) is None
+
+
+def test_a_line_that_was_seen_in_several_tasks_says_so() -> None:
+    """Their sleeps make one stall, which is as long as all of them."""
+    looks = [replace(look(call="recvfrom"), task=f"Task-{number}") for number in (1, 1, 2, 3)]
+    other = replace(look(call="recvfrom", line=9), task="Task-4")
+    several = replace(IDLE, samples=(*looks, other))
+    assert among_tasks(several, Cause.BLOCKING_CALL) == "; in 3 tasks or more, one after another"
+    assert among_tasks(several, Cause.NO_CPU) == ""
+    assert among_tasks(replace(IDLE, samples=tuple(looks[:2])), Cause.BLOCKING_CALL) == ""
 
 
 def test_reading_frames_runs_nobody_s_code() -> None:
@@ -310,6 +327,7 @@ def test_a_loop_that_stalls_all_the_time_is_not_looked_at_all_the_time(
 ) -> None:
     """Once the watcher has used its share of a CPU, it rests. Stalls are told, and say so."""
     monkeypatch.setattr(watcher, "_FREE_CPU_NS", 0)
+    monkeypatch.setattr(watcher, "_WINDOW_CPU_NS", 0)
 
     told: list[StallRow] = []
 
@@ -327,27 +345,9 @@ def test_a_loop_that_stalls_all_the_time_is_not_looked_at_all_the_time(
     assert any("used its share of the CPU" in one.detail for one in told), told
     # A stall that lasts for long is looked at all the same, and on a busy machine one may.
     short = [
-    monkeypatch.setattr(watcher, "_WINDOW_CPU_NS", 0)
         one for one in told if one.duration_ms < watcher.LONG * live._stalls.threshold_ns / 1e6
     ]
     assert not any(one.frames for one in short)
-
-
-@pytest.mark.alone
-def test_a_stall_right_behind_another_is_looked_at_too() -> None:
-    """Before the first one can be told, for which its late timer is waited for."""
-
-    async def stalling() -> None:
-        for _ in range(20):
-            time.sleep(0.02)
-            await asyncio.sleep(0.001)
-
-    with watching(most_cpu=1.0) as live, watched_loop(live) as runner:
-        runner.run(stalling())
-        told = live.observe().stalls.stalls
-    unseen = [one for one in told if one.duration_ms >= 20 and one.frames is None]
-    assert len(told) >= 20
-    assert len(unseen) < 5, told
 
 
 def test_some_stalls_of_each_window_are_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -368,9 +368,27 @@ def test_some_stalls_of_each_window_are_looked_at(monkeypatch: pytest.MonkeyPatc
         assert any(one.frames for one in runner.run(stalling()))
 
 
+@pytest.mark.alone
+def test_a_stall_right_behind_another_is_looked_at_too() -> None:
+    """Before the first one can be told, for which its late timer is waited for."""
+
+    async def stalling() -> None:
+        for _ in range(20):
+            time.sleep(0.02)
+            await asyncio.sleep(0.001)
+
+    with watching(most_cpu=1.0) as live, watched_loop(live) as runner:
+        runner.run(stalling())
+        told = live.observe().stalls.stalls
+    unseen = [one for one in told if one.duration_ms >= 20 and one.frames is None]
+    assert len(told) >= 20
+    assert len(unseen) < 5, told
+
+
 def test_a_watcher_that_rests_takes_no_stall_for_a_stop(monkeypatch: pytest.MonkeyPatch) -> None:
     """It does not look, since it rests; nothing has kept it from looking."""
     monkeypatch.setattr(watcher, "_FREE_CPU_NS", 0)
+    monkeypatch.setattr(watcher, "_WINDOW_CPU_NS", 0)
 
     async def stalling() -> None:
         for _ in range(4):
@@ -388,7 +406,6 @@ def test_a_stall_that_outlasts_the_window_is_told_as_far_as_it_lies_in_it() -> N
     """One that has begun before the reset, and has not ended when it is asked for."""
     told: list[tuple[StallRow, ...]] = []
 
-    monkeypatch.setattr(watcher, "_WINDOW_CPU_NS", 0)
     async def held(live: Probe) -> None:
         def ask() -> None:
             time.sleep(0.05)
