@@ -111,6 +111,23 @@ class System:
 
 
 @dataclass(frozen=True, slots=True)
+class Threads:
+    """The threads of this process at one instant, with their frames."""
+
+    at_ns: int
+    threads: list[threading.Thread]
+    frames: dict[int, FrameType]
+
+    @classmethod
+    def now(cls) -> Threads:
+        """No system call is made for it. The frames of this thread are left out: they would keep
+        themselves alive."""
+        frames = sys._current_frames()
+        del frames[threading.get_ident()]
+        return cls(_clock(), threading.enumerate(), frames)
+
+
+@dataclass(frozen=True, slots=True)
 class Holder:
     """Who seems to have had the interpreter's lock: of the threads that are not the loop's.
 
@@ -275,9 +292,10 @@ class Record:
         ]
         return max(pauses, default=(0, None), key=lambda overlap: overlap[0])
 
-    def note_holder(self, loop_ident: int) -> None:
-        """Who has had the lock until now: a thread may end as soon as it has given it up."""
-        self.holders.append((_clock(), self._holder(loop_ident)))
+    def note_holder(self, loop_ident: int, seen: Threads) -> None:
+        """Who has had the lock until now, of those that were `seen` before any system call let
+        others go on: a thread may end as soon as it has given the lock up."""
+        self.holders.append((seen.at_ns, self._holder(loop_ident, seen)))
 
     def _held_by(self, began: int, ended: int, loop_ident: int, others_ns: int) -> str | None:
         """Who had the lock; None where those who live do not account for half of what others have
@@ -285,23 +303,21 @@ class Record:
         if others_ns <= self._threshold_ns:
             return None
         noted = [holder for at, holder in self.holders.copy() if began <= at <= ended + SLACK_NS]
-        holder = noted[-1] if noted else self._holder(loop_ident)
+        holder = noted[-1] if noted else self._holder(loop_ident, Threads.now())
         return holder.who if 2 * holder.used_ns >= others_ns else holder.gone
 
-    def _holder(self, loop_ident: int) -> Holder:
+    def _holder(self, loop_ident: int, seen: Threads) -> Holder:
         """Since the system was last read."""
-        # First of all, before any system call lets those go on that want the lock.
-        threads, frames = threading.enumerate(), sys._current_frames()
         now, past = cpu_by_thread(), self.system.by_thread
-        others = [t for t in threads if t.ident not in (loop_ident, threading.get_ident())]
+        others = [t for t in seen.threads if t.ident not in (loop_ident, threading.get_ident())]
         used = {
             thread: now[thread.native_id] - past.get(thread.native_id, 0)
             for thread in others
             if thread.native_id in now
         }
-        gone = [_at(thread, frames) for thread in others if thread.native_id not in now]
+        gone = [_at(thread, seen.frames) for thread in others if thread.native_id not in now]
         most = max(used, key=lambda thread: used[thread], default=None)
-        who = None if most is None else _at(most, frames)
+        who = None if most is None else _at(most, seen.frames)
         return Holder(who, sum(used.values()), gone[0] if len(gone) == 1 else None)
 
 

@@ -23,7 +23,7 @@ from loopbench.servers.probe.stalls.call_graph import task_with_waiters
 from loopbench.servers.probe.stalls.causes import Evidence, Sample, among_tasks, cause_of, decisive
 from loopbench.servers.probe.stalls.loop_clock import LoopClock, libuv_clock
 from loopbench.servers.probe.stalls.readings import StallsReading, stall_row
-from loopbench.servers.probe.stalls.record import Delay, Mark, Record, System
+from loopbench.servers.probe.stalls.record import Delay, Mark, Record, System, Threads
 from loopbench.servers.probe.stalls.stack import read_stack
 from loopbench.servers.probe.stalls.stall import Stall
 from loopbench.servers.probe.stalls.thread_times import (
@@ -298,8 +298,7 @@ class StallWatcher:
         while not self._ending and self._rests_from is None:
             since = clock.away_since()
             sample = self._look(since)
-            if _clock() - planned > self.threshold_ns:
-                self._record.note_holder(self._ident)
+            threads = Threads.now() if _clock() - planned > self.threshold_ns else None
             mark = Mark.read(self._thread.times(), own.times())
             delay = self._record.delayed(min(planned, mark.at_ns), past, mark, since)
             position = self._thread.position()
@@ -308,6 +307,9 @@ class StallWatcher:
             )
             self._record.marks.append(mark)
             went_on = clock.away_since() != since
+            if threads is not None:
+                self._record.note_holder(self._ident, threads)
+                threads = None  # nobody's frames are kept while this thread sleeps
             if sample is not None:
                 unsure.append(_completed(sample, delay, None if went_on else position))
             if away:

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from loopbench.servers.probe.stalls.record import Beat, Mark, Record
+from loopbench.servers.probe.stalls.record import Beat, Mark, Record, Threads
 from loopbench.servers.probe.stalls.thread_times import ThreadTimes, WatchedThread
 
 MS = 1_000_000
@@ -91,7 +91,7 @@ def test_who_held_the_lock_is_one_that_has_computed(ended: bool, noted: bool) ->
     busy.start()
     done.wait()
     if noted:
-        record.note_holder(threading.get_ident())
+        record.note_holder(threading.get_ident(), Threads.now())
     if ended:
         release.set()
         busy.join()
