@@ -168,6 +168,11 @@ def _wanted(stack: str | None, target: str | None, on: str | None) -> Stack:
     return row
 
 
+LOOKING_CPU = 0.1
+"""The share of a CPU that may go into looking at stalls for a person, who takes no figures
+meanwhile and wants to hear of each."""
+
+
 @contextmanager
 def _watching() -> Iterator[Probe]:
     """A Probe that prints each stall, in the thread that has looked at it."""
@@ -176,7 +181,7 @@ def _watching() -> Iterator[Probe]:
     from loopbench.servers.probe.stalls.printing import StallPrinter
 
     printer = StallPrinter(click.echo)
-    with probe.watching(on_stall=printer) as watching:
+    with probe.watching(on_stall=printer, most_cpu=LOOKING_CPU) as watching:
         yield watching
     printer.flush()
 

@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from loopbench.results.folder.folder import Folder
-from loopbench.results.schema import CAUSES_OF_A_LINE
+from loopbench.results.schema import CAUSES_OF_A_LINE, Cause
 from loopbench.results.stats import formatting, stalls
 
 TITLE = "Who held the loop"
@@ -21,7 +21,8 @@ _GAP = 2
 
 @dataclass(frozen=True, slots=True)
 class Stalled:
-    """A Cell's stalls. cause: of the longest; place: its line, blank where that tells nothing."""
+    """A Cell's stalls. cause: of the longest; where nobody saw that one, also of the longest
+    that has a line. place: the line, blank where that tells nothing."""
 
     cell: str
     longest: str
@@ -53,14 +54,25 @@ def of_folder(folder: Folder) -> tuple[Stalled, ...]:
     )
 
 
+def _has_told_line(stall: stalls.Held) -> bool:
+    told = stall.cause in CAUSES_OF_A_LINE and stall.cause != Cause.UNKNOWN
+    return told and bool(stall.place)
+
+
 def _stalled(stack: str, scenario: str, some: Sequence[stalls.Held]) -> Stalled:
     longest = some[0]
+    told = next((stall for stall in some if _has_told_line(stall)), longest)
+    if longest.cause != Cause.UNKNOWN or longest.place:
+        told = longest
+    cause = stalls.label(told.cause)
+    if told is not longest:
+        cause = f"{stalls.label(longest.cause)}; of one of {formatting.digits(told.ms)} ms: {cause}"
     return Stalled(
         f"{stack} {scenario}",
         f"{formatting.digits(longest.ms)} ms",
         f"{len(some):,}",
-        stalls.label(longest.cause),
-        longest.place if longest.cause in CAUSES_OF_A_LINE else "",
+        cause,
+        told.place if told.cause in CAUSES_OF_A_LINE else "",
     )
 
 

@@ -42,11 +42,13 @@ def _of_threads() -> Iterator[str]:
     }
     every = [executor for executor in gc.get_objects() if type(executor) is ThreadPoolExecutor]
     executors = [executor for executor in every if id(executor) not in known]
-    for executor in executors:
+    if executors:
+        many = "an executor" if len(executors) == 1 else f"{len(executors)} executors"
+        named = ", ".join(sorted(map(_executor, executors))[:_NAMES])
         yield (
-            f"it has an executor of its own, of {executor._max_workers} threads: what waits for "
-            "one of them is in thread_pools.csv; the columns of the executor are those of the "
-            "loop's"
+            f"it has {many} of its own ({named}{', …' if len(executors) > _NAMES else ''}): what "
+            "waits for a thread there is in thread_pools.csv; the columns of the executor are "
+            "those of the loop's"
         )
     theirs = {thread for executor in every for thread in executor._threads}
     others = [
@@ -56,10 +58,21 @@ def _of_threads() -> Iterator[str]:
     ]
     if others:
         names = ", ".join(sorted(others)[:_NAMES])
+        many = "a thread" if len(others) == 1 else f"{len(others)} threads"
+        they = "it shares" if len(others) == 1 else "they share"
+        each = "its CPU time" if len(others) == 1 else "the CPU time of each"
         yield (
-            f"it runs {len(others)} of its own threads beside the loop's ({names}): they share "
-            "the process's interpreter, and threads.csv has the CPU time of each"
+            f"it runs {many} of its own beside the loop's ({names}): {they} "
+            f"the process's interpreter, and threads.csv has {each}"
         )
+
+
+def _executor(executor: ThreadPoolExecutor) -> str:
+    """What its threads are called, and how many it may have. Python numbers those that nobody
+    named, and may do it otherwise in the process that is measured."""
+    size, name = executor._max_workers, str(executor._thread_name_prefix)
+    called = "unnamed" if name.startswith("ThreadPoolExecutor-") else name
+    return f"{called}: {size} {'thread' if size == 1 else 'threads'}"
 
 
 def _of_wrappers(app: object) -> Iterator[str]:

@@ -35,6 +35,7 @@ class WatchedExecutor(ThreadPoolExecutor):
 
     def __init__(self, threads: int, prefix: str, watch: ExecutorWatch) -> None:
         super().__init__(threads, prefix)
+        self.prefix = prefix
         self._watch = watch
         watch.executor = self
         watch.rest(rests=False)

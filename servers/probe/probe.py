@@ -35,7 +35,7 @@ from loopbench.servers.probe.executor import ExecutorWatch, WatchedExecutor
 from loopbench.servers.probe.garbage_collector import CollectorWatch
 from loopbench.servers.probe.readings import InstantSums, Moment, Observation, TallyReading
 from loopbench.servers.probe.stalls.stall import Stall
-from loopbench.servers.probe.stalls.watcher import StallWatcher
+from loopbench.servers.probe.stalls.watcher import MOST_CPU, StallWatcher
 from loopbench.servers.probe.tally import MOST_FRESH, MOST_TALLIES, RouteWatch, Tally, tally_reading
 from loopbench.servers.probe.thread_pools import ThreadPoolsWatch
 from loopbench.servers.supervision import os_stats
@@ -49,11 +49,16 @@ class Probe:
     """Everything that is watched in this process."""
 
     def __init__(
-        self, *, beat_s: float, stall_s: float, on_stall: Callable[[Stall], None] | None = None
+        self,
+        *,
+        beat_s: float,
+        stall_s: float,
+        on_stall: Callable[[Stall], None] | None = None,
+        most_cpu: float = MOST_CPU,
     ) -> None:
         self.failure: str | None = None
         self.executor = ExecutorWatch()
-        self._thread_pools = ThreadPoolsWatch()
+        self._thread_pools = ThreadPoolsWatch(lambda: self.executor.executor)
         self.pool = PoolWatch()
         self._collector = CollectorWatch()
         self._routes: dict[str, RouteWatch] = {}
@@ -61,7 +66,9 @@ class Probe:
         self._settling = threading.Lock()
         self._loops: list[object] = []
         self._loop_thread: int | None = get_ident()
-        self._stalls = StallWatcher(int(stall_s * 1e9), self._collector.long, self._ended, on_stall)
+        self._stalls = StallWatcher(
+            int(stall_s * 1e9), self._collector.long, self._ended, on_stall, most_cpu
+        )
         self._loop = LoopWatch(beat_s, self._on_beat, self._stalls)
         self._reset_at = _clock()
 
@@ -397,13 +404,14 @@ def watching(
     beat_s: float = 0.01,
     stall_s: float = 0.005,
     on_stall: Callable[[Stall], None] | None = None,
+    most_cpu: float = MOST_CPU,
 ) -> Iterator[Probe]:
     """Switch a Probe on for handlers that are registered from now on. One at a time.
 
     beat_s: interval of the timer whose lateness is the loop delay. stall_s: a loop that stays
     away from its selector for longer has stalled. on_stall: is called with each stall, in a
-    thread of the probe's.
+    thread of the probe's. most_cpu: the share of a CPU that may go into looking at stalls.
     """
-    probe = Probe(beat_s=beat_s, stall_s=stall_s, on_stall=on_stall)
+    probe = Probe(beat_s=beat_s, stall_s=stall_s, on_stall=on_stall, most_cpu=most_cpu)
     with active.turned_on(probe):
         yield probe

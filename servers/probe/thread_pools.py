@@ -15,16 +15,23 @@ import asyncio
 import os
 import sys
 import threading
-from collections import deque
-from collections.abc import Iterator, Mapping
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import thread as executor_threads
 from dataclasses import dataclass, replace
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from loopbench.servers.probe.executor import ExecutorReading, WatchedExecutor
 
 _MOST_LOOKS = 6_000
 """Of ten minutes."""
+
+MOST_POOLS = 16
+"""How many pools of a process are told apart. Where each request makes one of its own, those that
+come later are counted together, as the pool OTHERS."""
+
+OTHERS = "others"
 
 UNREADABLE = "the queue of these threads cannot be read"
 UNSEEN = "nobody looked at the queue of these threads while the load lasted"
@@ -64,11 +71,41 @@ class ThreadPoolReading:
     words: str = ""
 
 
-class ThreadPoolsWatch:
-    """Looks at the pools, and keeps what it has seen since the reset."""
+class PoolNames:
+    """What the pools of a process are called: as their threads are; the second one of a name has a
+    number behind it, and so on. OTHERS from the MOST_POOLS-th on.
 
-    def __init__(self) -> None:
+    loops_own: the executor of the watched loop, which has its name whenever its first thread comes:
+    every other loop of the process names an executor of its own in the same way.
+    """
+
+    def __init__(self, loops_own: Callable[[], WatchedExecutor | None]) -> None:
+        self._loops_own = loops_own
+        self._names: WeakKeyDictionary[Any, str] = WeakKeyDictionary()
+        self._count: Counter[str] = Counter()
+
+    def of(self, owner: Any, prefix: str) -> str:
+        """The name of a pool, which it keeps; prefix: what its threads' names begin with."""
+        loops_own = self._loops_own()
+        if loops_own is not None and loops_own not in self._names:
+            self._new(loops_own, loops_own.prefix)
+        return self._names.get(owner) or self._new(owner, prefix)
+
+    def _new(self, owner: Any, prefix: str) -> str:
+        if self._count.total() >= MOST_POOLS:
+            return OTHERS
+        self._count[prefix] += 1
+        number = self._count[prefix]
+        self._names[owner] = name = prefix if number == 1 else f"{prefix} {number}"
+        return name
+
+
+class ThreadPoolsWatch:
+    """Looks at the pools, and keeps what it has seen since the reset. loops_own: see PoolNames."""
+
+    def __init__(self, loops_own: Callable[[], WatchedExecutor | None] = lambda: None) -> None:
         self.failure: str | None = None
+        self._names = PoolNames(loops_own)
         self.reset()
 
     def reset(self) -> None:
@@ -78,7 +115,7 @@ class ThreadPoolsWatch:
     def look(self) -> None:
         """Note every pool as it is now. In the loop's thread anyio's queue can be read, too."""
         try:
-            for pool in pools():
+            for pool in pools(self._names):
                 self._looks.setdefault(pool.name, deque(maxlen=_MOST_LOOKS)).append(pool)
         except Exception as error:  # the server goes on; the Run gets its Warning
             self.failure = self.failure or f"{type(error).__name__}: {error}"
@@ -125,7 +162,7 @@ class ThreadPoolsWatch:
         try:
             return {
                 pool.name: [replace(pool, queued=None)]
-                for pool in pools()
+                for pool in pools(self._names)
                 if pool.name not in looks_by_name
             }
         except Exception as error:  # as in `look`
@@ -173,8 +210,24 @@ def _counted(
     )
 
 
-def pools() -> Iterator[PoolLook]:
-    """Every pool of this process that has a thread."""
+def pools(names: PoolNames) -> Iterator[PoolLook]:
+    """Every pool of this process that has a thread; the many without a name of theirs as one."""
+    others = []
+    for pool in _each(names):
+        if pool.name == OTHERS:
+            others.append(pool)
+        else:
+            yield pool
+    if others:
+        yield _together(others)
+
+
+def _together(some: Iterable[PoolLook]) -> PoolLook:
+    threads = frozenset[int]().union(*(pool.threads for pool in some))
+    return PoolLook(OTHERS, threads, None, sum(pool.queued or 0 for pool in some))
+
+
+def _each(names: PoolNames) -> Iterator[PoolLook]:
     members: dict[int, list[threading.Thread]] = {}
     owners: dict[int, Any] = {}
     anyio = []
@@ -186,7 +239,7 @@ def pools() -> Iterator[PoolLook]:
         elif type(thread).__name__ == "WorkerThread" and type(thread).__module__[:6] == "anyio.":
             anyio.append(thread)
     for key, threads in members.items():
-        yield _look(owners[key], threads)
+        yield _look(owners[key], threads, names)
     if anyio:
         yield _anyio(anyio)
 
@@ -202,14 +255,14 @@ def _owner(thread: threading.Thread) -> Any:
     return dispatcher if type(dispatcher).__module__ == "waitress.task" else None
 
 
-def _look(owner: Any, threads: list[threading.Thread]) -> PoolLook:
+def _look(owner: Any, threads: list[threading.Thread], names: PoolNames) -> PoolLook:
     idents = frozenset(thread.ident or 0 for thread in threads)
     if type(owner).__module__ == "waitress.task":
-        return PoolLook("waitress", idents, len(idents), len(owner.queue))
-    name = _prefix(threads[0].name)
+        name = names.of(owner, "waitress")
+        return PoolLook(name, idents, len(idents), len(owner.queue))
     asgiref: Any = sys.modules.get("asgiref.sync")
-    if asgiref is not None and asgiref.SyncToAsync.single_thread_executor is owner:
-        name = "asgiref"
+    is_asgiref = asgiref is not None and asgiref.SyncToAsync.single_thread_executor is owner
+    name = names.of(owner, "asgiref" if is_asgiref else _prefix(threads[0].name))
     counts = isinstance(owner, WatchedExecutor)
     return PoolLook(name, idents, owner._max_workers, owner._work_queue.qsize(), counts)
 

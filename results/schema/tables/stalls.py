@@ -85,7 +85,11 @@ STALLS = table(
         "name of the asyncio task that was running; on Python 3.14 and later with those that wait "
         "for it, ` < ` between them",
     ),
-    text("file", "of the innermost frame outside the standard library; blank where none was seen"),
+    text(
+        "file",
+        "of the innermost frame outside the standard library and the code that runs the server "
+        "here; blank where none was seen",
+    ),
     count("line", "its line"),
     text("function", "its function"),
     text(

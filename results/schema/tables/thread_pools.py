@@ -12,8 +12,9 @@ THREAD_POOLS = table(
     count("pid", "the process that the pool belongs to", required=True),
     key(
         "pool",
-        "what its threads are called; `asgiref`: the one thread that all synchronous code under "
-        "asgiref shares",
+        "what its threads are called, with a number behind it where an earlier pool has that name; "
+        "`asgiref`: the one thread that all synchronous code under asgiref shares; `others`: all "
+        "pools of the process after its first 16 together, as where each request makes its own",
     ),
     count("threads", "the most threads that it had", required=True),
     count("thread_limit", "the most that it may have; blank where it does not say"),

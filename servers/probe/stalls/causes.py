@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
 
-from loopbench.results.schema import Cause
+from loopbench.results.schema import CAUSES_OF_A_LINE, Cause
 from loopbench.servers.probe.stalls.stack import Stack
 from loopbench.servers.probe.stalls.stall import Frame
 from loopbench.servers.probe.stalls.thread_times import FUTEX, RUNNING, SELECTING, Position
@@ -25,6 +25,9 @@ MOST_OF = 0.5
 REST = 0.2
 """Where less than this share of a stall, or less than the threshold, is left once the wait for a
 CPU is taken off, that wait is the cause."""
+
+BRIEF = 3
+"""A stall of at most so many thresholds is judged by one look, since there is time for no more."""
 
 MANY = 4
 """So many callbacks before the first look, or between two, are many callbacks in one turn."""
@@ -85,6 +88,13 @@ class Evidence:
         return part_ns >= MOST_OF * (self.wall_ns - self.queued_ns)
 
     @property
+    def asleep_ns(self) -> int:
+        """How long the loop's thread neither computed nor wanted to, at least: what the hypervisor
+        may have taken, and what other threads may have kept it from, is taken off."""
+        known_ns = self.cpu_ns + self.queued_ns + self.stopped_ns + self.stolen_ns + self.others_ns
+        return max(0, self.wall_ns - known_ns)
+
+    @property
     def looks(self) -> tuple[Sample, ...]:
         """The samples with frames."""
         return tuple(sample for sample in self.samples if sample.stack is not None)
@@ -109,10 +119,12 @@ def _quota(e: Evidence) -> bool:
 
 def _stolen(e: Evidence) -> bool:
     # Its ticks are long, and may be of another moment: it explains only what nothing else does. A
-    # thread that sleeps in a call would not have used the CPU.
+    # thread that sleeps in a call would not have used the CPU, and where nobody looked, because the
+    # watcher rested, it may have slept.
     known_ns = e.cpu_ns + e.queued_ns
     asleep = 2 * e.waiting.total() > len(e.samples)
-    return e.stolen_ns >= MOST_OF * e.wall_ns and known_ns < MOST_OF * e.wall_ns and not asleep
+    unseen = asleep or e.skipped
+    return e.stolen_ns >= MOST_OF * e.wall_ns and known_ns < MOST_OF * e.wall_ns and not unseen
 
 
 def _stopped(e: Evidence) -> bool:
@@ -144,13 +156,16 @@ def _lock(e: Evidence) -> bool:
 
 
 def _blocking(e: Evidence) -> bool:
-    return not _computes(e) and (bool(e.waiting) or (bool(e.looks) and e.mostly(e.lock_ns)))
+    kept = e.mostly(e.lock_ns) or e.mostly(e.asleep_ns)
+    return not _computes(e) and (bool(e.waiting) or (bool(e.looks) and kept))
 
 
 def _many_callbacks(e: Evidence) -> bool:
     callbacks = [look.stack.callback for look in e.looks if look.stack and look.stack.callback]
     if not callbacks or not _computes(e):
         return False
+    if callbacks[-1][0] * e.threshold_ns < e.wall_ns - e.queued_ns:
+        return False  # so few that one of them is long
     steps = [after[0] - before[0] for before, after in pairwise(callbacks)]
     return all(step >= MANY for step in (*steps, callbacks[0][0]))
 
@@ -163,15 +178,26 @@ def _one_long_hold(e: Evidence) -> bool:
 def _c_call(e: Evidence) -> bool:
     if not _computes(e):
         return False
-    # Not all looks need to agree: the last may come when the call has just returned.
-    free = Counter(
-        look.stack.position for look in e.looks if look.stack and look.held_ns < e.interval_ns / 2
+    # Not all looks need to agree: the last may come when the call has just returned. A call that
+    # makes many objects gives the lock up where the probe is told of the collector.
+    inside = Counter(
+        look.stack.position
+        for look in e.looks
+        if look.stack and (look.stack.collecting or look.held_ns < e.interval_ns / 2)
     )
-    return _one_long_hold(e) or 2 * max(free.values(), default=0) > len(e.looks)
+    most = max(inside.values(), default=0)
+    return _one_long_hold(e) or (2 * most > len(e.looks) and not _seen_once(e))
+
+
+def _seen_once(e: Evidence) -> bool:
+    """Whether the one look at a long stall met the lock free: where the thread was before and
+    after that, and whether it moved, nobody knows."""
+    free = all(look.held_ns < e.interval_ns / 2 for look in e.looks)
+    return len(e.looks) == 1 and free and e.wall_ns > BRIEF * e.threshold_ns
 
 
 def _python(e: Evidence) -> bool:
-    return _computes(e) and bool(e.looks)
+    return _computes(e) and bool(e.looks) and not _seen_once(e)
 
 
 def _ms(part_ns: int, e: Evidence) -> str:
@@ -187,10 +213,15 @@ def _about_call(e: Evidence) -> str:
     if _one_long_hold(e):
         held = e.held_cpu_ns / 1e6
         return f"{_computed(e)}, {held:.1f} ms of it without giving the interpreter's lock up"
+    if any(look.stack and look.stack.collecting for look in e.looks):
+        return f"{_computed(e)} in one call that makes objects, so that the collector ran in it"
     return f"{_computed(e)} in one call that had released the interpreter's lock"
 
 
 def _about_waiting(e: Evidence) -> str:
+    if not e.waiting and not e.mostly(e.lock_ns):
+        asleep = _ms(e.asleep_ns, e)
+        return f"the thread waited for {asleep}, in a call that was over before it could be read"
     if not e.waiting:
         return "the thread waited without giving the interpreter's lock up"
     looked_up = any(sample.stack is not None and sample.stack.look_up for sample in e.samples)
@@ -206,7 +237,7 @@ def _about_callbacks(e: Evidence) -> str:
 
 
 def _about_holder(e: Evidence) -> str:
-    who = e.holder or "a thread that could not be told"
+    who = e.holder or "a thread that has ended since"
     return f"held by {who}; other threads computed for {_ms(min(e.others_ns, e.wall_ns), e)}"
 
 
@@ -218,6 +249,8 @@ def _about_unknown(e: Evidence) -> str:
         known.append("nobody looked at it in time")
     elif not e.looks:
         known.append("no callback ran when it was looked at")
+    elif _seen_once(e):
+        known.append("looked at once, when the interpreter's lock was free")
     return "; ".join(known)
 
 
@@ -236,7 +269,11 @@ CAUSES: tuple[CauseRow, ...] = (
         _quota,
         lambda e: f"cut off by the quota; without a CPU for {_ms(e.stopped_ns + e.queued_ns, e)}",
     ),
-    CauseRow(Cause.STOLEN, _stolen, lambda e: f"stolen {_ms(min(e.stolen_ns, e.wall_ns), e)}"),
+    CauseRow(
+        Cause.STOLEN,
+        _stolen,
+        lambda e: f"the hypervisor took {_ms(min(e.stolen_ns, e.wall_ns), e)}",
+    ),
     CauseRow(
         Cause.STOPPED,
         _stopped,
@@ -283,6 +320,17 @@ def decisive(evidence: Evidence, cause: Cause) -> Sample | None:
     lines: Counter[Frame | None] = Counter(_line(look) for look in looks)
     most = lines.most_common(1)[0][0]
     return next(look for look in looks if _line(look) == most)
+
+
+def among_tasks(evidence: Evidence, cause: Cause) -> str:
+    """Behind the detail: in how many tasks the line was seen, where it is not one alone. A loop
+    that serves them one after another in one turn has one stall, as long as all of them."""
+    shown = decisive(evidence, cause)
+    if shown is None or cause not in CAUSES_OF_A_LINE:
+        return ""
+    here = (look for look in evidence.looks if _line(look) == _line(shown))
+    tasks = {look.task for look in here if look.task is not None}
+    return f"; in {len(tasks)} tasks or more, one after another" if len(tasks) > 1 else ""
 
 
 def _line(sample: Sample) -> Frame | None:

@@ -8,6 +8,7 @@ import time
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
+from types import FrameType
 from typing import Any
 
 from loopbench.servers.probe.garbage_collector import Pause
@@ -109,10 +110,41 @@ class System:
         return before is not None and now is not None and now > before
 
 
+@dataclass(frozen=True, slots=True)
+class Threads:
+    """The threads of this process at one instant, with their frames."""
+
+    at_ns: int
+    threads: list[threading.Thread]
+    frames: dict[int, FrameType]
+
+    @classmethod
+    def now(cls) -> Threads:
+        """No system call is made for it. The frames of this thread are left out: they would keep
+        themselves alive."""
+        frames = sys._current_frames()
+        del frames[threading.get_ident()]
+        return cls(_clock(), threading.enumerate(), frames)
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """Who seems to have had the interpreter's lock: of the threads that are not the loop's.
+
+    who: the one that has computed most, with its frame. used_ns: what all that live have computed.
+    gone: the one that ended while they were looked at.
+    """
+
+    who: str | None
+    used_ns: int
+    gone: str | None
+
+
 class Record:
     """Readings of some seconds. The loop and the watcher add to it, each its own.
 
-    pauses: the collector's long ones. skipped: begins of stretches whose frames were not read,
+    pauses: the collector's long ones. holders: who was seen to have had the interpreter's lock, and
+    when. skipped: begins of stretches whose frames were not read,
     and unseen: stretches in which nobody looked, as the watcher had used its share of the CPU.
     """
 
@@ -123,6 +155,7 @@ class Record:
         self.marks: deque[Mark] = deque(maxlen=512)
         self.delays: deque[Delay] = deque(maxlen=512)
         self.samples: deque[Sample] = deque(maxlen=512)
+        self.holders: deque[tuple[int, Holder]] = deque(maxlen=64)
         self.skipped: deque[int] = deque(maxlen=64)
         self.unseen: deque[tuple[int, int]] = deque(maxlen=64)
         self.system = System.read()
@@ -144,9 +177,9 @@ class Record:
         assert past.own is not None
         assert mark.own is not None
         late_ns = max(0, mark.at_ns - planned_ns)
-        queued = max(
-            mark.own.queued_ns - past.own.queued_ns, mark.loop.queued_ns - past.loop.queued_ns
-        )
+        # The last look may be long ago: what the loop's thread waited then kept nobody now.
+        loop = self._last_before(planned_ns, past).loop
+        queued = max(mark.own.queued_ns - past.own.queued_ns, mark.loop.queued_ns - loop.queued_ns)
         rest = max(0, late_ns - queued)
         turns, interval = mark.own.turns - past.own.turns, sys.getswitchinterval() * 1e9
         stopped = rest > LONG_STOP * interval and turns < max(2, rest / interval / 2)
@@ -162,13 +195,14 @@ class Record:
         """How long the loop's thread computed from an instant until `mark`, at least: all that it
         may have computed between the last reading before that instant and the instant is taken
         off."""
-        known: Mark = past
-        if since_ns is not None and since_ns > past.at_ns:
-            before, _ = self._beside(since_ns)
-            if before is not None and _instant(before) > past.at_ns:
-                known = _mark(before)
+        known = past if since_ns is None else self._last_before(since_ns, past)
         used_ns = mark.loop.cpu_ns - known.loop.cpu_ns
         return max(0, used_ns - max(0, planned_ns - known.at_ns))
+
+    def _last_before(self, instant_ns: int, past: Mark) -> Mark:
+        """The last reading before an instant, or `past` where that is younger."""
+        before = self._beside(instant_ns)[0] if instant_ns > past.at_ns else None
+        return past if before is None or _instant(before) <= past.at_ns else _mark(before)
 
     def kept_from(self, due_ns: int, served_ns: int) -> int:
         """When what made a timer late began, for all that is known: in the middle between the
@@ -233,7 +267,7 @@ class Record:
             throttled=self._throttled,
             collector_ns=pause[0],
             generation=pause[1],
-            holder=self._holder(loop_ident) if others_ns > self._threshold_ns else None,
+            holder=self._held_by(began, ended, loop_ident, others_ns),
             interval_ns=int(sys.getswitchinterval() * 1e9),
             samples=tuple(s for s in self.samples.copy() if began <= s.at_ns <= ended + SLACK_NS),
             skipped=began in self.skipped
@@ -258,19 +292,38 @@ class Record:
         ]
         return max(pauses, default=(0, None), key=lambda overlap: overlap[0])
 
-    def _holder(self, loop_ident: int) -> str | None:
-        """The other thread that has computed most since the system was last read, with its
-        frame."""
+    def note_holder(self, loop_ident: int, seen: Threads) -> None:
+        """Who has had the lock until now, of those that were `seen` before any system call let
+        others go on: a thread may end as soon as it has given the lock up."""
+        self.holders.append((seen.at_ns, self._holder(loop_ident, seen)))
+
+    def _held_by(self, began: int, ended: int, loop_ident: int, others_ns: int) -> str | None:
+        """Who had the lock; None where those who live do not account for half of what others have
+        computed, since it was one that has ended."""
+        if others_ns <= self._threshold_ns:
+            return None
+        noted = [holder for at, holder in self.holders.copy() if began <= at <= ended + SLACK_NS]
+        holder = noted[-1] if noted else self._holder(loop_ident, Threads.now())
+        return holder.who if 2 * holder.used_ns >= others_ns else holder.gone
+
+    def _holder(self, loop_ident: int, seen: Threads) -> Holder:
+        """Since the system was last read."""
         now, past = cpu_by_thread(), self.system.by_thread
+        others = [t for t in seen.threads if t.ident not in (loop_ident, threading.get_ident())]
         used = {
             thread: now[thread.native_id] - past.get(thread.native_id, 0)
-            for thread in threading.enumerate()
-            if thread.native_id in now and thread.ident not in (loop_ident, threading.get_ident())
+            for thread in others
+            if thread.native_id in now
         }
-        if not used:
-            return None
-        thread = max(used, key=lambda candidate: used[candidate])
-        frame = sys._current_frames().get(thread.ident or 0)
-        stack = None if frame is None else read_stack(frame)
-        where = None if stack is None else stack.inner or stack.frames[0]
-        return f"thread {thread.name}" + ("" if where is None else f" at {where}")
+        gone = [_at(thread, seen.frames) for thread in others if thread.native_id not in now]
+        most = max(used, key=lambda thread: used[thread], default=None)
+        who = None if most is None else _at(most, seen.frames)
+        return Holder(who, sum(used.values()), gone[0] if len(gone) == 1 else None)
+
+
+def _at(thread: threading.Thread, frames: dict[int, FrameType]) -> str:
+    """A thread with its frame, for a person."""
+    frame = frames.get(thread.ident or 0)
+    stack = None if frame is None else read_stack(frame)
+    where = None if stack is None else stack.inner or stack.frames[0]
+    return f"thread {thread.name}" + ("" if where is None else f" at {where}")

@@ -21,8 +21,20 @@ _PROBE_LINKED = str(Path(__file__).parents[1])
 _STANDARD = tuple({sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib"), "<frozen"})
 _INSTALLED = ("site-packages", "dist-packages")
 
+_COLLECTOR = f"{Path(__file__).resolve().parents[1].name}/garbage_collector.py"
+_LIFECYCLE = tuple(
+    str(folder / "lifecycle") for folder in (Path(_PROBE).parent, Path(_PROBE_LINKED).parent)
+)
+"""What runs a server here: its frames are around every callback, and are nobody's code."""
+
 _REQUESTS = ("aiohttp.web_request", "werkzeug.sansio.request")
 """The modules of frameworks' classes of requests, which keep the path in the instance."""
+
+_CONNECTIONS = ("quart.asgi",)
+"""The modules of frameworks' classes that keep the scope of a connection in the instance: theirs
+are the frames around what a handler gives to be streamed."""
+
+_SCOPES = ("http", "websocket")
 
 LOOK_UPS = frozenset({"getaddrinfo", "getfqdn", "create_connection"})
 """Functions of the standard library's socket.py that look a name up."""
@@ -32,11 +44,15 @@ LOOK_UPS = frozenset({"getaddrinfo", "getfqdn", "create_connection"})
 class Stack:
     """Frames of one thread, the probe's own left out.
 
-    frames: the innermost few, innermost first. inner: the innermost outside the standard library.
+    frames: the innermost few, innermost first. inner: the innermost outside the standard library
+    and the code that runs a server here.
     position: code and instruction of the innermost frame: the same again means that it has not
     moved in between. route: of the suite's, else the path of the request that a frame holds.
     own_route: whether it is a route of the suite's. callback: which callback of the loop's turn
     runs, and of how many; known of asyncio's own loop only. look_up: whether a name is looked up.
+    collecting: whether the probe was being told of the collector. That is Python code, in which a
+    call into C that makes objects may lose the interpreter's lock: it is at `position` all the
+    same.
     """
 
     frames: tuple[Frame, ...]
@@ -46,21 +62,24 @@ class Stack:
     own_route: bool
     callback: tuple[int, int] | None
     look_up: bool
+    collecting: bool = False
 
 
 def read_stack(innermost: FrameType) -> Stack | None:
     """The Stack from a thread's innermost frame on; None where all frames are the probe's."""
     frames: list[Frame] = []
     inner = position = route = path = callback = None
-    look_up = False
+    look_up = collecting = False
     for frame in _outwards(innermost):
         code = frame.f_code
         if _of_probe(code.co_filename):
             route = route or _watched_route(frame)
+            if position is None:
+                collecting = collecting or code.co_filename.endswith(_COLLECTOR)
             continue
         if position is None:
             position = (id(code), frame.f_lasti)
-        standard = _of_standard_library(code.co_filename)
+        standard = _of_nobody(code.co_filename)
         if len(frames) < MOST_FRAMES or (inner is None and not standard):
             summary = Frame(short_file(code.co_filename), frame.f_lineno or 0, code.co_qualname)
             if len(frames) < MOST_FRAMES:
@@ -75,7 +94,14 @@ def read_stack(innermost: FrameType) -> Stack | None:
     if position is None:
         return None
     return Stack(
-        tuple(frames), inner, position, route or path, route is not None, callback, look_up
+        tuple(frames),
+        inner,
+        position,
+        route or path,
+        route is not None,
+        callback,
+        look_up,
+        collecting,
     )
 
 
@@ -90,8 +116,10 @@ def _of_probe(file: str) -> bool:
 
 
 @lru_cache(maxsize=4096)
-def _of_standard_library(file: str) -> bool:
-    return file.startswith(_STANDARD) and not any(f"/{part}/" in file for part in _INSTALLED)
+def _of_nobody(file: str) -> bool:
+    """Whether a file is of the standard library, or runs a server here."""
+    library = file.startswith(_STANDARD) and not any(f"/{part}/" in file for part in _INSTALLED)
+    return library or file.startswith(_LIFECYCLE)
 
 
 @lru_cache(maxsize=4096)
@@ -131,8 +159,12 @@ def _path(frame: FrameType) -> str | None:
     code of theirs.
     """
     variables = frame.f_locals
-    scope = variables.get("scope")
-    if type(scope) is dict and scope.get("type") == "http":
+    connection = variables.get("self")
+    if type(connection).__module__ in _CONNECTIONS:
+        scope = vars(connection).get("scope")
+    else:
+        scope = variables.get("scope")
+    if type(scope) is dict and scope.get("type") in _SCOPES:
         return _text(scope.get("path"))
     request = variables.get("request")
     if not any(base.__module__.startswith(_REQUESTS) for base in type(request).__mro__):

@@ -20,10 +20,10 @@ from dataclasses import replace
 from loopbench.servers.probe.garbage_collector import Pause
 from loopbench.servers.probe.stalls.alarm import Alarm
 from loopbench.servers.probe.stalls.call_graph import task_with_waiters
-from loopbench.servers.probe.stalls.causes import Evidence, Sample, cause_of, decisive
+from loopbench.servers.probe.stalls.causes import Evidence, Sample, among_tasks, cause_of, decisive
 from loopbench.servers.probe.stalls.loop_clock import LoopClock, libuv_clock
 from loopbench.servers.probe.stalls.readings import StallsReading, stall_row
-from loopbench.servers.probe.stalls.record import Delay, Mark, Record, System
+from loopbench.servers.probe.stalls.record import Delay, Mark, Record, System, Threads
 from loopbench.servers.probe.stalls.stack import read_stack
 from loopbench.servers.probe.stalls.stall import Stall
 from loopbench.servers.probe.stalls.thread_times import (
@@ -37,11 +37,15 @@ MOST_STALLS = 1_000
 """Kept since the reset; of those beyond only the number."""
 
 MOST_CPU = 0.005
-"""The share of a CPU that the watcher uses at most while it watches. A loop that serves many
-connections at its limit stays away for longer than a stall at every turn: it would be looked at
-all the time, by a thread that takes the time from it."""
+"""The share of a CPU that the watcher uses at most while it watches, where figures are taken. A
+loop that serves many connections at its limit stays away for longer than a stall at every turn: it
+would be looked at all the time, by a thread that takes the time from it."""
 
 _FREE_CPU_NS = 10_000_000
+_WINDOW_CPU_NS = 3_000_000
+"""What it may use of each window, whatever it has used before: some five looks, lest nothing be
+told of a loop that was held all through the lead-in."""
+
 _REST_S = 0.25
 """How long it looks at none but long stalls where it has used more."""
 
@@ -69,7 +73,7 @@ class StallWatcher:
 
     threshold_ns: a stretch that is longer is a stall. pauses: the collector's long ones.
     requests: how many requests of a route have ended. on_stall: is called with each stall, in the
-    watcher's thread.
+    watcher's thread. most_cpu: the share of a CPU from which on it rests.
 
     unwatched: why no loop is watched, in words; None while one is.
     """
@@ -80,6 +84,7 @@ class StallWatcher:
         pauses: Sequence[Pause],
         requests: Callable[[str], int],
         on_stall: Callable[[Stall], None] | None = None,
+        most_cpu: float = MOST_CPU,
     ) -> None:
         self.failure: str | None = None
         self.unwatched: str | None = "no loop is attached"
@@ -87,6 +92,7 @@ class StallWatcher:
         self._long_ns = LONG * threshold_ns
         self._requests = requests
         self._on_stall = on_stall
+        self._most_cpu = most_cpu
         self._record = Record(threshold_ns, pauses)
         self._stretches: deque[Span] = deque(maxlen=MOST_STALLS)
         self._beats: deque[Span] = deque(maxlen=MOST_STALLS)
@@ -107,6 +113,7 @@ class StallWatcher:
         self._stalls: list[Stall] = []
         self._beyond = 0
         self._blocked_ns = 0
+        self._window_cpu_ns: int | None = None
         if self.unwatched is None:
             self._used_before_ns = self._used_at_rest_ns = self._thread.times().used_ns
 
@@ -234,18 +241,26 @@ class StallWatcher:
         try:
             self._first = Mark.read(self._thread.times(), own.times())
             seldom_s = max(_SELDOM_S, self.threshold_ns / 1e9)
-            sought_at = self._first.at_ns
+            sought_at, settle_at = self._first.at_ns, None
             while not self._ending:
-                rang = self._alarm.wait(None if self._rests_from else seldom_s)
+                soon_s = seldom_s if settle_at is None else max(0, settle_at - _clock()) / 1e9
+                rang = self._alarm.wait(None if self._rests_from else min(seldom_s, soon_s))
                 if self._ending:
                     return
                 if rang and self._rests_from is None:
                     self._follow(own, self._alarm.rings_ns)
                     self._rest(own)
                     self._alarm.put_off(max(_clock(), self._next_ns) + self.threshold_ns)
+                    # Another one may begin before what has just ended can be told.
+                    settle_at = settle_at or _clock() + _LATE_AFTER_NS
                 if self._rests_from is not None:
                     self._alarm.put_off(0)  # a beat may have come between the two steps of pause
                     continue
+                if not rang:  # what it did in this wait explains no later one
+                    self._first = Mark.read(self._thread.times(), own.times())
+                if settle_at is not None and _clock() < settle_at:
+                    continue
+                settle_at = None
                 self._settle()
                 seek = _clock() - sought_at > seldom_s * 1e9
                 sought_at = _clock() if seek else sought_at
@@ -257,14 +272,15 @@ class StallWatcher:
             own.close()
 
     def _rest(self, own: WatchedThread) -> None:
-        """Until what has just ended can be told; for longer where too much CPU time was used."""
+        """For a while, where too much CPU time was used."""
         if self._affordable():
-            time.sleep(_LATE_AFTER_NS / 1e9)
             return
         now_ns, step_ns = _clock(), self._long_ns // 2
         until_ns = now_ns + int(_REST_S * 1e9)
         self._record.unseen.append((now_ns, until_ns))
         while _clock() < until_ns and not self._ending and self._rests_from is None:
+            if self._window_cpu_ns is None:
+                break
             planned = _clock() + step_ns
             time.sleep(step_ns / 1e9)
             since = self._clock_of_loop.away_since()
@@ -282,6 +298,7 @@ class StallWatcher:
         while not self._ending and self._rests_from is None:
             since = clock.away_since()
             sample = self._look(since)
+            threads = Threads.now() if _clock() - planned > self.threshold_ns else None
             mark = Mark.read(self._thread.times(), own.times())
             delay = self._record.delayed(min(planned, mark.at_ns), past, mark, since)
             position = self._thread.position()
@@ -290,6 +307,9 @@ class StallWatcher:
             )
             self._record.marks.append(mark)
             went_on = clock.away_since() != since
+            if threads is not None:
+                self._record.note_holder(self._ident, threads)
+                threads = None  # nobody's frames are kept while this thread sleeps
             if sample is not None:
                 unsure.append(_completed(sample, delay, None if went_on else position))
             if away:
@@ -319,7 +339,12 @@ class StallWatcher:
     def _affordable(self) -> bool:
         """Whether the watcher, whose thread this is, has used no more than its share of a CPU."""
         watched_ns = self._watched_ns + _clock() - self._watched_from
-        return time.thread_time_ns() <= _FREE_CPU_NS + MOST_CPU * watched_ns
+        used_ns, window_ns = time.thread_time_ns(), self._window_cpu_ns
+        if window_ns is None:  # it was reset
+            self._window_cpu_ns = window_ns = used_ns
+        if used_ns - window_ns < _WINDOW_CPU_NS:
+            return True
+        return used_ns <= _FREE_CPU_NS + self._most_cpu * watched_ns
 
     def _look(self, since: int | None) -> Sample | None:
         """Read the frames of a loop that is away for too long, before anything gives the
@@ -408,7 +433,7 @@ class StallWatcher:
             started_ns=from_ns,
             duration_ns=ended - from_ns,
             cause=cause,
-            detail=detail,
+            detail=detail + among_tasks(evidence, cause),
             route=None if stack is None else stack.route,
             request=None if shown is None else shown.request,
             task=None if shown is None else shown.task,

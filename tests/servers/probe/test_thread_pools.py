@@ -21,6 +21,8 @@ from loopbench.servers.probe import thread_pools
 from loopbench.servers.probe.executor import ExecutorWatch, WatchedExecutor
 from loopbench.servers.probe.readings import Observe
 from loopbench.servers.probe.thread_pools import (
+    MOST_POOLS,
+    OTHERS,
     UNREADABLE,
     UNSEEN,
     PoolLook,
@@ -69,6 +71,56 @@ def test_an_executor_is_found_with_its_size_and_its_queue(full: ThreadPoolExecut
     assert watch.failure is None
 
 
+def test_two_pools_of_one_name_are_two(full: ThreadPoolExecutor) -> None:
+    """Each with its own size and queue, and the second has a number behind its name."""
+    watch = ThreadPoolsWatch()
+    watch.look()
+    with ThreadPoolExecutor(8, "kitchen") as second:
+        second.submit(str).result()
+        watch.look()
+        readings = watch.read({}, 1)
+    first, other = of(readings, "kitchen"), of(readings, "kitchen 2")
+    assert (first.limit, first.most_queued, first.mean_queued) == (2, 3, 3.0)
+    assert (other.limit, other.most_queued, other.mean_queued) == (8, 0, 0.0)
+    assert len(full._threads) == first.threads == 2
+
+
+def test_the_loop_s_own_executor_has_its_name_whenever_its_first_thread_comes() -> None:
+    """That of another loop in the process, which asyncio names in the same way, is the second: the
+    calls that the first has counted are not taken for its own."""
+    executor = ExecutorWatch()
+    watch = ThreadPoolsWatch(lambda: executor.executor)
+    with WatchedExecutor(6, "asyncio", executor) as own, ThreadPoolExecutor(2, "asyncio") as other:
+        other.submit(str).result()
+        watch.look()
+        own.submit(str).result()
+        watch.look()
+        readings = watch.read({}, 1, executor.read())
+    assert (of(readings, "asyncio").limit, of(readings, "asyncio 2").limit) == (6, 2)
+    assert of(readings, "asyncio").wait_mean_ns is not None
+    assert of(readings, "asyncio 2").wait_mean_ns is None
+
+
+def test_pools_that_each_request_makes_have_one_row() -> None:
+    """From so many pools on: with their threads and queues, all that there are at once."""
+    watch = ThreadPoolsWatch()
+    for _ in range(MOST_POOLS):
+        with ThreadPoolExecutor(1) as past:
+            past.submit(str).result()
+            watch.look()
+    release = threading.Event()
+    with ThreadPoolExecutor(1) as one, ThreadPoolExecutor(1) as another:
+        for pool in (one, one, one, another, another):
+            pool.submit(release.wait)
+        assert eventually(lambda: one._work_queue.qsize() + another._work_queue.qsize() == 3)
+        watch.look()
+        readings = watch.read({}, 1)
+        release.set()
+    assert len(readings) == MOST_POOLS + 1
+    seen = of(readings, OTHERS)
+    assert (seen.threads, seen.limit, seen.most_queued, seen.words) == (2, None, 3, "")
+
+
 def test_what_nobody_looked_at_under_the_load_has_no_queue(full: ThreadPoolExecutor) -> None:
     """It is not known, rather than that of now; size and requests are."""
     threads = [one for one in threading.enumerate() if one.name.startswith("kitchen")]
@@ -97,7 +149,7 @@ def test_the_loop_looks_while_what_it_saw_is_read(monkeypatch: pytest.MonkeyPatc
             return super().__iter__()
 
     monkeypatch.setattr(
-        thread_pools, "pools", lambda: iter([PoolLook("kitchen", Crew({1, 2}), 2, 3)])
+        thread_pools, "pools", lambda _: iter([PoolLook("kitchen", Crew({1, 2}), 2, 3)])
     )
     watch.look()
     before = of(watch.read({}, 1), "kitchen")

@@ -644,8 +644,13 @@ def on_uvloop():
 
 
 def with_an_executor():
-    plain.pool = ThreadPoolExecutor(3)
+    plain.pool = ThreadPoolExecutor(3, "kitchen")
     plain.pool.submit(int).result()
+    return plain
+
+
+def with_two_executors():
+    plain.pools = ThreadPoolExecutor(1, "till"), ThreadPoolExecutor(2)
     return plain
 
 
@@ -660,8 +665,9 @@ def with_a_thread():
     [
         ("held:wrapped", "all its requests run one after another in one thread, which is its"),
         ("held:on_uvloop", "it sets uvloop for its process, which the server here does not take"),
-        ("held:with_an_executor", "an executor of its own, of 3 threads: what waits for one of"),
-        ("held:with_a_thread", "it runs 1 of its own threads beside the loop's (refresher)"),
+        ("held:with_an_executor", "an executor of its own (kitchen: 3 threads): what waits for a"),
+        ("held:with_two_executors", "it has 2 executors of its own (till: 1 thread, unnamed: 2"),
+        ("held:with_a_thread", "it runs a thread of its own beside the loop's (refresher): it"),
     ],
 )
 def test_what_an_application_holds_is_named(folder: Path, target: str, says: str) -> None:

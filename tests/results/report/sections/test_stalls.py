@@ -56,6 +56,25 @@ def test_the_terminal_has_a_line_a_cell(folder: Path) -> None:
     ]
 
 
+def test_where_nobody_saw_the_longest_the_longest_with_a_line_is_named(folder: Path) -> None:
+    """With its length, since it is another one."""
+    folders.put(
+        folder,
+        schema.STALLS,
+        [
+            row("01.aiohttp.async-32", 70.0, "unknown"),
+            row("01.aiohttp.async-32", 65.0, "no-cpu"),
+            row("01.aiohttp.async-32", 60.0, "blocking-call", file="a.py", line=9, function="nap"),
+            row("01.quart-hypercorn.async-32", 30.0, "unknown"),
+        ],
+    )
+    told, untold = shown(folder, width=120)[1:]
+    assert told.endswith(
+        "70.0 ms       3  cannot be told; of one of 60.0 ms: a call waited: a.py:9 nap"
+    )
+    assert untold.endswith("30.0 ms       1  cannot be told")
+
+
 def test_a_loop_that_was_away_all_the_time_is_named_first(folder: Path) -> None:
     """Its stretch began before the window or ended after it, and has no row in stalls.csv."""
     runs = [

@@ -3,10 +3,13 @@ do than it has CPUs."""
 
 from __future__ import annotations
 
+import threading
+import time
+
 import pytest
 
-from loopbench.servers.probe.stalls.record import Beat, Mark, Record
-from loopbench.servers.probe.stalls.thread_times import ThreadTimes
+from loopbench.servers.probe.stalls.record import Beat, Mark, Record, Threads
+from loopbench.servers.probe.stalls.thread_times import ThreadTimes, WatchedThread
 
 MS = 1_000_000
 
@@ -60,6 +63,56 @@ def test_a_first_look_goes_by_the_beat_before_the_stall() -> None:
     woken = mark(2075, (970, 0), (0.1, 0, 15))
     assert record.delayed(2006 * MS, past, woken, since_ns=2000 * MS).held_cpu_ns == 59 * MS
     assert record.delayed(2006 * MS, past, woken).held_cpu_ns == 0
+
+
+def computing(ms: int) -> None:
+    """Until this thread has computed for so long."""
+    until = time.thread_time_ns() + ms * MS
+    while time.thread_time_ns() < until:
+        pass
+
+
+@pytest.mark.parametrize(("ended", "noted"), [(False, False), (True, False), (True, True)])
+def test_who_held_the_lock_is_one_that_has_computed(ended: bool, noted: bool) -> None:
+    """And none of those that live where it has ended, unless it was seen before that."""
+    release, done = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        computing(50)
+        done.set()
+        release.wait()
+
+    record, own = Record(5 * MS, []), WatchedThread(threading.get_native_id())
+    idle = threading.Thread(target=release.wait, name="idle")
+    idle.start()
+    busy = threading.Thread(target=hold, name="busy")
+    began = time.perf_counter_ns()
+    record.marks.append(Mark.read(own.times()))
+    busy.start()
+    done.wait()
+    if noted:
+        record.note_holder(threading.get_ident(), Threads.now())
+    if ended:
+        release.set()
+        busy.join()
+    record.marks.append(Mark.read(own.times()))
+    evidence = record.evidence(began, time.perf_counter_ns(), threading.get_ident())
+    release.set()
+    for thread in (idle, busy):
+        thread.join()
+    own.close()
+    who = (evidence.holder or "nobody").split(" at ")[0]
+    assert who != "thread idle"
+    assert (who == "thread busy") is (noted or not ended)
+
+
+def test_what_the_loop_waited_for_a_cpu_long_ago_explains_no_wait_for_the_lock() -> None:
+    """The last look may be a second ago, in which the machine was busy."""
+    record = Record(5 * MS, [])
+    record.beats.append((1995 * MS, b"1000000 300000000 0", 0))
+    past = mark(1000, (0, 0), (0, 0, 0))
+    delay = record.delayed(2006 * MS, past, mark(2036, (1, 300), (0.1, 0, 7)))
+    assert (delay.lock_ns, delay.stopped_ns) == (30 * MS, 0)
 
 
 def test_a_watcher_that_was_stopped_waited_for_no_lock() -> None:
