@@ -149,9 +149,7 @@ def _line(
     *,
     expected: bool,
 ) -> Line | None:
-    of_kind = (row for row in formatting.SHOWN if kind in row.models)
-    shown = next((row for row in of_kind if row.metric == metric), None)
-    measure = formatting.label(metric, shown.label if shown else None)
+    measure = formatting.label_of_kind(metric, kind)
     base, summary = (summaries.get(cell, metric) for cell in cells)
     if summary is None and (base is None or cells[0] == cells[1] or not expected):
         return None
