@@ -104,6 +104,6 @@ def _more(limit: Limit, wanted_rps: float | None) -> Iterator[str]:
     if wanted_rps is not None and (count := limit.processes(wanted_rps)) is not None:
         plural = "" if count == 1 else "es"
         yield (
-            f"{wanted_rps:,.0f} requests/s need {count:,} process{plural}, each on a CPU of its "
-            "own, by the lower end of the interval"
+            f"{formatting.rate(wanted_rps)} requests/s need {count:,} process{plural}, each on a "
+            "CPU of its own, by the lower end of the interval"
         )
