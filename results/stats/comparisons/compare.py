@@ -220,8 +220,17 @@ _IGNORED = re.compile(
 others: what the settings of stacks differ by, from those of each; the first stack is the one that
 the others are held against there, so that it follows from which were measured."""
 
-_PLANNED = ("duration_s", "warmup_s", "probe", "processes", "manager")
+_PLANNED = ("duration_s", "warmup_s", "probe")
 """Of plan.json: what changes the figures."""
+
+_UNSAID: Mapping[str, object] = {
+    "processes": 1,
+    "manager": "children",
+    "workers": None,
+    "server_host": None,
+}
+"""The same, of what a plan says only where it is not this: workers that share the loads, and the
+host of the servers where it is another one."""
 
 _THINK = "think_s"
 _OFFERED = (
@@ -301,7 +310,10 @@ def _stacks(folder: Folder) -> set[str]:
 
 
 def _facts(folder: Folder) -> dict[tuple[str, ...], str]:
-    plan = {key: folder.plan.raw[key] for key in _PLANNED if key in folder.plan.raw}
+    raw = folder.plan.raw
+    plan = {key: raw[key] for key in _PLANNED if key in raw}
+    if raw:
+        plan |= {key: raw.get(key, unsaid) for key, unsaid in _UNSAID.items()}
     return {
         key: value
         for key, value in leaves({**folder.environment, "plan": plan})

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
 from loopbench.results.folder.folder import load
-from loopbench.results.schema import RUNS, Row, Value
+from loopbench.results.schema import PLAN_FILE, RUNS, Row, Value
 from loopbench.results.stats.comparisons.compare import (
     Comparison,
     Verdict,
@@ -124,6 +125,26 @@ def test_loads_of_one_name_that_differ_are_told(
     assert (found.what, found.before) == (what, before)
     assert set(found.after.split(" or ") if found.after else ()) == {before, after}
     assert differences(other, other) == ()
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "before", "after"),
+    [
+        ("processes", 2, "1", "2"),
+        ("manager", "own", "children", "own"),
+        ("workers", 3, "none", "3"),
+        ("server_host", "10.0.0.2", "none", "10.0.0.2"),
+    ],
+)
+def test_what_a_plan_says_only_where_it_is_not_usual_is_known(
+    folder: Path, tmp_path: Path, key: str, value: Value, before: str, after: str
+) -> None:
+    """Several load workers, or a server on another host, are other conditions."""
+    other = golden.write(tmp_path / "other")
+    file = other / PLAN_FILE
+    file.write_text(json.dumps({**json.loads(file.read_text()), key: value}))
+    (found,) = differences(load(folder), load(other))
+    assert (found.what, found.before, found.after) == (f"plan.{key}", before, after)
 
 
 def test_bytes_of_an_answer_that_one_folder_does_not_know_are_no_difference(
