@@ -59,6 +59,11 @@ def capacity(
     """
     path = chosen(run)
     if (path / TRIALS.filename).is_file():
+        if slo_ms is not None or pattern != "*":
+            raise click.UsageError(
+                "--slo-ms and --scenario are of a bench; this folder has limits of the objective "
+                f"that was searched for, and another takes a search of its own ({_SEARCHES[False]})"
+            )
         _limits(path, rps, as_json=as_json)
         return
     loaded = load(path)
@@ -83,7 +88,7 @@ def capacity(
     if as_json:
         click.echo(json_text(documents.capacity(of_stacks, rps, slo_ms)))
         return
-    for line in capacity_text.lines(of_stacks, rps, slo_ms):
+    for line in capacity_text.lines(of_stacks, rps, slo_ms, own=own):
         click.echo(folded(line))
 
 

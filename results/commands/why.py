@@ -85,6 +85,7 @@ def why(
         lines = list(terminal.overview(costs, by))
     else:
         lines = [line for one, other in pairs for line in terminal.between(costs, one, other, by)]
+        lines[:0] = terminal.apart(costs, pairs) if against is not None else ()
     for line in lines:
         click.echo(plain(line))
     if not no_page:

@@ -19,6 +19,8 @@ def pack(folder: Path) -> Path:
     """
     plain = folder / schema.HISTOGRAMS.filename
     packed = folder / schema.HISTOGRAMS.packed_filename
+    if not plain.is_file() and packed.is_file():
+        raise ResultsError(f"{packed} is compressed already")
     if not plain.is_file():
         raise ResultsError(f"{plain}: there is nothing to compress")
     with ExitStack() as stack:

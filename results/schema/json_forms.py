@@ -132,6 +132,7 @@ COMPARE = form(
         number("ratio_high", "1", "end of that interval"),
         key("verdict", "faster, slower, less, more, same or cannot tell"),
         text("reason", "why it cannot be told"),
+        text("remarks", "Warnings about the figure that leave the verdict, with the folders"),
     ),
     single(
         "only",

@@ -93,6 +93,13 @@ def unit(metric: str) -> str:
 _LABELS = {shown.metric: shown.label for shown in reversed(SHOWN)}
 
 
+def label_of_kind(metric: str, kind: str) -> str:
+    """What a metric is called among loads of this kind, with its unit: messages/s, not requests/s,
+    of WebSockets."""
+    of_kind = (row.label for row in SHOWN if row.metric == metric and kind in row.models)
+    return label(metric, next(of_kind, None))
+
+
 def label(metric: str, name: str | None = None) -> str:
     """The short name of a metric with its unit; for one that has none, the column's name.
 
@@ -100,7 +107,9 @@ def label(metric: str, name: str | None = None) -> str:
     """
     short = _LABELS.get(metric) if name is None else name
     if short is None:
-        return metric
+        column = METRICS.get(metric)
+        scaled = column is not None and column.unit in _SCALES and metric not in _IN_BYTES
+        return f"{metric.removesuffix('_bytes')} {unit(metric)}" if scaled else metric
     return f"{short} {'' if short.endswith('/s') else unit(metric)}".strip()
 
 
@@ -121,6 +130,12 @@ def digits(value: float) -> str:
     if rounded and math.floor(math.log10(abs(rounded))) > math.floor(math.log10(abs(value))):
         places -= 1
     return f"{rounded:,.{max(0, places)}f}"
+
+
+def rate(rps: float) -> str:
+    """A rate that somebody chose: in whole requests from 100 on, below with the digits that tell
+    0.5 a second from none."""
+    return f"{rps:,.0f}" if rps >= 100 else f"{rps:.4g}"
 
 
 def counted(count: float, noun: str) -> str:

@@ -131,8 +131,9 @@ def _measured(folder: Folder, summaries: Summaries, all_notes: tuple[Note, ...])
             if line is None:
                 continue
             lines.append(line)
-            for metric in others:
-                more = _line(metric, models[-1], title, cells, summaries, all_notes, expected=False)
+            for metric in others:  # without CPU time, which the first line has
+                about = tuple(note for note in all_notes if wording(note.code).concerns(metric))
+                more = _line(metric, models[-1], title, cells, summaries, about, expected=False)
                 lines += [] if more is None else [replace(more, cpu="")]
     order = {line.measure: None for line in lines}
     for measure in order:
@@ -149,9 +150,7 @@ def _line(
     *,
     expected: bool,
 ) -> Line | None:
-    of_kind = (row for row in formatting.SHOWN if kind in row.models)
-    shown = next((row for row in of_kind if row.metric == metric), None)
-    measure = formatting.label(metric, shown.label if shown else None)
+    measure = formatting.label_of_kind(metric, kind)
     base, summary = (summaries.get(cell, metric) for cell in cells)
     if summary is None and (base is None or cells[0] == cells[1] or not expected):
         return None

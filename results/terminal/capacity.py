@@ -9,15 +9,18 @@ from loopbench.results.stats import formatting
 from loopbench.results.stats.capacity import ASSUMPTIONS, Capacity, Point, checks
 
 
-def lines(capacities: Sequence[Capacity], wanted_rps: float, slo_ms: float | None) -> Iterator[str]:
-    """What each stack needs, what that rests on, how good it is here, and what it assumes."""
+def lines(
+    capacities: Sequence[Capacity], wanted_rps: float, slo_ms: float | None, *, own: bool = False
+) -> Iterator[str]:
+    """What each stack needs, what that rests on, how good it is here, and what it assumes. own:
+    whether of a person's own application, to which no idle connections are offered."""
     bound = "" if slo_ms is None else f" with a p99 response time of at most {slo_ms:g} ms"
-    yield f"{wanted_rps:,.0f} requests/s{bound}:"
+    yield f"{formatting.rate(wanted_rps)} requests/s{bound}:"
     yield ""
     width = max(len(capacity.stack) for capacity in capacities)
     for capacity in capacities:
         yield f"  {capacity.stack:{width}}  {_needs(capacity)}"
-        for more in _basis(capacity):
+        for more in _basis(capacity, own):
             yield f"  {'':{width}}  {more}"
     yield ""
     yield from _checked(capacities)
@@ -30,7 +33,7 @@ def _needs(capacity: Capacity) -> str:
     rate, count = capacity.per_process_rps, capacity.processes
     if rate is None or count is None or capacity.best is None:
         lowest = capacity.points[0]
-        rate_rps = f"{lowest.rate_rps:,.0f}/s"
+        rate_rps = f"{formatting.rate(lowest.rate_rps)}/s"
         if lowest.p99_ms is None:
             return f"no answer: of {rate_rps}, the lowest, nothing is known ({lowest.why_not})"
         return f"no answer: it did not hold even {rate_rps} ({lowest.why_not})"
@@ -40,12 +43,12 @@ def _needs(capacity: Capacity) -> str:
     if capacity.beyond is None:
         return f"{needed} or fewer, at least {each}: it held every rate that was offered"
     if capacity.beyond.p99_ms is None:
-        beyond = f"{capacity.beyond.rate_rps:,.0f}/s"
+        beyond = f"{formatting.rate(capacity.beyond.rate_rps)}/s"
         return f"{needed} or fewer, at least {each}: of {beyond} nothing is known"
     return f"{needed}, {each}"
 
 
-def _basis(capacity: Capacity) -> Iterator[str]:
+def _basis(capacity: Capacity, own: bool) -> Iterator[str]:
     if capacity.best is not None:
         yield f"held {_point(capacity.best)}"
     if capacity.best is not None and capacity.beyond is not None:
@@ -55,7 +58,7 @@ def _basis(capacity: Capacity) -> Iterator[str]:
         process = formatting.digits(capacity.process_bytes * 1e-6)
         each = formatting.digits(capacity.connection_bytes * 1e-3)
         yield f"memory: {process} MB a process, {each} kB an idle connection"
-    else:
+    elif not own:
         yield f"memory: not measured; {how_to_bench(scenarios='idle-1000')} does"
 
 
@@ -69,7 +72,9 @@ def _point(point: Point) -> str:
         "" if p99_ms is None else f"p99 {formatting.digits(p99_ms)} ms",
     )
     figures = ", ".join(filter(None, read))
-    return f"{point.rate_rps:,.0f}/s ({point.scenario}){f' {figures}' if figures else ''}"
+    return (
+        f"{formatting.rate(point.rate_rps)}/s ({point.scenario}){f' {figures}' if figures else ''}"
+    )
 
 
 def _checked(capacities: Sequence[Capacity]) -> Iterator[str]:

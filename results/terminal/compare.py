@@ -44,6 +44,7 @@ def render(
     """Print the Comparisons of two folders. only: Cells that one of them lacks. otherwise: what
     the stacks did in another way. every: list all rows, however many."""
     loads = names_of({**facts_by_load(second.runs), **facts_by_load(first.runs)})
+    kinds = {run.where: run.load_model for run in (*second.runs, *first.runs)}
 
     def cell_name(cell: Cell) -> str:
         return formatting.plain(f"{cell[0]} {loads[cell[1:]]}")
@@ -61,13 +62,14 @@ def render(
     listed = compared
     if len(compared) > MOST_ROWS and not every:
         listed = [row for row in compared if row.verdict is not Verdict.SAME]
-    reasons = sorted({row.reason for row in listed if row.reason})
-    for text in _lines(listed, reasons, cell_name):
+    reasons = sorted({note for row in listed if (note := row.reason or row.remarks)})
+    rows = [_row(row, reasons, kinds[row.cell[1:]]) for row in listed]
+    for text in _lines(listed, rows, cell_name):
         console.print(text)
     console.print()
     if len(listed) < len(compared):
         rest = f"{len(compared) - len(listed)} of {len(compared)} figures are not listed: "
-        console.print(Text(f"{rest}their intervals contain 1. --all lists every figure."))
+        console.print(Text(f"{rest}they may as well be the same. --all lists every figure."))
     for number, reason in enumerate(reasons, start=1):
         console.print(hanging(f"[{number}] ", formatting.plain(reason)))
     if otherwise:
@@ -101,10 +103,11 @@ def difference_lines(differ: Sequence[Difference]) -> Iterator[str]:
 
 
 def _lines(
-    compared: Sequence[Comparison], reasons: Sequence[str], cell_name: Callable[[Cell], str]
+    compared: Sequence[Comparison],
+    rows: Sequence[tuple[str, ...]],
+    cell_name: Callable[[Cell], str],
 ) -> Iterator[Text]:
     """A title a Cell, and under it a line a metric in columns of equal width."""
-    rows = [_row(row, reasons) for row in compared]
     widths = [max(map(len, column)) for column in zip(_HEADINGS, *rows, strict=True)]
     yield _line(_HEADINGS, widths, "bold")
     for cell, group in groupby(zip(compared, rows, strict=True), key=lambda pair: pair[0].cell):
@@ -116,19 +119,20 @@ def _lines(
 _HEADINGS = ("", "first", "second", "ratio", "95 % interval", "verdict")
 
 
-def _row(row: Comparison, reasons: Sequence[str]) -> tuple[str, ...]:
-    """A cell for each of the headings."""
+def _row(row: Comparison, reasons: Sequence[str], kind: str) -> tuple[str, ...]:
+    """A cell for each of the headings. kind: of the load, which calls its figures its own names."""
+    note = row.reason or row.remarks
     before, after = (
         _NOTHING if value is None else formatting.figure(row.metric, value)
         for value in (row.before, row.after)
     )
     return (
-        f"  {formatting.label(row.metric)}",
+        f"  {formatting.label_of_kind(row.metric, kind)}",
         before,
         after,
         _NOTHING if row.ratio is None else f"{formatting.digits(row.ratio)}x",
         _NOTHING if row.interval is None else formatting.between(row.interval),
-        f"{row.verdict} [{reasons.index(row.reason) + 1}]" if row.reason else row.verdict,
+        f"{row.verdict} [{reasons.index(note) + 1}]" if note else row.verdict,
     )
 
 
@@ -144,8 +148,8 @@ def _closing(compared: Sequence[Comparison]) -> str:
     if set(counts) == {Verdict.CANNOT_TELL}:
         return f"Verdicts: {tally}. Ratio: second over first."
     return (
-        f"Verdicts: {tally}. Ratio: second over first. ~: the interval contains 1. One in "
-        f"{BY_CHANCE} differs by chance alone, and the intervals hold the differences between "
-        "Rounds only, not those between two occasions: confirm a small difference by measuring "
-        "both sides in one run."
+        f"Verdicts: {tally}. Ratio: second over first. ~: the interval contains 1, or all are "
+        f"zero. One in {BY_CHANCE} differs by chance alone, and the intervals hold the differences "
+        "between Rounds only, not those between two occasions: confirm a small difference by "
+        "measuring both sides in one run."
     )

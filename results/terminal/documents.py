@@ -64,6 +64,7 @@ def _comparison(comparison: Comparison) -> Document:
         **_ends("ratio", comparison.interval),
         "verdict": "same" if comparison.verdict == "~" else str(comparison.verdict),
         "reason": comparison.reason or None,
+        "remarks": comparison.remarks or None,
     }
 
 

@@ -100,6 +100,8 @@ def _more(limit: Limit, wanted_rps: float | None) -> Iterator[str]:
                 f"for {differs:.0%} longer or shorter from trial to trial, as the machine, or the "
                 "server, was slower or faster: that makes the interval wide"
             )
+    if limit.crossing is not None and limit.crossing.interval is None:
+        yield from _seen(limit)
     for why, of in limit.left_out.items():
         lowest, highest = (formatting.digits(of[end]) for end in (0, -1))
         rates = f"{lowest}/s" if lowest == highest else f"{lowest} to {highest}/s"
@@ -110,9 +112,23 @@ def _more(limit: Limit, wanted_rps: float | None) -> Iterator[str]:
                 f"{TAKERS[taker]} had {share:.0%} of the time of the server's CPUs in the middle "
                 "one of these trials: it is the limit of what was left"
             )
-    if wanted_rps is not None and (count := limit.processes(wanted_rps)) is not None:
-        plural = "" if count == 1 else "es"
-        yield (
-            f"{wanted_rps:,.0f} requests/s need {count:,} process{plural}, each on a CPU of its "
-            "own, by the lower end of the interval"
-        )
+    if wanted_rps is not None:
+        yield _needed(limit, wanted_rps)
+
+
+def _seen(limit: Limit) -> Iterator[str]:
+    """What single trials came to, beside a limit that has no interval: it may be far from them."""
+    if limit.held_rps is not None and limit.not_held_rps is not None:
+        held, late = map(formatting.digits, (limit.held_rps, limit.not_held_rps))
+        yield f"the highest rate that held in a trial: {held}/s; the lowest that did not: {late}/s"
+
+
+def _needed(limit: Limit, wanted_rps: float) -> str:
+    rate, count = formatting.rate(wanted_rps), limit.processes(wanted_rps)
+    if count is None:
+        return f"how many processes {rate} requests/s need cannot be told without an interval"
+    plural = "" if count == 1 else "es"
+    return (
+        f"{rate} requests/s need {count:,} process{plural}, each on a CPU of its own, by the lower "
+        "end of the interval"
+    )

@@ -47,8 +47,10 @@ class Note:
     @property
     def marked(self) -> bool:
         """Whether Cells carry its number. A note about nearly all of them, or one that hardly
-        changes a figure, says once for all where it applies."""
-        if self.everywhere or wording(self.code).minor:
+        changes a figure, says once for all where it applies; not where it forbids comparing the
+        figures of some of them alone."""
+        alike = len({warning.voids() for _, warning in self.cells}) == 1
+        if (self.everywhere and alike) or wording(self.code).minor:
             return False
         return wording(self.code).disqualifies or len(self.cells) < NEARLY_ALL * self.of
 
@@ -85,6 +87,8 @@ class Note:
         rounds = {_rounds(warning) for _, warning in self.cells}
         if self.everywhere and len(rounds) == 1:
             return f"every Cell{rounds.pop()}"
+        if self.everywhere and not self.marked:
+            return "every Cell, in some of the Rounds"
         if not self.marked and len(self.cells) >= NEARLY_ALL * self.of > NEARLY_ALL:
             return f"nearly every Cell ({len(self.cells)} of {self.of})"
         places = zip(self.names, self.cells, strict=True)

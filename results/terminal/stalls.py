@@ -82,16 +82,17 @@ def show(console: Console, cells: Sequence[Stalled], most: int = MOST, more: str
     if not cells:
         return
     listed = cells[:most]
-    titles = (TITLE, "longest", "stalls")
-    columns = [titles, *((stalled.cell, stalled.longest, stalled.count) for stalled in listed)]
+    titles = (TITLE, "stalls", "longest")
+    columns = [titles, *((stalled.cell, stalled.count, stalled.longest) for stalled in listed)]
     used = sum(max(map(len, column)) + _GAP for column in zip(*columns, strict=True))
     table = Table(box=None, pad_edge=False, padding=(0, _GAP, 0, 0), show_header=True)
     table.add_column(Text(TITLE, style="bold"), overflow="fold")
     for title in titles[1:]:
         table.add_column(Text(title, style="bold"), justify="right", no_wrap=True)
-    table.add_column(Text("by", style="bold"), overflow="fold")
+    # Beside the longest, which it is of: the others are mostly by something else.
+    table.add_column(Text("its cause", style="bold"), overflow="fold")
     for stalled in listed:
-        words = (stalled.cell, stalled.longest, stalled.count, stalled.by(console.width - used))
+        words = (stalled.cell, stalled.count, stalled.longest, stalled.by(console.width - used))
         table.add_row(*(Text(formatting.plain(text)) for text in words))
     console.print()
     console.print(table)

@@ -118,7 +118,7 @@ def _blocks(
         row = first[scenario, load]
         offered: dict[str, str] = {
             LoadKind.CLOSED: f"{_users(row)}{_thinking(row)}",
-            LoadKind.OPEN: f"{row.number('arrival_rate_rps') or 0:,.0f}/s",
+            LoadKind.OPEN: f"{formatting.rate(row.number('arrival_rate_rps') or 0)}/s",
             LoadKind.IDLE: f"{row.number('users') or 0:,.0f} idle",
             LoadKind.SLOW: f"{row.number('users') or 0:,.0f} slow",
             LoadKind.LOCUSTFILE: f"{row.number('users') or 0:,.0f} users of a locustfile",

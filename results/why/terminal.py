@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from loopbench.results.schema import CostKind
+from loopbench.results.schema.regression import other_versions, version_words
 from loopbench.results.why import sentences, witness
 from loopbench.results.why.costs import Cost, Costs
 from loopbench.results.why.groups import differences, grouped
@@ -46,6 +47,28 @@ def between(costs: Costs, one: str, other: str, by: str) -> Iterator[str]:
         yield ""
     for case in costs.cases(one, other):
         yield from sentences.of_case(costs, case)
+
+
+def apart(costs: Costs, pairs: Iterable[tuple[str, str]]) -> Iterator[str]:
+    """By which interpreter and packages the two sides of these pairs differ, a line each: what a
+    function costs is about these, too. pairs: the new one first."""
+    lines: dict[str, None] = {}
+    for new, old in pairs:
+        for case in costs.cases(new, old):
+            after, before = costs.totals[new, case], costs.totals[old, case]
+            if before.python != after.python:
+                lines[f"Python {before.python}, now {after.python}"] = None
+            known = _packages(before.versions), _packages(after.versions)
+            if all(known) and (differ := other_versions(*known)):
+                lines[f"Packages that differ: {version_words(differ)}"] = None
+    if lines:
+        yield from (*lines, "")
+
+
+def _packages(versions: str) -> dict[str, str]:
+    """As in "aiohttp 3.14.5, yarl 1.25.1"."""
+    parts = (part.partition(" ") for part in versions.split(", ") if part)
+    return {name: version for name, _, version in parts}
 
 
 MOST_IN_PHASE = 12

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -174,3 +175,18 @@ def run(
     python.chmod(0o755)
     done = subprocess.run(["sh", str(folder / ".ci" / "test"), *words])
     return done.returncode, (folder / "asked").read_text().splitlines()
+
+
+def test_benches_on_several_pythons_take_each_version_once(tmp_path: Path) -> None:
+    """Two names of one interpreter would share a folder, and a run be compared with itself."""
+    other = tmp_path / "another-name"
+    other.symlink_to(sys.executable)
+    done = subprocess.run(
+        ["sh", str(ROOT / ".ci" / "pythons")],
+        env={**os.environ, "PYTHONS": f"{sys.executable} {other}"},
+        capture_output=True,
+        text=True,
+    )
+    version = platform.python_version()
+    assert (done.returncode, done.stdout) == (2, "")
+    assert f"{other} is Python {version}, as another of PYTHONS is; " in done.stderr

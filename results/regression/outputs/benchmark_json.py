@@ -119,9 +119,14 @@ def _action(
         "name": benchmark.name,
         "unit": benchmark.quantity.unit,
         "value": statistics.median(values),
-        "range": f"{min(values):g} to {max(values):g}",
+        "range": f"{_digits(min(values))} to {_digits(max(values))}",
         "extra": "; ".join(extra),
     }
+
+
+def _digits(value: float) -> str:
+    """Six digits or more, and no exponent: a count of millions has all of its own."""
+    return f"{value:.0f}" if abs(value) >= 1e5 else f"{value:g}"
 
 
 def _pyperf(benchmarks: tuple[Series, ...], measured: Measured) -> dict[str, object]:

@@ -84,7 +84,7 @@ def offered(material: Material, where: Where) -> str:
         if run.where == where:
             users, rate = run.number("users"), run.number("arrival_rate_rps")
             if rate is not None:
-                return f"at {rate:,.0f} requests/s ({name})"
+                return f"at {formatting.rate(rate)} requests/s ({name})"
             if users is not None:
                 return f"with {formatting.counted(users, 'user')} at once ({name})"
     return f"in {name}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from loopbench.results.folder.scenarios import LoadFacts, Where
+from loopbench.results.grouping import grouped
 from loopbench.results.report.blocks import Link, Part, Text, Words
 from loopbench.results.report.data import Material
 from loopbench.results.report.sections import ratios
@@ -15,9 +16,12 @@ from loopbench.results.schema.load_kinds import LoadKind
 from loopbench.results.schema.reading_warnings import MIN_ROUNDS, TRIM_FROM, ReadingCode
 from loopbench.results.schema.warnings import wording
 from loopbench.results.stats import formatting
+from loopbench.results.stats.summaries.sample import Cell
 from loopbench.results.terminal.table import rounds_of
 
 P99 = "response_time_p99_ms"
+FAILED = 0.01
+"""Share of a Cell's requests from which on their failures stand in the answer."""
 
 
 def parts(material: Material) -> Iterator[Part]:
@@ -204,7 +208,7 @@ def distrust(material: Material) -> Words:
         for note in material.notes
         if note not in grave and note.code != ReadingCode.STACK_MISSING
     ]
-    clauses = []
+    clauses = list(_failed(material))
     if grave:
         where = (f"{note.code} ({_cells(len(note.cells))})" for note in grave)
         clauses.append(f"what is marked {formatting.listed(map(formatting.plain, where))}")
@@ -227,6 +231,24 @@ def distrust(material: Material) -> Words:
         clauses.append(f"what rests on rows that are missing or could not be read ({notes})")
     text = "; ".join(clauses) or f"nothing in particular: no Warning in {rounds} Rounds"
     return (f"What to distrust: {text}", *_see("warnings", "in words"))
+
+
+def _failed(material: Material) -> Iterator[str]:
+    """Where so many requests failed that the figures, which are of right answers, are of a part of
+    them: of how many, where most did."""
+    shares: dict[Cell, float] = {}
+    for cell, runs in grouped((run.cell, run) for run in material.runs).items():
+        requests, failures = (
+            sum(run.number(column) or 0.0 for run in runs) for column in ("requests", "failures")
+        )
+        if requests and failures >= FAILED * requests:
+            shares[cell] = failures / requests
+    if shares:
+        worst = max(shares, key=lambda cell: shares[cell])
+        name = formatting.plain(material.summaries.name(worst))
+        others = f", and some of {_cells(len(shares) - 1)} more" if len(shares) > 1 else ""
+        share = f"{shares[worst]:.0%} of the requests of {name}"
+        yield f"figures of right answers alone, since {share} failed{others}"
 
 
 def _cells(count: int) -> str:

@@ -17,13 +17,14 @@ from __future__ import annotations
 import enum
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from loopbench.results.folder.folder import Folder, leaves
+from loopbench.results.folder.folder import Folder, leaves, written
+from loopbench.results.folder.scenarios import Where, facts_by_load, names_of
 from loopbench.results.grouping import grouped
-from loopbench.results.schema import ENVIRONMENT_FILE
-from loopbench.results.schema.reading_warnings import MIN_ROUNDS
+from loopbench.results.schema import ENVIRONMENT_FILE, Value
+from loopbench.results.schema.reading_warnings import MIN_ROUNDS, ReadingCode
 from loopbench.results.stats import formatting
 from loopbench.results.stats.intervals.location import (
     CONFIDENCE,
@@ -66,8 +67,8 @@ answered has more of them."""
 class Comparison:
     """One metric of one Cell in two folders. ratio: second over first.
 
-    reason: why it cannot be told, or what to keep in mind; blank where there
-    is nothing to say.
+    reason: why it cannot be told; blank where it can. remarks: Warnings about the figure that
+    leave the verdict, such as failed requests; blank where there are none.
     """
 
     cell: Cell
@@ -78,6 +79,7 @@ class Comparison:
     interval: Interval | None
     verdict: Verdict
     reason: str
+    remarks: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,10 +128,10 @@ def _compare(cell: Cell, metric: str, before: Summaries, after: Summaries) -> Co
         return Comparison(cell, metric, *known, None, None, Verdict.CANNOT_TELL, reason)
     ratio, interval = unpaired_ratio(one.sample, other.sample)
     reason = _disqualified(one, other) or _no_interval(one, other, interval)
-    verdict = Verdict.CANNOT_TELL
-    if not reason and interval is not None and ratio is not None:
-        verdict = _verdict(metric, ratio, interval)
-    return Comparison(cell, metric, one.centre, other.centre, ratio, interval, verdict, reason)
+    verdict = Verdict.CANNOT_TELL if reason else _verdict(metric, ratio, interval)
+    known = one.centre, other.centre
+    remarks = _remarks(one, other)
+    return Comparison(cell, metric, *known, ratio, interval, verdict, reason, remarks)
 
 
 def unpaired_ratio(first: Sample, second: Sample) -> tuple[float | None, Interval | None]:
@@ -155,8 +157,11 @@ def _welch(one: Location, other: Location) -> Interval | None:
     return Interval(middle - reach, middle + reach)
 
 
-def _verdict(metric: str, ratio: float, interval: Interval) -> Verdict:
-    return Verdict.SAME if 1.0 in interval else word_for(metric, ratio)
+def _verdict(metric: str, ratio: float | None, interval: Interval | None) -> Verdict:
+    """Without a ratio both are zero in every Round."""
+    if ratio is None or interval is None or 1.0 in interval:
+        return Verdict.SAME
+    return word_for(metric, ratio)
 
 
 def word_for(metric: str, ratio: float) -> Verdict:
@@ -168,9 +173,31 @@ def word_for(metric: str, ratio: float) -> Verdict:
 
 def _disqualified(one: Summary, other: Summary) -> str:
     """Warnings in more Rounds than the method trims away."""
-    sides = {"first": one, "second": other}
-    by_code = grouped((code, side) for side in sides for code in sides[side].disqualifying)
-    return "; ".join(f"{code} in the {' and '.join(where)}" for code, where in by_code.items())
+    return _in_which({"first": one.disqualifying, "second": other.disqualifying})
+
+
+def _remarks(one: Summary, other: Summary) -> str:
+    """Warnings that leave a verdict, and say more than that a figure is noisy. Of too few Rounds
+    the reason tells."""
+    return _in_which(
+        {
+            side: tuple(
+                warning.code
+                for warning in summary.warnings
+                if not warning.wording.minor
+                and not warning.wording.disqualifies
+                and warning.code != ReadingCode.TOO_FEW_ROUNDS
+            )
+            for side, summary in {"first": one, "second": other}.items()
+        }
+    )
+
+
+def _in_which(codes: Mapping[str, Iterable[str]]) -> str:
+    """Each code once, with the folders that have it."""
+    by_code = grouped((code, side) for side, listed in codes.items() for code in listed)
+    by_sides = grouped((" and ".join(sides), code) for code, sides in by_code.items())
+    return "; ".join(f"{', '.join(listed)} in the {where}" for where, listed in by_sides.items())
 
 
 def _no_interval(one: Summary, other: Summary, interval: Interval | None) -> str:
@@ -180,6 +207,8 @@ def _no_interval(one: Summary, other: Summary, interval: Interval | None) -> str
     if fewest < MIN_ROUNDS:
         return f"too few Rounds: {one.n} and {other.n}, {MIN_ROUNDS} needed"
     values = (*one.sample.values.values(), *other.sample.values.values())
+    if not any(values):
+        return ""  # nothing in every Round of both is the same
     return f"a {'figure below zero' if min(values) < 0 else 'zero'} has no ratio"
 
 
@@ -191,15 +220,72 @@ _IGNORED = re.compile(
 others: what the settings of stacks differ by, from those of each; the first stack is the one that
 the others are held against there, so that it follows from which were measured."""
 
-_PLANNED = ("duration_s", "warmup_s", "probe", "processes", "manager")
+_PLANNED = ("duration_s", "warmup_s", "probe")
 """Of plan.json: what changes the figures."""
+
+_UNSAID: Mapping[str, object] = {
+    "processes": 1,
+    "manager": "children",
+    "workers": None,
+    "server_host": None,
+}
+"""The same, of what a plan says only where it is not this: workers that share the loads, and the
+host of the servers where it is another one."""
+
+_THINK = "think_s"
+_OFFERED = (
+    "load_model",
+    "case",
+    "users",
+    "arrival_rate_rps",
+    _THINK,
+    "work",
+    "work_ms",
+    "request_body_bytes",
+    "answer_body_bytes",
+)
+"""Of runs.csv: what was offered under the name of a load, and what came back."""
 
 
 def differences(first: Folder, second: Folder) -> tuple[Difference, ...]:
-    """What was not the same on the two occasions: machine, Python, packages, settings.
+    """What was not the same on the two occasions: machine, Python, packages, settings, and loads
+    of one name."""
+    return (*_conditions(first, second), *_loads(first, second))
 
-    A stack that one folder lacks is no difference. A key that one folder does
-    not know is: nobody can say that it was the same.
+
+def _loads(first: Folder, second: Folder) -> Iterator[Difference]:
+    """Loads that are called the same and were not: those of a file that a person edited, or of
+    another version. What one folder does not know is no difference."""
+    both = {run.cell for run in first.runs} & {run.cell for run in second.runs}
+    one, other = (_offered(folder, both) for folder in (first, second))
+    names = names_of({**facts_by_load(second.runs), **facts_by_load(first.runs)})
+    for (where, column), before in one.items():
+        after = other.get((where, column))
+        if after is not None and before != after:
+            yield Difference(f"{names[where]}.{column}", before, after)
+
+
+def _offered(folder: Folder, cells: set[Cell]) -> dict[tuple[Where, str], str]:
+    """By load and column: what stands there in the Runs of these Cells. A time to think is known to
+    be none where it is blank."""
+    found = grouped(
+        ((run.where, column), _plain(value))
+        for run in folder.runs
+        if run.cell in cells
+        for column in _OFFERED
+        if (value := run.values[column]) is not None or column == _THINK
+    )
+    return {key: " or ".join(sorted(set(values))) for key, values in found.items()}
+
+
+def _plain(value: Value) -> str:
+    """A cell as it is told; whole numbers without a point."""
+    return f"{value:.12g}" if isinstance(value, float) else written(value)
+
+
+def _conditions(first: Folder, second: Folder) -> tuple[Difference, ...]:
+    """Of environment.json and plan.json. A stack that one folder lacks is no difference. A key that
+    one folder does not know is: nobody can say that it was the same.
     """
     if not first.environment or not second.environment:
         known = ["known" if folder.environment else None for folder in (first, second)]
@@ -224,7 +310,10 @@ def _stacks(folder: Folder) -> set[str]:
 
 
 def _facts(folder: Folder) -> dict[tuple[str, ...], str]:
-    plan = {key: folder.plan.raw[key] for key in _PLANNED if key in folder.plan.raw}
+    raw = folder.plan.raw
+    plan = {key: raw[key] for key in _PLANNED if key in raw}
+    if raw:
+        plan |= {key: raw.get(key, unsaid) for key, unsaid in _UNSAID.items()}
     return {
         key: value
         for key, value in leaves({**folder.environment, "plan": plan})

@@ -103,13 +103,13 @@ class Split:
 @dataclass(frozen=True, slots=True)
 class Counted:
     """Instructions a request of a Pair in one case. reach: how far the difference may be off,
-    the ranges of both sides' counts together."""
+    the ranges of both sides' counts together; None where either was counted once."""
 
     pair: Pair
     case: str
     base: float
     other: float
-    reach: float
+    reach: float | None
 
     @property
     def difference(self) -> float:
@@ -186,14 +186,16 @@ def _split(pair: Pair, where: tuple[str, str], summaries: Summaries) -> Split | 
 
 def counted(facts: Facts, counts: Iterable[Row]) -> Iterator[Counted]:
     """Every Pair in every case that was counted for both sides."""
-    by: dict[str, dict[str, tuple[float, float]]] = {}
+    by: dict[str, dict[str, tuple[float, float | None]]] = {}
     for row in counts:
         value, spread = row["instructions"], row["spread"]
-        if isinstance(value, float) and isinstance(spread, float):
-            by.setdefault(str(row["case"]), {})[str(row["stack"])] = value, value * spread
+        if isinstance(value, float):
+            reach = value * spread if isinstance(spread, float) else None
+            by.setdefault(str(row["case"]), {})[str(row["stack"])] = value, reach
     all_pairs = pairs(facts)
     for case, by_stack in by.items():
         for pair in all_pairs:
             if pair.base in by_stack and pair.other in by_stack:
                 (base, before), (other, after) = by_stack[pair.base], by_stack[pair.other]
-                yield Counted(pair, case, base, other, before + after)
+                reach = None if before is None or after is None else before + after
+                yield Counted(pair, case, base, other, reach)

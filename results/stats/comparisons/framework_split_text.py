@@ -98,7 +98,7 @@ def counted_row(counted: Counted) -> Cells:
         formatting.digits(counted.base),
         formatting.digits(counted.other),
         formatting.digits(counted.difference),
-        formatting.digits(counted.reach),
+        "?" if counted.reach is None else formatting.digits(counted.reach),
         _share(counted),
     )
 
@@ -114,7 +114,8 @@ MEANING = (
     "CPU time is the stack's own figure and its ratio to the other one, taken within a Round; the "
     "other side is that figure over the ratio, and the difference what is left. `~`: the ratio's "
     "95 % interval contains 1, so that the difference may be chance; `?`: too few Rounds for an "
-    "interval. Of instructions, ± is the range of both sides' counts together."
+    "interval. Of instructions, ± is the range of both sides' counts together; `?`: one of them "
+    "was counted once."
 )
 
 

@@ -114,6 +114,12 @@ def test_several_warnings_come_together() -> None:
     }
 
 
+def test_users_whose_requests_failed_are_in_no_answer() -> None:
+    """Half of them pause after a failure, and the law holds of the others: it is no error of the
+    suite."""
+    assert doubts(replace(CLOSED, failures=500, littles_users=16.0)) == (Code.FAILURES,)
+
+
 @pytest.mark.parametrize(("failures", "missed"), [(2, False), (3, True)])
 def test_what_failed_did_not_hold_the_rate(failures: int, missed: bool) -> None:
     """Nothing waits at a server that refuses: it has missed the rate all the same, where it is more

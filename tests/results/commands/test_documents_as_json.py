@@ -105,6 +105,17 @@ def test_limits_have_what_was_searched(folder: Path) -> None:
     assert stack["reason"] == "too few trials"
 
 
+@pytest.mark.parametrize("asked", [("--slo-ms", "5"), ("--scenario", "open-*")])
+def test_limits_are_those_of_the_objective_that_was_searched_for(
+    folder: Path, asked: tuple[str, str]
+) -> None:
+    """Another objective, or other loads, would be passed over in silence."""
+    put(folder, TRIALS, [_trial(500.0, 0), _trial(900.0, 60)])
+    refused = CliRunner().invoke(cli, ["capacity", folder.name, *asked])
+    assert refused.exit_code == 2
+    assert "--slo-ms and --scenario are of a bench" in refused.output
+
+
 def test_limits_of_no_trial_are_an_error(folder: Path) -> None:
     """A search that was stopped before its first trial had ended."""
     put(folder, TRIALS, [])

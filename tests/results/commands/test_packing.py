@@ -44,6 +44,9 @@ def test_a_packed_folder_makes_the_same_report(tmp_path: Path) -> None:
 
     again = report_folder.write(tmp_path / "again")
     assert compress.pack(again).read_bytes() == packed.read_bytes()
+    with pytest.raises(ResultsError, match="is compressed already"):
+        compress.pack(again)
+    (again / packed.name).unlink()
     with pytest.raises(ResultsError, match="nothing to compress"):
         compress.pack(again)
 

@@ -224,7 +224,9 @@ def test_of_a_persons_own_application_its_own_commands_are_named(
     tmp_path: Path, results: Program
 ) -> None:
     """Those of the suite would measure the suite's servers."""
-    folder = _write(tmp_path / "run", RATES)
+    folder = tmp_path / "run"
+    folder.mkdir()
+    put(folder, RUNS, [row for row in _rows(RATES) if row["scenario"] != "idle"])
     file = folder / ENVIRONMENT_FILE
     known = json.loads(file.read_text()) if file.exists() else {}
     file.write_text(json.dumps({**known, "application": {"target": "shop:app"}}))
@@ -235,6 +237,9 @@ def test_of_a_persons_own_application_its_own_commands_are_named(
         "error: no open loop of that name was measured; a load of yours with rate_rps in place of "
         "users is one\n"
     )
+    said = results.run("capacity", str(folder), "--rps", "0.5", "--scenario", "rate-*").out
+    assert said.startswith("0.5 requests/s:\n")
+    assert "idle-1000" not in said  # which is no load of an application
     refused = results.run("split", str(folder))
     assert "; a bench of your application with `--on aiohttp --on aiohttp-uvloop`" in refused.err
 

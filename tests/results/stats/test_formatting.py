@@ -31,6 +31,37 @@ def test_bytes_are_written_as_megabytes() -> None:
     assert formatting.label("rss_peak_bytes") == "memory MB"
 
 
+def test_a_column_in_bytes_without_a_short_name_says_its_unit() -> None:
+    """Its figure is in MB, so that a name that ends in bytes would be wrong by a million."""
+    assert formatting.figure("rss_start_bytes", 43_600_000.0) == "43.6"
+    assert formatting.label("rss_start_bytes") == "rss_start MB"
+    assert formatting.label("loop_delay_p50_ms") == "loop_delay_p50_ms"
+    assert formatting.label("instructions a request") == "instructions a request"
+
+
+@pytest.mark.parametrize(
+    ("metric", "kind", "said"),
+    [
+        ("throughput_rps", "closed", "requests/s"),
+        ("throughput_rps", "echo", "messages/s"),
+        ("service_time_p99_ms", "broadcast", "delay p99 ms"),
+        ("service_time_p50_ms", "stream", "between events p50 ms"),
+        ("cpu_us_per_request", "pushed", "CPU/message µs"),
+    ],
+)
+def test_figures_of_a_kind_of_load_have_its_names(metric: str, kind: str, said: str) -> None:
+    """A message of a WebSocket is no request."""
+    assert formatting.label_of_kind(metric, kind) == said
+
+
+@pytest.mark.parametrize(
+    ("rps", "said"), [(0.1, "0.1"), (2.5, "2.5"), (10.0, "10"), (412.77, "413"), (50_000, "50,000")]
+)
+def test_a_chosen_rate_is_told_from_none(rps: float, said: str) -> None:
+    """A load may ask for one request in ten seconds."""
+    assert formatting.rate(rps) == said
+
+
 def test_text_from_rows_commands_no_terminal() -> None:
     """Control characters become blanks."""
     assert formatting.plain("a\x1b[31mb\nc") == "a [31mb c"

@@ -81,3 +81,66 @@ def test_the_head_says_how_many_rounds_a_scenario_has(
     told = "".join(map(str, distrust(gather(folder, summarise(folder)))))
     some = "small differences in 1 of 2 scenarios, which have fewer than 5 Rounds: these"
     assert (some in told) is (max(rounds) >= 5)
+
+
+@pytest.mark.parametrize(
+    ("code", "first", "second"),
+    [("probe-share", "[1]", ""), ("failures", "[1]", "[1]"), ("rate-missed", "[1!]", "[1!]")],
+)
+def test_a_line_without_cpu_time_has_no_mark_of_it(
+    tmp_path: Path, code: str, first: str, second: str
+) -> None:
+    """An open loop has two lines. In the other one a note about CPU time would seem to be about
+    the response time, the only figure there."""
+    rows = [
+        folders.run_row(
+            number,
+            stack,
+            "open-low",
+            load_model="open",
+            users=64,
+            arrival_rate_rps=500.0,
+            response_time_p50_ms=1.0 + number / 100,
+            response_time_p99_ms=2.0 + number / 100,
+            cpu_us_per_request=100.0 + number,
+            warnings=code if stack == "quart" else None,
+        )
+        for number in (1, 2, 3)
+        for stack in ("aiohttp", "quart")
+    ]
+    folder = load(folders.write(tmp_path / "run", {RUNS: rows}))
+    lines = brief(folder, summarise(folder), ()).lines
+    assert [(line.measure, line.marks) for line in lines] == [
+        ("response p50 ms", first),
+        ("response p99 ms", second),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("failures", "said"),
+    [
+        ((500, 20), "50% of the requests of aiohttp async-1 failed, and some of 1 Cell more"),
+        ((9, 20), "2% of the requests of aiohttp async-32 failed; "),
+        ((9, 9), ""),
+    ],
+)
+def test_the_answer_says_where_a_part_of_the_requests_failed(
+    tmp_path: Path, failures: tuple[int, int], said: str
+) -> None:
+    """All figures are of right answers: a server that fails half of its requests is fast at the
+    others. One failure in a thousand is told by its Warning."""
+    rows = [
+        {
+            **folders.run_row(number, "aiohttp", scenario, load_model="closed", users=1),
+            "requests": 1000,
+            "failures": failed,
+            "throughput_rps": 100.0,
+            "warnings": "failures",
+        }
+        for scenario, failed in zip(("async-1", "async-32"), failures, strict=True)
+        for number in (1, 2, 3)
+    ]
+    folder = load(folders.write(tmp_path / "run", {RUNS: rows}))
+    told = "".join(map(str, distrust(gather(folder, summarise(folder)))))
+    assert said in told
+    assert ("right answers alone, since" in told) is bool(said)

@@ -13,7 +13,7 @@ from click.testing import CliRunner
 from loopbench.results.__main__ import cli
 from loopbench.results.errors import UnknownName
 from loopbench.results.report.blocks import Drawing, Table
-from loopbench.results.schema import CostKind
+from loopbench.results.schema import COST_TOTALS, CostKind, read_table
 from loopbench.results.why import flame
 from loopbench.results.why.callers import neighbours
 from loopbench.results.why.costs import Costs, Function, Node, chosen, find, read
@@ -32,6 +32,7 @@ from loopbench.results.why.phases import (
 )
 from loopbench.results.why.sentences import of_case, of_equality
 from tests.results.examples import report_folder
+from tests.results.examples.folders import put
 from tests.results.report.reports import made
 from tests.results.why import cost_folder
 
@@ -283,6 +284,26 @@ def test_a_function_that_grew_since_another_run_is_named_first(tmp_path: Path) -
     assert "slow (new) and fast (old)" not in page
     same = CliRunner().invoke(cli, ["why", str(after), "--against", str(after)])
     assert same.exit_code != 0
+
+
+def test_what_differs_between_the_runs_is_named_above_the_functions(tmp_path: Path) -> None:
+    """Another interpreter changes what a function costs, and so does another version of what it
+    calls."""
+    folders = [cost_folder.write(tmp_path / name) for name in ("old", "new")]
+    for path, python, h11 in zip(folders, ("3.12.1", "3.13.0"), ("0.14.0", "0.16.0"), strict=True):
+        rows = [
+            {**row, "python": python, "versions": f"h11 {h11}, wsproto 1.2.0"}
+            for row in read_table(path, COST_TOTALS)
+        ]
+        put(path, COST_TOTALS, rows)
+    words = ["why", str(folders[1]), "--against", str(folders[0]), "--no-page"]
+    lines = CliRunner().invoke(cli, words).output.splitlines()
+    assert lines[:4] == [
+        "Python 3.12.1, now 3.13.0",
+        "Packages that differ: h11 0.14.0, now 0.16.0",
+        "",
+        "async: instructions of a request by package",
+    ]
 
 
 def test_one_phase_by_its_functions(folder: Path) -> None:

@@ -50,6 +50,22 @@ def test_the_candidates_figures_of_which_less_is_better(tmp_path: Path) -> None:
     }
 
 
+def test_counts_of_millions_keep_their_digits(tmp_path: Path) -> None:
+    """A request of Quart takes millions, whose repeats differ in the last digits."""
+
+    def millions(row: dict[str, Value]) -> dict[str, Value]:
+        count = row["instructions"]
+        assert isinstance(count, float)
+        return {**row, "instructions": count * 10}
+
+    found = {
+        one["name"]: one
+        for one in _texts(tmp_path, Plan(count=millions))[benchmark_json.ACTION_FILE]
+    }
+    lowest, highest = found["aiohttp sync: instructions"]["range"].split(" to ")
+    assert 2_000_000 < int(lowest) < int(highest) < 3_000_000
+
+
 def test_both_sides_as_suites_of_pyperf(tmp_path: Path) -> None:
     """A process is a run; times are seconds, and counts are integers."""
     texts = _texts(tmp_path)

@@ -48,11 +48,12 @@ def shown(path: Path, width: int = 100, most: int = stalls.MOST, more: str = "")
 
 
 def test_the_terminal_has_a_line_a_cell(folder: Path) -> None:
-    """The Cell with the longest stall first: how long, how many, why and where."""
+    """The Cell with the longest stall first: how many, how long that one, and its cause and line,
+    which stand beside it, since the others may have another."""
     assert shown(folder) == [
-        "Who held the loop         longest  stalls  by",
-        "aiohttp async-32          60.0 ms       2  a call waited: a.py:9 nap",
-        "quart-hypercorn async-32  30.0 ms       1  of-tomorrow",
+        "Who held the loop         stalls  longest  its cause",
+        "aiohttp async-32               2  60.0 ms  a call waited: a.py:9 nap",
+        "quart-hypercorn async-32       1  30.0 ms  of-tomorrow",
     ]
 
 
@@ -85,8 +86,8 @@ def test_a_loop_that_was_away_all_the_time_is_named_first(folder: Path) -> None:
     ]
     folders.put(folder, schema.RUNS, runs)
     _, first, second, *_ = shown(folder, width=120)
-    assert first == f"aiohttp async-32          1,080 ms       –  {stalls.WHOLE}"
-    assert second == "aiohttp async-32           60.0 ms       2  a call waited: a.py:9 nap"
+    assert first == f"aiohttp async-32               –  1,080 ms  {stalls.WHOLE}"
+    assert second == "aiohttp async-32               2   60.0 ms  a call waited: a.py:9 nap"
     said = (
         "a loop returned to no other request on aiohttp in async-32 (1,080 ms). Such a stretch has "
         "no row in"
@@ -144,7 +145,7 @@ def test_a_cell_takes_one_line_of_a_terminal(tmp_path: Path, cause: schema.Cause
     more: dict[str, str | int] = {"file": "deep/" * 40 + "er.py", "line": 3, "function": "f\x1b[1m"}
     folders.put(written, schema.STALLS, [row("01.quart-hypercorn.idle-1000", 200.0, cause, **more)])
     _, line = shown(written)
-    assert line.startswith("quart-hypercorn idle-1000   200 ms       1  ")
+    assert line.startswith("quart-hypercorn idle-1000       1   200 ms  ")
     assert line.endswith(": er.py:3 f [1m") is (cause in schema.CAUSES_OF_A_LINE)
     assert ("er.py" in line) is (cause in schema.CAUSES_OF_A_LINE)
 

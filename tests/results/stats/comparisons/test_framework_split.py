@@ -16,6 +16,7 @@ from loopbench.results.report.data import gather
 from loopbench.results.report.document import document
 from loopbench.results.report.page import html
 from loopbench.results.report.sections import framework_split as section
+from loopbench.results.schema import COUNTS, read_table
 from loopbench.results.stats.comparisons import framework_split
 from loopbench.results.stats.comparisons.framework_split import Counted, Pair, Split
 from loopbench.results.stats.summaries.summary import summarise
@@ -88,6 +89,26 @@ def test_counts_carry_the_range_of_both_sides(folder: Path) -> None:
     assert framework.difference == 800_000
     assert framework.reach == pytest.approx(80 + 160)
     assert (loop.pair.base, loop.pair.other, loop.difference) == ("full-h", "full-h-fast", -100_000)
+
+
+def test_what_was_counted_once_has_a_difference_and_no_range() -> None:
+    """As a bench counts: of the published run, whose rows say the rest."""
+    counts = tuple(read_table(STACKS, COUNTS))
+    assert {row["spread"] for row in counts} == {None}
+    whole = {row["stack"]: row["instructions"] for row in counts}
+    _, counted = _of(STACKS)
+    assert len(counted) == 7
+    for count in counted:
+        assert (count.base, count.other) == (whole[count.pair.base], whole[count.pair.other])
+        assert count.reach is None
+    lines = _command(STACKS).stdout.splitlines()
+    assert "Server and framework: instructions a request" in lines
+    (quart,) = (
+        line.split()
+        for line in lines
+        if line.startswith("  async  quart-hypercorn  asgi-hypercorn")
+    )
+    assert quart[-3:] == ["592,000", "?", "35%"]
 
 
 def test_without_a_partner_there_is_no_section(tmp_path: Path) -> None:

@@ -249,3 +249,18 @@ def test_how_many_processes_a_rate_needs_follows_from_the_lower_end(folder: Path
     text = "\n".join(limits_text.lines(replace(found, stacks=(waits,)), None))
     assert " on average, some for much longer than others" in text
     assert ", beside 4.00 ms in which it holds none" in text
+
+
+def test_a_limit_without_an_interval_stands_beside_what_trials_came_to(folder: Path) -> None:
+    """Too few trials may give a rate far below one that held; how many processes follow from it
+    cannot be told, and that is said."""
+    found = of_folder(folder, [])
+    (limit,) = found.stacks
+    assert limit.crossing is not None
+    few = replace(limit, crossing=replace(limit.crossing, trials=3), held_rps=883.0)
+    text = "\n".join(limits_text.lines(replace(found, stacks=(few,)), 2000.0))
+    assert "the highest rate that held in a trial: 883/s; the lowest that did not: " in text
+    assert "how many processes 2,000 requests/s need cannot be told without an interval" in text
+    sure = "\n".join(limits_text.lines(found, 2000.0))
+    assert "that held in a trial" not in sure
+    assert "cannot be told" not in sure

@@ -24,7 +24,7 @@ from loopbench.results.stats.summaries.summary import (
     summarise,
 )
 from loopbench.results.terminal import brief
-from loopbench.results.terminal.notes import marks, notes
+from loopbench.results.terminal.notes import Note, marks, notes
 from tests.results.examples import golden
 from tests.results.examples.folders import put
 
@@ -285,3 +285,30 @@ def test_only_marks_that_tell_cells_apart_are_printed(folder: Path) -> None:
     assert marks(found, ("aiohttp", "open-low", "main")) == "[1!]"
     assert marks(found, ("asyncio", "open-low", "main")) == ""
     assert found[1].where() == "every Cell"
+
+
+def test_a_note_about_every_cell_says_in_how_many_rounds(folder: Path) -> None:
+    """Where that differs from Cell to Cell, all of them have it still; and where it forbids
+    comparing some of them alone, these are marked."""
+
+    def noted(code: str, stack: str, most: int) -> Note:
+        rows = [
+            {
+                **row,
+                "warnings": code
+                if row["stack"] != stack or row["round"] in range(most + 1)
+                else None,
+            }
+            for row in golden.run_rows()
+            if row["scenario"] == "async-32"
+        ]
+        put(folder, RUNS, rows)
+        (found,) = notes(summarise(load(folder)))
+        return found
+
+    assert noted("generator-lag", "aiohttp", 5).where() == "every Cell"
+    assert noted("generator-lag", "aiohttp", 2).where() == "every Cell, in some of the Rounds"
+    grave = noted("littles-law", "aiohttp", 1)
+    cells = [(stack, "async-32", "main") for stack in golden.STACKS]
+    assert [marks((grave,), cell) for cell in cells] == ["[1]", "[1!]", "[1!]"]
+    assert grave.where().startswith("aiohttp async-32 (1 of 5 Rounds), ")
