@@ -103,7 +103,7 @@ class FleetGenerator:
             self._send_ends()
             return give_up()
 
-        return self._master.load(spec, bound_s=bound_s, at=at, give_up=look)
+        return self._master.load(spec, bound_s=bound_s, at=at, give_up=look, say=self._handle)
 
     def await_workers(self, bound_s: float) -> tuple[messages.GatheredWorker, ...]:
         """Start the local workers that are missing, and wait until all are there. Raises

@@ -55,12 +55,18 @@ class Generator:
         return not self._child.exited
 
     def load(
-        self, spec: SessionSpec, *, bound_s: float, at: messages.At, give_up: Callable[[], bool]
+        self,
+        spec: SessionSpec,
+        *,
+        bound_s: float,
+        at: messages.At,
+        give_up: Callable[[], bool],
+        say: Callable[[messages.GeneratorEvent], None] = lambda _: None,
     ) -> Report:
         """Run one load and return its report.
 
-        at: called at events of these kinds; others pass. give_up: polled while waiting;
-        once true, the load is broken off, and what was measured is still returned.
+        at: called at events of these kinds. say: called with every other one. give_up: polled
+        while waiting; once true, the load is broken off, and what was measured is still returned.
         bound_s: the longest that the load's phases may take together.
         Raises GeneratorDied when the process ends or falls silent.
         """
@@ -84,6 +90,8 @@ class Generator:
                 raise _could_not(event)
             if type(event) in at:
                 at[type(event)]()
+            else:
+                say(event)
             if isinstance(event, messages.WindowClosed):  # whatever was to be read has been
                 self.send(messages.Release())
 

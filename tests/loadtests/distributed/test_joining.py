@@ -17,7 +17,7 @@ import pytest
 
 from loopbench.loadtests.distributed.fleet import Fleet, FleetGenerator, fleet_process
 from loopbench.loadtests.errors import GeneratorDied, HarnessError
-from loopbench.loadtests.messages.generator import WindowOpened
+from loopbench.loadtests.messages.generator import At, WindowOpened
 from loopbench.loadtests.messages.workers import LOST_AFTER_S
 from loopbench.loadtests.services.free_port import free_port
 from tests.loadtests.generator.counting import Counting
@@ -158,6 +158,24 @@ def test_a_worker_comes_in_the_place_of_one_that_was_killed(
             spec(server, closed("/now", 1)), bound_s=30.0, at={}, give_up=lambda: False
         )
         assert begun(report, "measured") > 0
+
+
+def test_who_is_refused_during_a_load_is_said(tmp_path: Path, server: Counting) -> None:
+    """Each is said once, so that it must not pass unheard while nobody waits for workers."""
+    notes: list[str] = []
+    port = free_port()
+    with ExitStack() as cleanup:
+        Worker(cleanup, tmp_path, port)
+        made = joined(cleanup, port, 1, notes)
+        begin: At = {WindowOpened: lambda: surplus.append(Worker(cleanup, tmp_path, port))}
+        surplus: list[Worker] = []
+        made.load(
+            spec(server, closed("/now", 1), measured_s=60.0),
+            bound_s=90.0,
+            at=begin,
+            give_up=lambda: bool(surplus) and surplus[0].process.poll() is not None,
+        )
+    assert "worker on" in notes[-1] and "was refused: the 1 workers" in notes[-1]
 
 
 @needs_waitid
