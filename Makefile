@@ -34,12 +34,13 @@ CASES =
 REQUESTS =
 SAMPLE =
 SLO =
+AWAKE =
 export OUT RUN BASE CANDIDATE REDIS DATABASE
 
 # A choice that nobody knows would be passed over in silence, and something else measured.
 CHOICES := PYTHON STACKS SCENARIOS ROUNDS DURATION PRECISION BUDGET SEED OUT RESUME PROCESSES MANAGER \
 	RUN FORMAT TESTS PART UPGRADE VERBOSE QUESTIONS WORKERS PYTHONS BASE CANDIDATE LAYERS REDIS \
-	DATABASE CASES REQUESTS SAMPLE SLO
+	DATABASE CASES REQUESTS SAMPLE SLO AWAKE
 GIVEN := $(foreach name,$(.VARIABLES),$(if $(filter command,$(firstword $(origin $(name)))),$(name)))
 UNKNOWN := $(filter-out $(CHOICES) MAKEFLAGS MAKE% SHELL,$(GIVEN))
 NEAR := $(foreach name,$(UNKNOWN),$(filter $(name)% $(name:%S=%),$(CHOICES)))
@@ -48,6 +49,8 @@ OWN := an application of your own is measured from its own folder by `loopbench 
 	see docs/your-own-application.md
 $(if $(filter APP TARGET,$(UNKNOWN)),$(error $(OWN)))
 $(if $(UNKNOWN),$(error $(UNKNOWN): no such choice; $(if $(NEAR),did you mean $(NEAR)? )there are $(CHOICES)))
+
+$(if $(filter-out no,$(AWAKE)),$(error AWAKE=$(AWAKE): it may be `no`, and idle CPUs sleep; without it they are kept awake))
 
 # STACKS=a,b is what some write, and there are no commas in names.
 comma := ,
@@ -74,6 +77,7 @@ BENCH_OPTIONS = \
 	$(if $(PROCESSES),--processes '$(PROCESSES)') \
 	$(if $(MANAGER),--manager '$(MANAGER)') \
 	$(if $(WORKERS),--workers '$(WORKERS)') \
+	$(if $(AWAKE),--no-keep-awake) \
 	$(if $(REDIS),--redis "$$REDIS") \
 	$(if $(DATABASE),--database "$$DATABASE") \
 	$(if $(OUT),--out "$$OUT") \
@@ -118,7 +122,7 @@ help: ## List the targets
 	@echo '  bench   STACKS, SCENARIOS, ROUNDS, DURATION (seconds), PRECISION=3%, BUDGET=120s,'
 	@echo '          SEED, OUT (folder), RESUME=1,'
 	@echo '          PROCESSES (of each server), MANAGER=own (they are kept by the server itself),'
-	@echo '          WORKERS (load processes on this machine),'
+	@echo '          WORKERS (load processes on this machine), AWAKE=no (idle CPUs may sleep),'
 	@echo '          REDIS, DATABASE (URLs of stores that are there; see make services)'
 	@echo '  behaviour   OUT (folder), QUESTIONS="disconnect.* stopping.*"'
 	@echo '  capacity  SLO="p99<20ms", STACKS, CASES=async, BUDGET=60s (each stack), PRECISION=4%,'

@@ -115,6 +115,13 @@ MOST_SEED = 2**63 - 1
     help="Have the servers watch their loop, threads and executor.",
 )
 @click.option(
+    "--keep-awake/--no-keep-awake",
+    default=True,
+    show_default=True,
+    help="Keep idle CPUs from sleeping meanwhile, where the system allows that (Linux, root): how "
+    "long they take to wake is the machine's, and changes.",
+)
+@click.option(
     "--instructions/--no-instructions",
     "counted",
     default=None,
@@ -148,6 +155,7 @@ def bench(
     out: Path | None,
     resume: bool,
     probe: bool,
+    keep_awake: bool,
     counted: bool | None,
     processes: int,
     manager: str,
@@ -186,6 +194,7 @@ def bench(
         folder=folder,
         resume=resume,
         probe=probe,
+        awake=keep_awake,
         command=tuple(shown_command([*sys.argv[1:], *configured.words()])),
         processes=processes,
         stores=stores_of(redis, database),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import count
@@ -38,6 +38,7 @@ from loopbench.loadtests.bench.starters import WAYS
 from loopbench.loadtests.distributed.fleet import fleet_process
 from loopbench.loadtests.distributed.generator_process import Generator, Loader, generator_process
 from loopbench.loadtests.errors import HarnessError
+from loopbench.loadtests.hosts.awake import kept_awake
 from loopbench.loadtests.hosts.cpus import bindable_cpus, plan_cpus, share_cpus
 from loopbench.loadtests.hosts.open_files import expect_enough
 from loopbench.loadtests.messages.reports import Buckets, LoadReport
@@ -101,12 +102,13 @@ def run_bench(bench: Bench) -> Outcome:
     with (
         open_store(bench.folder, bench.to_json(), resume=bench.resume) as store,
         reporting(sum(len(block.runs) for block in planned), len(store.finished)) as reporter,
+        kept_awake() if bench.keeps_awake else nullcontext(False) as awake,
         Bencher(bench, store, reporter) as bencher,
     ):
         if store.held.again:
             reporter.note(f"{len(store.held.again)} without figures: measured again")
         allowance = Allowance(bench.budget_s)
-        bencher.preflight()
+        bencher.preflight(awake)
         for block in planned:
             if allowance.fits(block.scenario):
                 bencher.timed(block, allowance)
@@ -145,10 +147,10 @@ class Bencher:
     def __exit__(self, *exc_info: object) -> None:
         self._generators.close()
 
-    def preflight(self) -> None:
+    def preflight(self, awake: bool) -> None:
         """Start each stack once, see `bench.preflight`; what fails there is left out."""
         bench = self._bench
-        findings = preflight.run(bench, self._cpus, self._log, self._reporter)
+        findings = preflight.run(bench, self._cpus, awake, self._log, self._reporter)
         self.left_out = findings.left_out
         self.broken += [preflight.line(*omission) for omission in findings.left_out.items()]
         self._drift = (Code.ENVIRONMENT_DRIFT,) if findings.drifted else ()

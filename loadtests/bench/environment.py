@@ -35,9 +35,10 @@ FINGERPRINT = ("machine", "python", "packages", "stores")
 """The parts that must not change between the Runs of one results folder."""
 
 
-def describe(cpus: CpuPlan, command: list[str], seed: int) -> Json:
+def describe(cpus: CpuPlan, command: list[str], seed: int, *, awake: bool = False) -> Json:
     """Everything that is known before a server has been started, as JSON types.
 
+    awake: whether idle CPUs are kept from sleeping, see `loadtests.hosts.awake`.
     What the servers themselves say is added under `stacks` as they are asked.
     """
     return {
@@ -45,7 +46,7 @@ def describe(cpus: CpuPlan, command: list[str], seed: int) -> Json:
         "command": command,
         "seed": seed,
         "suite": _suite(),
-        "machine": _machine(),
+        "machine": {**_machine(), "kept_awake": awake},
         "python": {
             "version": platform.python_version(),
             "implementation": platform.python_implementation(),

@@ -39,9 +39,10 @@ class Preflight:
     drifted: bool
 
 
-def run(bench: Bench, cpus: CpuPlan, log: Path, reporter: Reporter) -> Preflight:
+def run(bench: Bench, cpus: CpuPlan, awake: bool, log: Path, reporter: Reporter) -> Preflight:
     """Hold each stack to the whole contract, and ask what is in force in it.
 
+    awake: whether idle CPUs are kept from sleeping.
     A stack that fails is left out, by name and with the reason. Raises HarnessError where the
     folder cannot be written.
     """
@@ -49,7 +50,7 @@ def run(bench: Bench, cpus: CpuPlan, log: Path, reporter: Reporter) -> Preflight
         log.touch()
     except OSError as error:
         raise cannot_write(bench.folder, log.name, error) from error
-    described = environment.describe(cpus, list(bench.command), bench.seed)
+    described = environment.describe(cpus, list(bench.command), bench.seed, awake=awake)
     loads = [load for scenario in bench.scenarios for load in bench.scenario(scenario).loads]
     stores = store_versions.described(bench.stores, loads, here=bench.place == HERE)
     if stores:

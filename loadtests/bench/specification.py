@@ -59,6 +59,7 @@ class Bench:
     that is measured in Slices, in place of its own. precision: how far the interval of each ratio
     may reach, as a share of it; budget_s:
     how long the whole bench may take. With one of them Rounds are added where intervals are wide.
+    awake: whether idle CPUs shall be kept from sleeping.
     stores: the URLs of stores that are there, by their name in
     Settings, for the servers to use in place of what they carry with them.
     """
@@ -83,6 +84,7 @@ class Bench:
     precision: float | None = None
     budget_s: float | None = None
     stores: Mapping[str, str] = field(default_factory=dict)
+    awake: bool = True
 
     def stack(self, name: str) -> Stack:
         """The row of that name."""
@@ -180,6 +182,13 @@ class Bench:
         """
         return self.probe and self.own is None and self.fleet is None and self.budget_s is None
 
+    @property
+    def keeps_awake(self) -> bool:
+        """Whether idle CPUs are kept from sleeping where the system allows it: only where server
+        and generator are on this machine, since the others' CPUs would sleep."""
+        elsewhere = self.place != HERE or (self.fleet is not None and self.fleet.remote)
+        return self.awake and not elsewhere
+
     def users(self) -> dict[str, int]:
         """By scenario: how many users the busiest process on this machine offers. Those of every
         stack are connected at the same time where the scenario is offered in Slices."""
@@ -240,6 +249,7 @@ class Bench:
             "runs": self.rounds * len(self.cells()),
             "cells": [list(cell) for cell in self.cells()],
             "rows_per_run": {name: len(self.scenario(name).loads) for name in self.scenarios},
+            **({} if self.awake else {"awake": False}),
             # Said only where there are more: plans from before it did not say that it is one.
             **({} if self.processes == 1 else {"processes": self.processes}),
             **({} if self.manager == CHILDREN else {"manager": self.manager}),

@@ -186,7 +186,8 @@ def heading(folder: Folder) -> Iterator[str]:
     facts = []
     if isinstance(machine, dict):
         cpus = machine.get("cpus")
-        facts += [machine.get("cpu_model"), f"{cpus} CPUs" if cpus else None]
+        awake = " kept awake" if machine.get("kept_awake") is True else ""
+        facts += [machine.get("cpu_model"), f"{cpus} CPUs{awake}" if cpus else None]
         facts += [f"{machine.get('system') or ''} {machine.get('release') or ''}".strip()]
     if isinstance(python, dict) and python.get("version"):
         facts.append(f"Python {python['version']}")

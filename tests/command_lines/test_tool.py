@@ -301,6 +301,7 @@ KEYS: dict[str, tuple[Any, str]] = {
     "redis": ("redis://127.0.0.1:1", "redis://127.0.0.1:2"),
     "database": ("postgresql://127.0.0.1:1/a", "postgresql://127.0.0.1:2/a"),
     "probe": (False, ""),
+    "keep-awake": (False, ""),
     "instructions": (False, ""),
     "processes": (2, "3"),
     "manager": ("own", "children"),

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from loopbench.loadtests.hosts.awake import DEVICE
 from loopbench.loadtests.scenarios.table import SCENARIOS, Open
 from loopbench.results.schema import FAILURES, HISTOGRAMS, RUNS, TABLES, read_table
 from tests.forked import Program
@@ -118,6 +119,7 @@ def test_the_environment_says_what_was_in_force(finished: Ended) -> None:
     assert described["stacks"]["aiohttp"]["packages"]["aiohttp"]
     allowed = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None
     assert described["machine"]["cpus_allowed"] == allowed
+    assert described["machine"]["kept_awake"] == os.access(DEVICE, os.W_OK)
     for name in STACKS:
         assert described["stacks"][name]["cpus"] == described["pinned"]["server"]
     if allowed is not None and len(allowed) > 1:

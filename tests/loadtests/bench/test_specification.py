@@ -9,6 +9,7 @@ import pytest
 
 from loopbench.loadtests.bench.specification import Bench
 from loopbench.loadtests.distributed.fleet import Fleet
+from loopbench.loadtests.hosts.server_location import Place
 from loopbench.loadtests.scenarios.custom.scenarios import Own
 from loopbench.loadtests.scenarios.table import SCENARIOS
 from loopbench.results.schema.warnings import Code, wording
@@ -26,6 +27,22 @@ PLAN = Bench(
     probe=True,
     command=(),
 )
+
+
+@pytest.mark.parametrize(
+    ("plan", "kept"),
+    [
+        (PLAN, True),
+        (replace(PLAN, awake=False), False),
+        (replace(PLAN, fleet=Fleet(2)), True),
+        (replace(PLAN, fleet=Fleet(2, remote=True)), False),
+        (replace(PLAN, place=Place(("ssh", "there"), "192.0.2.1")), False),
+    ],
+)
+def test_cpus_are_kept_awake_where_all_of_a_bench_is_here(plan: Bench, kept: bool) -> None:
+    """Those of another host would sleep; the plan says it where nobody wished it."""
+    assert plan.keeps_awake == kept
+    assert plan.to_json().get("awake", True) == plan.awake
 
 
 def test_a_run_of_an_application_that_starts_slowly_is_expected_to_last() -> None:

@@ -301,7 +301,7 @@ def other(folder: Path) -> Path:
             }
             writer.append([{**row, **changed}])
     environment = json.loads((path / "environment.json").read_text())
-    environment["machine"]["cpu_model"] = "Another CPU"
+    environment["machine"].update(cpu_model="Another CPU", kept_awake=True)
     environment["python"]["version"] = "3.13.0"
     environment["stacks"]["aiohttp"]["packages"]["aiohttp"] = "3.15.0"
     environment["seed"] = 8
@@ -313,7 +313,9 @@ def other(folder: Path) -> Path:
 def test_compare_warns_of_another_machine(
     folder: Path, other: Path, command: Command, generated: Generated
 ) -> None:
-    """CPU, Python and packages are named with both values; the seed changes no figure."""
+    """CPU, Python, packages and whether CPUs were kept awake are named with both values, as the
+    table's head says of one run; the seed changes no figure."""
+    assert "Another CPU, 2 CPUs kept awake, Linux" in command("show", other.name).out
     said = command("compare", folder.name, other.name)
     assert said.status == 0
     assert max(map(len, said.out.splitlines())) <= 80
