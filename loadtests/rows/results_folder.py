@@ -198,7 +198,7 @@ def _prepare(folder: Path, plan: Json, resume: bool) -> Held:
     )
     if different:
         raise HarnessError(
-            f"{folder} was begun with another {printable(', '.join(different))}; "
+            f"{folder} was begun otherwise ({printable(', '.join(different))}): "
             "resume it with the options that it was begun with"
         )
     left_out: frozenset[str] = frozenset()

@@ -104,7 +104,11 @@ def load(path: Path) -> folders.Folder:
     about_runs = [problem for problem in loaded.problems if problem.file == "runs.csv"]
     why = about_runs[0] if about_runs else "runs.csv holds no row: no Run had ended"
     longer = "" if loaded.plan.budget_s is None else " with a longer --budget"
-    remedy = f"measure again{longer}" if writer_of(path) is None else "look again in a while"
+    remedy = (
+        f"measure again{longer}, or go on with it by --resume"
+        if writer_of(path) is None
+        else "look again in a while"
+    )
     raise ResultsError(f"{path} has nothing to show: {why}; {remedy}")
 
 

@@ -192,7 +192,7 @@ def test_resuming_with_other_options_is_refused(loadtests: Program, finished: En
     options = (*CELLS, "--rounds", "2", *SHORT)
     done = loadtests.run("bench", "--out", str(finished.bench.folder), *options, "--resume")
     assert done.status == 1
-    assert "was begun with another rounds, runs;" in one_error(done.err)
+    assert "was begun otherwise (rounds, runs):" in one_error(done.err)
 
 
 def test_the_list_names_every_default_scenario(loadtests: Program) -> None:

@@ -137,7 +137,7 @@ def test_another_plan_is_refused(tmp_path: Path, changed: dict[str, Any]) -> Non
     with open_store(tmp_path, PLAN, resume=False):
         pass
     (name,) = changed
-    with pytest.raises(HarnessError, match=f"begun with another {name};"):
+    with pytest.raises(HarnessError, match=rf"begun otherwise \({name}\):"):
         with open_store(tmp_path, {**PLAN, **changed}, resume=True):
             pass
 

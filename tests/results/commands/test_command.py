@@ -370,12 +370,14 @@ def test_a_folder_without_a_row_is_one_line(folder: Path, command: Command) -> N
     said = command("show", folder.name)
     assert (said.status, said.out) == (1, "")
     assert said.err.startswith("error: golden has nothing to show: runs.csv: 0 of 60 planned Runs")
-    assert said.err.endswith("; measure again\n")
+    assert said.err.endswith("; measure again, or go on with it by --resume\n")
     assert said.err.count("\n") == 1
     plan = json.loads((folder / "plan.json").read_text())
     (folder / "plan.json").write_text(json.dumps(plan | {"budget_s": 5.0}))
     said = command("show", folder.name)
-    assert said.err.endswith("; measure again with a longer --budget\n")
+    assert said.err.endswith(
+        "; measure again with a longer --budget, or go on with it by --resume\n"
+    )
 
 
 @needs_proc
