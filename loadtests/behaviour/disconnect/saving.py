@@ -1,6 +1,8 @@
 """Saves whose client leaves: unprotected, and behind each of the protections that people name.
 
-A save writes two lines into a file, a tenth of a second before each. The
+A save writes two lines into a file, three tenths of a second before each: far longer than the
+leaving of the client, and its being told, take on a busy machine (with a tenth of a second a
+handler that is cancelled once had saved the first line). The
 client leaves when the first step has begun. What has become of the save is
 read from the file when the handler and all that was begun have come to an end.
 
@@ -63,7 +65,7 @@ def stepping(line: str) -> Iterator[None]:
 class Saving:
     """The save of this experiment. step_s: how long each of its two steps takes."""
 
-    step_s = 0.1
+    step_s = 0.3
 
     async def step(self, line: str) -> None:
         """One of the two steps."""
