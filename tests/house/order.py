@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Protocol, TypeVar
 
 LONGEST = (
+    "tests/servers/contract/test_data.py",
     "tests/loadtests/why/test_measure.py",
     "tests/loadtests/regression/test_seeded.py",
     "tests/loadtests/behaviour/test_published.py",

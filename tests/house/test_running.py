@@ -97,9 +97,12 @@ def test_reasons() -> None:
         (5, 5, 5),
     ],
 )
-def test_both_runs_count(tmp_path: Path, side_by_side: int, alone: int, status: int) -> None:
+def test_both_runs_count(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, side_by_side: int, alone: int, status: int
+) -> None:
     """A failure in either is one; where those chosen are all of one kind, the other has none (5),
     which is no failure unless there are none at all."""
+    monkeypatch.delenv("TEST_PROCESSES", raising=False)
     done, asked = run(tmp_path, side_by_side, alone)
     assert done == status
     assert asked == [
@@ -114,16 +117,27 @@ def test_an_interrupt_ends_both_runs(tmp_path: Path) -> None:
     assert (done, len(asked)) == (2, 1)
 
 
-@pytest.mark.parametrize(("words", "kind"), [((), "not long"), (("--long",), "long")])
+@pytest.mark.parametrize("wanted", ["", "3"])
+@pytest.mark.parametrize(
+    ("words", "kind", "at_once"), [((), "not long", "8"), (("--long",), "long", "4")]
+)
 def test_without_files_those_of_a_kind_are_run(
-    tmp_path: Path, words: tuple[str, ...], kind: str
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    words: tuple[str, ...],
+    kind: str,
+    at_once: str,
+    wanted: str,
 ) -> None:
-    """The second run reads only the files that have something for it."""
+    """As many at a time as are wanted. The second run reads only the files that have something for
+    it."""
+    monkeypatch.setenv("TEST_PROCESSES", wanted)
     for name, text in (("one", "@pytest.mark.alone\n"), ("two", "# about nothing\n")):
         (tmp_path / "tests" / name).mkdir(parents=True)
         (tmp_path / "tests" / name / "test_it.py").write_text(text)
     _, asked = run(tmp_path, 0, 0, words)
-    beside = "-m pytest --numprocesses 4 --dist loadfile --no-loadscope-reorder -m not alone and"
+    of_processes = f"--numprocesses {wanted or at_once}"
+    beside = f"-m pytest {of_processes} --dist loadfile --no-loadscope-reorder -m not alone and"
     assert asked == [
         f"{beside} {kind}",
         f"-m pytest -m alone and {kind} tests/one/test_it.py",
