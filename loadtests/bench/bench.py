@@ -103,12 +103,12 @@ def run_bench(bench: Bench) -> Outcome:
         open_store(bench.folder, bench.to_json(), resume=bench.resume) as store,
         reporting(sum(len(block.runs) for block in planned), len(store.finished)) as reporter,
         kept_awake() if bench.keeps_awake else nullcontext(False) as awake,
-        Bencher(bench, store, reporter) as bencher,
+        Bencher(bench, store, reporter, awake=awake) as bencher,
     ):
         if store.held.again:
             reporter.note(f"{len(store.held.again)} without figures: measured again")
         allowance = Allowance(bench.budget_s)
-        bencher.preflight(awake)
+        bencher.preflight()
         for block in planned:
             if allowance.fits(block.scenario):
                 bencher.timed(block, allowance)
@@ -122,8 +122,9 @@ def run_bench(bench: Bench) -> Outcome:
 class Bencher:
     """The state of a bench under way: its generator, what broke, what was left out."""
 
-    def __init__(self, bench: Bench, store: Store, reporter: Reporter) -> None:
+    def __init__(self, bench: Bench, store: Store, reporter: Reporter, *, awake: bool) -> None:
         self._bench = bench
+        self._awake = awake
         self._store = store
         self._reporter = reporter
         self._cpus = bench.place.cpus_of(plan_cpus(bindable_cpus(), bench.processes))
@@ -147,10 +148,10 @@ class Bencher:
     def __exit__(self, *exc_info: object) -> None:
         self._generators.close()
 
-    def preflight(self, awake: bool) -> None:
+    def preflight(self) -> None:
         """Start each stack once, see `bench.preflight`; what fails there is left out."""
         bench = self._bench
-        findings = preflight.run(bench, self._cpus, awake, self._log, self._reporter)
+        findings = preflight.run(bench, self._cpus, self._awake, self._log, self._reporter)
         self.left_out = findings.left_out
         self.broken += [preflight.line(*omission) for omission in findings.left_out.items()]
         self._drift = (Code.ENVIRONMENT_DRIFT,) if findings.drifted else ()
@@ -226,6 +227,7 @@ class Bencher:
             seed=bench.seed,
             cpus=self._cpus,
             watched_s=bench.watched_s,
+            awake=self._awake,
         )
         scenario = replace(scenario, settings=replace(scenario.settings, probe=bench.probe))
         starter = partial(

@@ -19,6 +19,7 @@ from loopbench.loadtests.capacity.search import Search
 from loopbench.loadtests.capacity.trial import PROBE_S, PROBE_USERS, closed_rate, offer
 from loopbench.loadtests.distributed.generator_process import Generator, generator_process
 from loopbench.loadtests.errors import GeneratorDied
+from loopbench.loadtests.hosts.awake import kept_awake
 from loopbench.loadtests.hosts.cpus import CpuPlan, bindable_cpus, plan_cpus
 from loopbench.loadtests.hosts.server_location import HERE
 from loopbench.loadtests.rows.results_folder import cannot_write
@@ -77,8 +78,9 @@ def run(plan: Capacity, say: Callable[[str], None]) -> Mapping[str, str]:
     cpus = plan_cpus(bindable_cpus(), plan.processes)
     log = plan.folder / LOG_FILE
     left_out: dict[str, str] = {}
-    described = environment.describe(cpus, list(plan.command), plan.seed)
     with ExitStack() as cleanup:
+        awake = cleanup.enter_context(kept_awake())
+        described = environment.describe(cpus, list(plan.command), plan.seed, awake=awake)
         generator = cleanup.enter_context(generator_process(cpus=cpus.generator, log=log))
         contenders = []
         for name, stack in plan.stacks.items():

@@ -38,6 +38,12 @@ _CONNECT_BOUND_S = 30.0
 _MEDIANS = ("service_time", "response_time")
 """The series whose median each Slice has."""
 
+_CLOSED_EVERY_US, _OPEN_EVERY_US = 5_000, 10_000
+"""How often the short work is done in the window of a closed loop, and of an open one, which is
+longer. It has its price: what it interrupts takes longer, and the caches are cold behind it. Every
+2 ms it took a tenth off the throughput of either stack, every 5 ms 4 %, every 10 ms 2 %, and told
+as much of the speed (docs/slices.md)."""
+
 
 class Block:
     """Carries out Slices, one at a time, at the harness's word."""
@@ -97,12 +103,13 @@ class Block:
             lane.let_go(outside, counting, seconds)
             lane.wait_for_opening(timer)
             first = {name: len(getattr(counting, name)) for name in _MEDIANS}
-            timed = self._does_short_work(lane, phase)
+            every_us = self._short_work_us(lane, phase)
             stolen_s = self._stolen_s(lane)  # out of the window: to read it takes time
-            opened = self._edge(lane, counting, begins=timed)
+            opened = self._edge(lane, counting, begins=every_us)
             with self._lag.recording() if phase is Phase.MEASURED else nullcontext():
                 timer.sleep_until(opened.at_ns + int(seconds * _SECOND_NS))
-                closed = self._edge(lane, outside, ends=timed).unless_stepped(apart_ns)
+                closed = self._edge(lane, outside, ends=every_us is not None)
+                closed = closed.unless_stepped(apart_ns)
             stolen_s = _between(stolen_s, self._stolen_s(lane))
             lane.call_back()
         if not lane.parked.is_set() and self._defect is None:
@@ -130,12 +137,13 @@ class Block:
         return {name: self._report(lane) for name, lane in self.lanes.items()}
 
     def _edge(
-        self, lane: Lane, series: Series, *, begins: bool = False, ends: bool = False
+        self, lane: Lane, series: Series, *, begins: int | None = None, ends: bool = False
     ) -> _Edge:
         """The instant, what was answered by then, and the CPU time; from here on requests belong
         to `series`.
 
-        begins, ends: whether the short work does.
+        begins: every so many microseconds the short work is done from now on. ends: whether it
+        does.
 
         The users go on while the gauge answers: where they stopped before it has read, the server
         would have been idle for a part of its window.
@@ -147,17 +155,23 @@ class Block:
         short_ns = self._gauge.end_short_work() if ends and self._gauge else None
         reading = None if self._gauge is None else self._gauge.read()
         if begins and self._gauge:
-            self._gauge.start_short_work()
+            self._gauge.start_short_work(begins)
         apart_ns = self._clock.look()
         return _Edge(at_ns, apart_ns, answered, users, cycled_ns, cpu_ns, reading, short_ns)
 
-    def _does_short_work(self, lane: Lane, phase: Phase) -> bool:
-        """In the windows of closed loops of several users, where the servers have one CPU: in
-        others it would wake a CPU that sleeps between requests, and of several it would tell one.
-        With one user the work followed that CPU's waking as much as its speed, and ratios that were
-        freed from it differed by twice as much."""
-        applies = self._gauge is not None and len(self.spec.cpus) == 1 and phase is Phase.MEASURED
-        return applies and lane.run.model.waits_for_answers and lane.run.users > 1
+    def _short_work_us(self, lane: Lane, phase: Phase) -> int | None:
+        """How often it is done in this window; None: not at all. It is where the servers have one
+        CPU, of several it would tell one. In an open loop, and for one user, their CPU has nothing
+        to do between two requests, and is not to be woken where it may sleep: the work then
+        followed its waking as much as its speed, and ratios of one user that were freed from it
+        differed by twice as much."""
+        if self._gauge is None or len(self.spec.cpus) != 1 or phase is not Phase.MEASURED:
+            return None
+        waits = lane.run.model.waits_for_answers
+        busy = waits and lane.run.users > 1
+        if not (busy or self.spec.awake):
+            return None
+        return _CLOSED_EVERY_US if waits else _OPEN_EVERY_US
 
     def _stolen_s(self, lane: Lane) -> float | None:
         """In closed loops: the rate of an open one does not follow it."""

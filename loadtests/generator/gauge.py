@@ -52,9 +52,9 @@ class Gauge:
         """How long the fixed piece of work takes on the servers' CPU right now."""
         return int(self._ask("W"))
 
-    def start_short_work(self) -> None:
-        """Let it do the short work every 2 ms, for nothing else to be asked until it ends."""
-        self._ask("S")
+    def start_short_work(self, every_us: int) -> None:
+        """Let it do the short work so often, for nothing else to be asked until it ends."""
+        self._ask(f"S {every_us}")
 
     def end_short_work(self) -> float | None:
         """How many ns a piece of the short work took since it started, by the mean of the speeds;

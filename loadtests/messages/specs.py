@@ -82,6 +82,8 @@ class BlockSpec:
 
     first_s: how long a Slice may wait for the first answers of its users, before they count as
     failed. drain_s: the same for the answers that are under way at its end.
+
+    awake: whether idle CPUs are kept from sleeping meanwhile.
     """
 
     targets: tuple[Target, ...]
@@ -89,3 +91,4 @@ class BlockSpec:
     first_s: float
     drain_s: float
     seed: int
+    awake: bool = False

@@ -7,10 +7,9 @@ no server does, so that what it reads is complete to the nanosecond, and it says
 it has read. Nothing is asked of the servers.
 
 It also times fixed work there, which is how fast that CPU is right now: a piece of some tenths of a
-millisecond where it is asked to, and one that is a hundred times as short every 2 ms between two
-commands. The short one tells how fast the CPU was while the server worked: a virtual CPU changes
-its speed within milliseconds, so that before and after say little of the time between. It takes
-some 2 % of the CPU's time.
+millisecond where it is asked to, and one that is a hundred times as short every few milliseconds
+between two commands. The short one tells how fast the CPU was while the server worked: a virtual
+CPU changes its speed within milliseconds, so that before and after say little of the time between.
 
 It is started as `python -m loopbench.loadtests.observe.cpu_gauge CPU[,CPU...]` (`any` where servers
 are not pinned: then a busy one's time may be a tick old). It is told a line at a time on standard
@@ -20,7 +19,7 @@ input, and ends with it:
     R                    answered with CLOCK_MONOTONIC and the CPU time of each target, in ns;
                          -1 where a process has ended
     W                    answered with the ns that the fixed work took
-    S                    do the short work from now on; answered with 0
+    S US                 do the short work from now on, every so many microseconds; answered with 0
     E                    no longer; answered with the pieces done, and the ns that one took, by the
                          mean of their speeds (0 where none was done)
 """
@@ -39,7 +38,6 @@ _SHORT_STEPS, _WARMING, _TIMED = 20, 2, 2
 how many are timed. A first piece took 13 % longer beside Quart than beside aiohttp, a second one
 2 %, a third one 0.0 % (± 0.6 %): it says how fast the CPU is, not what the server left there."""
 
-_EVERY_S = 0.002
 _CPU_CLOCK_OF_PROCESS = 2  # <linux/posix-timers.h>, CPUCLOCK_SCHED
 
 
@@ -83,13 +81,13 @@ def main(cpus: str) -> None:
             answer = " ".join(map(str, (at_ns, *map(cpu_ns, targets))))
         elif command == "S":
             _answer("0")
-            answer = " ".join(map(str, short_work()))
+            answer = " ".join(map(str, short_work(int(words[0]) / 1e6)))
         else:
             answer = str(work_ns())
         _answer(answer)
 
 
-def short_work() -> tuple[int, float]:
+def short_work(every_s: float) -> tuple[int, float]:
     """Do the short work until a line comes, which is taken: how often it was done, and the ns that
     it took, by the mean of the speeds.
 
@@ -97,7 +95,7 @@ def short_work() -> tuple[int, float]:
     piece in whose middle the CPU was taken away hardly weighs there.
     """
     done, speeds = 0, 0.0
-    while not select.select((sys.stdin,), (), (), _EVERY_S)[0]:
+    while not select.select((sys.stdin,), (), (), every_s)[0]:
         for _ in range(_WARMING):
             work_ns(_SHORT_STEPS)
         speeds += _TIMED / sum(work_ns(_SHORT_STEPS) for _ in range(_TIMED))

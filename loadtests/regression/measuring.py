@@ -13,6 +13,7 @@ from typing import Any, Generic, TypeVar
 
 from loopbench.loadtests.distributed.generator_process import generator_process
 from loopbench.loadtests.errors import HarnessError
+from loopbench.loadtests.hosts.awake import kept_awake
 from loopbench.loadtests.hosts.cpus import bindable_cpus, plan_cpus
 from loopbench.loadtests.observe.callgrind import missing
 from loopbench.loadtests.observe.patience import Patience
@@ -283,7 +284,10 @@ def _time(task: Task) -> Json:
         budget_s=slices.budget_s(common) if task.wish.rounds is None else None,
     )
     cpus, number = plan_cpus(bindable_cpus()), 0
-    with generator_process(cpus=cpus.generator, log=task.folder.log) as generator:
+    with (
+        kept_awake(),
+        generator_process(cpus=cpus.generator, log=task.folder.log) as generator,
+    ):
         loads = slices.Slots(plan, generator, cpus, task.folder.log)
         for number in slices.numbers(plan):
             task.say(f"time: Round {number} of {plan.rounds}")

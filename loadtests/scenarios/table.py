@@ -28,8 +28,8 @@ OPEN_SLICE_S = 0.25
 falls behind in a Slice it would make up for while it is parked, and seem to hold the rate."""
 
 OPEN_TURNS = 8
-"""Of these. Their medians differ from Slice to Slice by how deeply the CPU sleeps and by what wakes
-beside the server, and that is most of what Blocks differ by: of six and ten Blocks of the published
+"""Of these. Their medians differ from Slice to Slice by how their arrivals bunch and by what wakes
+beside the server, and that is most of what Blocks differ by: of six and ten Blocks of a published
 run they had a standard deviation of 10 and 15 %, where the Slices alone made one expect 8 and 13 %.
 Half of a Block is the start of its servers, so that twice as many Slices tell more than half as
 many Blocks again."""
@@ -61,6 +61,7 @@ def _open(
         (Load("main", CASES["async"], Open(rate_rps, OPEN_CONNECTIONS)),),
         yardstick=yardstick,
         slice_s=slice_s,
+        least_turns=OPEN_TURNS,
         family=Family.RATES,
         parameter=rate_rps,
         parameter_name="arrivals a second",

@@ -10,6 +10,7 @@ import click
 from loopbench.cli_names import NameIn
 from loopbench.cli_types import Folder
 from loopbench.loadtests.errors import HarnessError
+from loopbench.loadtests.hosts.awake import kept_awake
 from loopbench.loadtests.rows.results_folder import alone_in
 from loopbench.loadtests.selfcheck.probe_cost import check as check_probe_cost
 from loopbench.loadtests.selfcheck.verdict import Verdict
@@ -41,10 +42,11 @@ def selfcheck(names: tuple[str, ...]) -> None:
     Exit status 1 where a demand was not met.
     """
     met = True
-    for name in names or tuple(CHECKS):
-        click.echo(f"{name}: {CHECKS[name]}")
-        check = importlib.import_module(f"loopbench.loadtests.selfcheck.checks.{name}").check
-        met = _held(check(lambda line: click.echo(f"  {line}"))) and met
+    with kept_awake():  # as for a bench
+        for name in names or tuple(CHECKS):
+            click.echo(f"{name}: {CHECKS[name]}")
+            check = importlib.import_module(f"loopbench.loadtests.selfcheck.checks.{name}").check
+            met = _held(check(lambda line: click.echo(f"  {line}"))) and met
     if not met:
         raise HarnessError("the instrument does not meet every demand on this machine")
 

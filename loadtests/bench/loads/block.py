@@ -57,7 +57,8 @@ class BlockPlan:
     """What a Block is to be measured with. Times in seconds.
 
     slice_s: the counted window of a Slice. turns: how many Slices each Stack gets. watched_s: of
-    the Slice after these, in which the probe watches; 0: there is none.
+    the Slice after these, in which the probe watches; 0: there is none. awake: whether idle CPUs
+    are kept from sleeping meanwhile.
     """
 
     slice_s: float
@@ -66,6 +67,7 @@ class BlockPlan:
     seed: int
     cpus: CpuPlan
     watched_s: float = 0.0
+    awake: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -288,6 +290,7 @@ def _spec(entrants: Sequence[Entrant], plan: BlockPlan) -> BlockSpec:
         first_s=FIRST_ANSWER_BOUND_S,
         drain_s=DRAIN_S,
         seed=arrivals_seed(plan.seed, entrants[0].planned.round),
+        awake=plan.awake,
     )
 
 

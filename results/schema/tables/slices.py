@@ -7,9 +7,9 @@ from loopbench.results.schema.columns import count, flag, key, number, ordinal, 
 SHORT_WORK = number(
     "short_work_us",
     "us",
-    "a short piece of fixed work on the servers' CPU, done every 2 ms meanwhile, by the mean of "
-    "its speeds: how fast that CPU was; blank where servers have more than one, of open loops and "
-    "of one user, and in older folders",
+    "a short piece of fixed work on the servers' CPU, done every few milliseconds meanwhile, by "
+    "the mean of its speeds: how fast that CPU was; blank where servers have more than one, of "
+    "open loops and of one user where idle CPUs may sleep, and in older folders",
     later=True,
 )
 """Of any table with a row a Slice."""

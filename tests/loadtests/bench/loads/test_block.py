@@ -92,10 +92,12 @@ def test_each_server_is_visited_once_a_turn(generator: Generator) -> None:
 
 @needs_proc
 def test_each_slice_tells_what_its_cpu_did(generator: Generator) -> None:
-    """The short work, not while the probe watches, nor in an open loop, nor for one user; what the
-    hypervisor took, not in an open loop; neither where the servers have no CPU of their own."""
+    """The short work, not while the probe watches, and in an open loop and for one user only where
+    CPUs are kept awake; what the hypervisor took, not in an open loop; neither where the servers
+    have no CPU of their own."""
     cpu = frozenset({max(os.sched_getaffinity(0))})
     on_one = replace(PLAN, cpus=CpuPlan(cpu, None, ()))
+    awake = replace(on_one, awake=True)
     pinned = contender("one", cpus=cpu)
     in_open, for_one = (
         replace(pinned, scenario=replace(SCENARIO, loads=(Load("main", CASES["async"], model),)))
@@ -106,6 +108,8 @@ def test_each_slice_tells_what_its_cpu_did(generator: Generator) -> None:
         (pinned, PLAN, [False] * (TURNS + 1), False),
         (in_open, on_one, [False] * (TURNS + 1), False),
         (for_one, on_one, [False] * (TURNS + 1), True),
+        (in_open, awake, [True] * TURNS + [False], False),
+        (for_one, awake, [True] * TURNS + [False], True),
     ):
         (result,) = measure_in_slices([one], generator, plan)
         told = [one.result.short_work_us for one in result.slices]
