@@ -105,6 +105,7 @@ def _styles() -> str:
 
 
 _LONG = 32
+_BREAKABLE = 24
 _ONE_WORD = 12
 
 
@@ -112,7 +113,7 @@ def _breakable(text: str) -> Markup:
     """A long name may go on in the next line after a dot, a slash or an underscore; a number with
     decimals may not."""
     safe = escape(text)
-    if len(text) < _LONG:
+    if len(text) < _BREAKABLE:
         return safe
     return Markup(re.sub(r"(?<=\w)([_/]|(?<!\d)\.|\.(?!\d))(?=\w)", r"\1<wbr>", str(safe)))
 
