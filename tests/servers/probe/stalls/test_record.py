@@ -75,7 +75,8 @@ def computing(ms: int) -> None:
 @pytest.mark.parametrize(("ended", "noted"), [(False, False), (True, False), (True, True)])
 def test_who_held_the_lock_is_one_that_has_computed(ended: bool, noted: bool) -> None:
     """And none of those that live where it has ended, unless it was seen before that."""
-    release, done = threading.Event(), threading.Event()
+    # One that is woken to end computes as it does.
+    release, leave, done = threading.Event(), threading.Event(), threading.Event()
 
     def hold() -> None:
         computing(50)
@@ -83,7 +84,7 @@ def test_who_held_the_lock_is_one_that_has_computed(ended: bool, noted: bool) ->
         release.wait()
 
     record, own = Record(5 * MS, []), WatchedThread(threading.get_native_id())
-    idle = threading.Thread(target=release.wait, name="idle")
+    idle = threading.Thread(target=leave.wait, name="idle")
     idle.start()
     busy = threading.Thread(target=hold, name="busy")
     began = time.perf_counter_ns()
@@ -98,6 +99,7 @@ def test_who_held_the_lock_is_one_that_has_computed(ended: bool, noted: bool) ->
     record.marks.append(Mark.read(own.times()))
     evidence = record.evidence(began, time.perf_counter_ns(), threading.get_ident())
     release.set()
+    leave.set()
     for thread in (idle, busy):
         thread.join()
     own.close()
