@@ -121,7 +121,8 @@ def available(rows: Iterable[Row], metric: str) -> Names:
 
 
 def slopes(blocks: Iterable[Iterable[tuple[Row, Row]]], metric: str) -> Slopes:
-    """How the metric follows what the Blocks tell; 0 for what never changed.
+    """How the metric follows what the Blocks tell; 0 for what never changed, and where no Turn has
+    a figure of both servers.
 
     blocks: of each the rows of both servers by Turn. Taken about the means of each Block, since
     one server may be eight times as fast as the other. It is the same whichever of the two servers
@@ -134,7 +135,9 @@ def slopes(blocks: Iterable[Iterable[tuple[Row, Row]]], metric: str) -> Slopes:
         grown[names] += _about_means(
             [growth for pair in pairs if (growth := _grown(pair, metric, names)) is not None]
         )
-    return Slopes(metric, {names: _least_squares(of) for names, of in grown.items() if names})
+    return Slopes(
+        metric, {names: _least_squares(of) for names, of in grown.items() if names and of}
+    )
 
 
 def _grown(pair: tuple[Row, Row], metric: str, names: Names) -> tuple[float, ...] | None:

@@ -234,3 +234,10 @@ def test_a_slice_that_does_not_count_says_nothing_of_the_slope() -> None:
     assert found is not None
     # The reference has two Slices more, which are as the work says, too.
     assert math.exp(found.value) == pytest.approx(2.0)
+
+
+def test_where_no_slice_has_a_figure_there_is_no_estimate() -> None:
+    """As of a server that answered nothing in any window, though the CPU's speed is known."""
+    run, reference = (on_changing_cpu(of, took) for of, took in zip(CHANGING, (2, 1), strict=True))
+    nothing = tuple({**row, "throughput_rps": 0.0} for row in run)
+    assert slices.block_estimates([(nothing, reference)], "throughput_rps") == (None,)
