@@ -12,19 +12,28 @@ SLOW_READERS = 50
 
 SLOW_BYTES_S = 65_536
 
+SLICE_S = 0.3
+"""Of those whose users have an answer each within some 30 ms, on the slower stack. Of a MiB of
+JSON, or 64 MiB of a body, few end within a Slice: their Runs stay whole."""
 
 _LARGE_ANSWERS = (
-    ("json-1k", "items-16", 32, "what encoding 1 KiB of JSON costs"),
-    ("json-64k", "items-1000", 8, "what encoding 64 KiB of JSON does to the loop"),
-    ("json-1m", "items-1m", 4, "what encoding 1 MiB of JSON does to the loop"),
+    ("json-1k", "items-16", 32, SLICE_S, "what encoding 1 KiB of JSON costs"),
+    ("json-64k", "items-1000", 8, SLICE_S, "what encoding 64 KiB of JSON does to the loop"),
+    ("json-1m", "items-1m", 4, None, "what encoding 1 MiB of JSON does to the loop"),
 )
 _UPLOADS = (
-    ("upload-1k", "upload-1024", 32, "what a body of 1 KiB costs"),
-    ("upload-1m", "upload-1m", 4, "how fast 1 MiB is read, and what it needs"),
-    ("upload-64m", "upload-64m", 1, "the same of 64 MiB"),
-    ("upload-multipart-1m", "upload-multipart-1m", 4, "the same of 1 MiB in a form's part"),
+    ("upload-1k", "upload-1024", 32, SLICE_S, "what a body of 1 KiB costs"),
+    ("upload-1m", "upload-1m", 4, SLICE_S, "how fast 1 MiB is read, and what it needs"),
+    ("upload-64m", "upload-64m", 1, None, "the same of 64 MiB"),
+    (
+        "upload-multipart-1m",
+        "upload-multipart-1m",
+        4,
+        SLICE_S,
+        "the same of 1 MiB in a form's part",
+    ),
 )
-"""The name of a Scenario, its Case, its users, and what it asks."""
+"""The name of a Scenario, its Case, its users, the length of its Slices, and what it asks."""
 
 
 def moving() -> tuple[Scenario, ...]:
@@ -34,8 +43,11 @@ def moving() -> tuple[Scenario, ...]:
     return (*answers, *_streams(), *uploads)
 
 
-def _closed_loop(family: Family, name: str, case: str, users: int, asks: str) -> Scenario:
-    return Scenario(name, asks, (Load("main", case_of(case), Closed(users)),), family=family)
+def _closed_loop(
+    family: Family, name: str, case: str, users: int, slice_s: float | None, asks: str
+) -> Scenario:
+    load = Load("main", case_of(case), Closed(users))
+    return Scenario(name, asks, (load,), slice_s=slice_s, family=family)
 
 
 def _streams() -> tuple[Scenario, ...]:
