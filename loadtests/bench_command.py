@@ -82,6 +82,15 @@ MOST_SEED = 2**63 - 1
     f"{SLICED_S:g} in all where it is measured in Slices.",
 )
 @click.option(
+    "--slice",
+    "slice_s",
+    type=Seconds(0.02, LONGEST_S),
+    metavar="SECONDS",
+    help="Length of a Slice, in place of each scenario's own; and measure closed loops of your own "
+    "application in Slices, its servers side by side, which makes ratios tighter where its answers "
+    "take milliseconds.",
+)
+@click.option(
     "--warmup",
     type=Seconds(0.1, LONGEST_S),
     default=DEFAULT_WARMUP_S,
@@ -151,6 +160,7 @@ def bench(
     precision: float | None,
     budget: float | None,
     duration: float | None,
+    slice_s: float | None,
     warmup: float,
     out: Path | None,
     resume: bool,
@@ -190,6 +200,7 @@ def bench(
         warmup_s=warmup,
         measured_s=duration or DEFAULT_DURATION_S,
         sliced_s=duration or SLICED_S,
+        slice_s=slice_s,
         seed=_seed(seed, folder, resume),
         folder=folder,
         resume=resume,
@@ -208,6 +219,8 @@ def bench(
         raise click.UsageError("the users of a locustfile are offered by one generator: no workers")
     if plan.place != HERE and WAYS[manager].here_only:
         raise click.UsageError(f"--manager {manager} keeps servers on this machine only")
+    if slice_s is not None and not any(map(plan.sliced, plan.scenarios)):
+        raise click.UsageError(f"--slice: {_why_whole(plan)}")
     if not plan.cells():
         raise click.UsageError(f"nothing of this can be measured: {_why_nothing(plan)}")
     click.echo(_announced(plan), err=True)
@@ -222,6 +235,18 @@ def bench(
     except KeyboardInterrupt:
         again = shlex.join(["python", "-m", *_SHOW, str(outcome.folder)])
         interrupted(f"interrupted; all rows are there; the report is made by: {again}")
+
+
+def _why_whole(plan: Bench) -> str:
+    """Why none of a plan is measured in Slices."""
+    if plan.fleet is not None:
+        return "several workers offer whole Runs alone"
+    if plan.place != HERE:
+        return "servers elsewhere are measured in whole Runs alone"
+    return (
+        "none of these scenarios can be measured in Slices; a single closed loop whose users ask "
+        "again at once can"
+    )
 
 
 def _why_nothing(plan: Bench) -> str:

@@ -86,6 +86,7 @@ _OWN_UNUSABLE = {
 """The same of a person's own application, which knows of no contract."""
 
 _NONE_ENDED = "none ended within the window, which --duration makes longer"
+_NONE_IN_SLICES = "none ended within the window of a Slice, which a longer --slice makes longer"
 _OTHER_BODY = ("body of ", "body differs")
 """How the reason of a failure begins that leaves such an answer out, see `Expected.judge`."""
 
@@ -315,7 +316,8 @@ class Bencher:
             outcome = result.report.loads[load.name]
             if outcome.completed or not load.own:
                 continue
-            yield f"had no correct answer to {load.case.name}: {self._why(outcome)}"
+            ended = _NONE_ENDED if result.slices == () else _NONE_IN_SLICES
+            yield f"had no correct answer to {load.case.name}: {self._why(outcome, ended)}"
 
     def _in_part(self, result: RunResult) -> Iterator[str]:
         """The loads of a person's own application that failed in part, and why."""
@@ -326,13 +328,14 @@ class Bencher:
             if load.own and outcome.completed and outcome.measured.failures:
                 yield f"note: {load.case.name} failed in part: {self._why(outcome)}"
 
-    def _why(self, outcome: LoadReport[Buckets]) -> str:
-        """The commonest failures of a load, and what the server's log has of them.
+    def _why(self, outcome: LoadReport[Buckets], none: str = _NONE_ENDED) -> str:
+        """The commonest failures of a load, and what the server's log has of them; `none` where
+        there is no failure.
 
         Where none succeeded in the window, those before it may say why: a server hangs since then.
         """
         most = worst(outcome.measured.failures)
-        text = ", ".join(map(in_words, most)) or _NONE_ENDED
+        text = ", ".join(map(in_words, most)) or none
         reasons = {failure.reason for failure in most}
         others = [failure for failure in outcome.warmup.failures if failure.reason not in reasons]
         if others and not outcome.completed:

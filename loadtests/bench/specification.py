@@ -56,9 +56,10 @@ class Bench:
     fleet: the workers that share the loads; None: one generator.
     place: where the servers run. sliced_s: how long each Stack is loaded in a Block of Slices: what
     differs between Blocks is known by many of them, not by long ones. slice_s: of every scenario
-    that is measured in Slices, in place of its own. precision: how far the interval of each ratio
-    may reach, as a share of it; budget_s:
-    how long the whole bench may take. With one of them Rounds are added where intervals are wide.
+    that is measured in Slices, in place of its own, and of the closed loops of a person's own
+    application. precision: how far the interval of each ratio may reach, as a share of it;
+    budget_s: how long the whole bench may take. With one of them Rounds are added where intervals
+    are wide.
     awake: whether idle CPUs shall be kept from sleeping.
     stores: the URLs of stores that are there, by their name in
     Settings, for the servers to use in place of what they carry with them.
@@ -153,9 +154,13 @@ class Bench:
         """The length of a scenario's Slices; None where its Runs stay whole.
 
         They do where several workers share a load, and for servers on another host, whose CPU
-        time nobody here can read without asking them.
+        time nobody here can read without asking them. Of a person's own application nobody knows
+        how long its answers take, nor whether its servers may live side by side: its Runs stay
+        whole unless a length is asked for.
         """
-        own = self.scenario(scenario).slice_s
+        asked, own = self.scenario(scenario), self.scenario(scenario).slice_s
+        if self.own is not None and asked.may_be_sliced:
+            own = self.slice_s
         if own is None or self.fleet is not None or self.place != HERE:
             return None
         return self.slice_s or own

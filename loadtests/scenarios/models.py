@@ -333,3 +333,10 @@ class Scenario:
     parameter: float | None = None
     parameter_name: str = ""
     baseline: str = ""
+
+    @property
+    def may_be_sliced(self) -> bool:
+        """Whether it is one closed loop whose users ask again at once, over the connections that
+        they have."""
+        models = [load.model for load in self.loads]
+        return len(models) == 1 and models[0] == Closed(models[0].population)

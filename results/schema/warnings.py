@@ -49,6 +49,9 @@ FEW_REQUESTS = 100
 SPEED_TOLERANCE = 0.25
 """How much a fixed piece of work may take longer, or shorter, after the load than before."""
 
+SLICES_SHORT_LIMIT = 0.5
+"""Of the window of a Slice, what its users may take to their first answers; usual is a fifth."""
+
 WORKER_LATE_LIMIT_MS = 10.0
 """How late after the agreed instant a worker may begin; the usual reading is below 1 ms."""
 
@@ -96,6 +99,7 @@ class Code(enum.StrEnum):
     WORKERS_SHARE_CPUS = "workers-share-cpus"
     UPSTREAM_DIED = "upstream-died"
     PARKED_BUSY = "parked-busy"
+    SLICES_SHORT = "slices-short"
     CPU_THROTTLED = "cpu-throttled"
 
 
@@ -254,6 +258,16 @@ _WORDS: dict[str, Wording] = {
         "it took that from them: their throughput is a little too low, their times too long",
         "look for timers and threads of its own that run without a request",
         short="it used CPU while others were measured, and made them a little slower",
+    ),
+    Code.SLICES_SHORT: Wording(
+        "until every user had its first answer took longer, in the middle one of the Slices, than "
+        f"{SLICES_SHORT_LIMIT:.0%} of the window behind it",
+        "few of a user's answers fall into a window, or none, so that how many do is luck",
+        "measure in longer Slices, by a larger number behind --slice, or in whole Runs, without it",
+        LOAD_TIMES,
+        disqualifies=True,
+        short="its Slices are too short for its answers; measure without --slice, or in longer "
+        "ones",
     ),
     Code.SERVER_NOT_READABLE: Wording(
         "the server did not answer when it was asked for its CPU time and memory, or the bench "

@@ -295,6 +295,7 @@ KEYS: dict[str, tuple[Any, str]] = {
     "precision": ("4 %", "3 %"),
     "budget": ("2m", "3m"),
     "duration": (0.5, "0.6"),
+    "slice": (0.2, "0.3"),
     "warmup": (0.7, "0.4"),
     "out": ("a", "b"),
     "resume": (True, ""),

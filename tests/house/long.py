@@ -44,6 +44,7 @@ LONG = frozenset(
         # A bench for each of many applications, settings or managers.
         "tests/loadtests/bench/test_managed.py",
         "tests/loadtests/bench/test_more_rounds.py",
+        "tests/loadtests/bench/test_own_slices.py",
         "tests/loadtests/scenarios/custom/test_answers.py",
         "tests/loadtests/scenarios/custom/test_examples.py",
         "tests/loadtests/scenarios/custom/test_shapes.py",

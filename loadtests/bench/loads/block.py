@@ -11,6 +11,7 @@ follow each other.
 from __future__ import annotations
 
 import os
+import statistics
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext
@@ -35,6 +36,7 @@ from loopbench.loadtests.rows.planned_run import PlannedRun
 from loopbench.loadtests.rows.run_result import RunResult, Slice
 from loopbench.loadtests.scenarios.models import Scenario
 from loopbench.results.schema import Code
+from loopbench.results.schema.warnings import SLICES_SHORT_LIMIT
 from loopbench.servers.errors import ServerError
 from loopbench.servers.managers.managed import Served
 from loopbench.servers.supervision.cpu_quota import cpu_quotas
@@ -323,6 +325,19 @@ def _judge(entrant: Entrant, before_ms: float, after_ms: float) -> None:
     parked_cpu_s = sum(run_slice.result.parked_cpu_s or 0.0 for run_slice in entrant.slices)
     if parked_s and parked_cpu_s / parked_s > PARKED_LIMIT:
         entrant.note(Code.PARKED_BUSY)
+    if _are_short(entrant):
+        entrant.note(Code.SLICES_SHORT)
+
+
+def _are_short(entrant: Entrant) -> bool:
+    """Whether its users take so long for their first answers that few come in a window."""
+    leads = [
+        one.result.lead_in_s / one.result.seconds
+        for one in entrant.slices
+        if one.result.seconds > 0 and not one.watched
+    ]
+    waits = entrant.result.scenario.loads[0].model.waits_for_answers
+    return waits and bool(leads) and statistics.median(leads) > SLICES_SHORT_LIMIT
 
 
 def _stopped(entrant: Entrant) -> RunResult:
