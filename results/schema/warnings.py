@@ -266,8 +266,7 @@ _WORDS: dict[str, Wording] = {
         "measure in longer Slices, by a larger number behind --slice, or in whole Runs, without it",
         LOAD_TIMES,
         disqualifies=True,
-        short="its Slices are too short for its answers; measure without --slice, or in longer "
-        "ones",
+        short="answers take too long for the Slices; give --slice more, or leave it out",
     ),
     Code.SERVER_NOT_READABLE: Wording(
         "the server did not answer when it was asked for its CPU time and memory, or the bench "
